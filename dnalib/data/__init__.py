@@ -1,0 +1,47 @@
+"""The records: reading, packed cache, splits, preparation and download.
+
+Imports go one way: records, locations, record_files, reading, cache, splits, preparation, download.
+"""
+
+from .cache import load_records
+from .download import Expected, fetch
+from .locations import find_labels, locate, locate_split
+from .preparation import PreparedRecords, prepare, prepare_signal
+from .records import (
+    ATRIAL_FIBRILLATION,
+    CLASS_NAMES,
+    CLASSES,
+    GAIN,
+    NOISE,
+    RATE,
+    DataError,
+    Records,
+    read_labels,
+)
+from .splits import Split, oversampled_rows, published_split, stratified_split, subsample
+
+__all__ = [
+    "ATRIAL_FIBRILLATION",
+    "CLASSES",
+    "CLASS_NAMES",
+    "GAIN",
+    "NOISE",
+    "RATE",
+    "DataError",
+    "Expected",
+    "PreparedRecords",
+    "Records",
+    "Split",
+    "fetch",
+    "find_labels",
+    "load_records",
+    "locate",
+    "locate_split",
+    "oversampled_rows",
+    "prepare",
+    "prepare_signal",
+    "published_split",
+    "read_labels",
+    "stratified_split",
+    "subsample",
+]

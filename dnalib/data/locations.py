@@ -1,0 +1,96 @@
+"""Where the records, their labels and the published split are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .records import DataError
+
+ARCHIVE_NAME = "training2017.zip"
+LABELS_NAME = "REFERENCE-v3.csv"
+SPLIT_NAME = "random_permutation.npy"
+DEFAULT_FOLDER = Path("data", "cinc2017")
+DATA_VARIABLE = "DNALIB_DATA"
+SPLIT_VARIABLE = "DNALIB_SPLIT"
+HOW_TO_GET = (
+    "run `python -m dnalib.data fetch`, or say where they are (`make DATA=...`, "
+    f"papermill's `-p data ...`, or the environment variable {DATA_VARIABLE})"
+)
+
+
+def locate(path: str | Path | None = None, *, root: Path) -> Path:
+    """Find the records: as asked, else as the environment says, else in the default folder.
+
+    Args:
+        path: an archive or a folder; None to look at the variable DNALIB_DATA, then at
+            `data/cinc2017` under `root`.
+        root: the project's folder.
+
+    Returns:
+        The archive, or a folder that holds the records' headers. A folder that holds
+        `training2017.zip`, or its unpacked folder `training2017`, stands for that.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    asked = path or os.environ.get(DATA_VARIABLE) or root / DEFAULT_FOLDER
+    place = Path(asked).expanduser()
+    if place.is_file():
+        return place
+    if (place / ARCHIVE_NAME).is_file():
+        return place / ARCHIVE_NAME
+    for folder in (place, place / Path(ARCHIVE_NAME).stem):
+        if folder.is_dir() and any(folder.glob("*.hea")):
+            return folder
+    raise DataError(f"No ECG records at {place}: {HOW_TO_GET}.")
+
+
+def find_labels(source: Path) -> Path:
+    """The labels file (version 3) that goes with a source.
+
+    Versions 1 and 2, which lie inside the archive, are never used in its place.
+
+    Args:
+        source: an archive (looked for beside it) or a folder (in it, then in its parent).
+
+    Raises:
+        DataError: none is there; the message lists where it was looked for.
+    """
+    found = _beside(source, LABELS_NAME)
+    if found is None:
+        looked = " or ".join(str(folder) for folder in _folders(source))
+        raise DataError(f"{source}: its labels, {LABELS_NAME}, are not in {looked}.")
+    return found
+
+
+def locate_split(source: Path, path: str | Path | None = None) -> Path | None:
+    """The published split's file: as asked, else as the environment says, else beside the source.
+
+    Args:
+        source: the archive or folder of records.
+        path: the file; None to look at the variable DNALIB_SPLIT, then beside `source`.
+
+    Returns:
+        The file, or None where neither is set and none lies beside the source.
+
+    Raises:
+        DataError: the file that was asked for, or that the variable names, does not exist.
+    """
+    asked = path or os.environ.get(SPLIT_VARIABLE)
+    if not asked:
+        return _beside(source, SPLIT_NAME)
+    place = Path(asked).expanduser()
+    if not place.is_file():
+        raise DataError(f"{place}: there is no such split file.")
+    return place
+
+
+def _folders(source: Path) -> list[Path]:
+    parent = source.absolute().parent
+    return [source, parent] if source.is_dir() else [parent]
+
+
+def _beside(source: Path, name: str) -> Path | None:
+    found = (folder / name for folder in _folders(source))
+    return next((path for path in found if path.is_file()), None)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dnalib.data import DataError, find_labels, locate, locate_split
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DNALIB_DATA", raising=False)
+    monkeypatch.delenv("DNALIB_SPLIT", raising=False)
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_argument_then_environment_then_default_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = touch(tmp_path / "data/cinc2017/training2017.zip")
+    from_environment = touch(tmp_path / "environment/A1.hea").parent
+    asked = touch(tmp_path / "asked.zip")
+    assert locate(root=tmp_path) == default
+    monkeypatch.setenv("DNALIB_DATA", str(from_environment))
+    assert locate(root=tmp_path) == from_environment
+    assert locate(str(asked), root=tmp_path) == asked
+
+
+def test_an_unpacked_archive_stands_for_its_folder(tmp_path: Path) -> None:
+    unpacked = touch(tmp_path / "training2017/A1.hea").parent
+    assert locate(tmp_path, root=tmp_path) == unpacked
+
+
+@pytest.mark.parametrize("asked", [None, "elsewhere"])
+def test_absent_records_say_how_to_get_them(tmp_path: Path, asked: str | None) -> None:
+    (tmp_path / "data/cinc2017").mkdir(parents=True)
+    with pytest.raises(DataError, match="python -m dnalib.data fetch") as error:
+        locate(asked, root=tmp_path)
+    assert (asked or str(tmp_path / "data/cinc2017")) in str(error.value)
+
+
+def test_labels_lie_beside_an_archive_or_in_or_above_a_folder(tmp_path: Path) -> None:
+    archive = touch(tmp_path / "training2017.zip")
+    folder = touch(tmp_path / "training2017/A1.hea").parent
+    touch(folder / "REFERENCE.csv")  # version 2: never taken in place of version 3
+    for source in (archive, folder):
+        with pytest.raises(DataError, match="REFERENCE-v3.csv") as error:
+            find_labels(source)
+        assert str(tmp_path) in str(error.value) and str(source) in str(error.value)
+    above = touch(tmp_path / "REFERENCE-v3.csv")
+    assert find_labels(archive) == above
+    assert find_labels(folder) == above
+    inside = touch(folder / "REFERENCE-v3.csv")
+    assert find_labels(folder) == inside
+
+
+def test_the_split_is_optional_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = touch(tmp_path / "training2017.zip")
+    assert locate_split(archive) is None
+    beside = touch(tmp_path / "random_permutation.npy")
+    assert locate_split(archive) == beside
+    other = touch(tmp_path / "other.npy")
+    monkeypatch.setenv("DNALIB_SPLIT", str(other))
+    assert locate_split(archive) == other
+    assert locate_split(archive, beside) == beside
+    with pytest.raises(DataError, match="missing.npy"):
+        locate_split(archive, tmp_path / "missing.npy")
