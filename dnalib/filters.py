@@ -1,0 +1,80 @@
+"""Complementary ring filters: two halves of the spectrum that add up to the whole."""
+
+import torch
+from torch import Tensor, nn
+
+
+def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
+    """The two complementary filters of the paper, as masks over a real signal's spectrum.
+
+    The positive half of the spectrum is cut into equal bands. The first filter passes the first,
+    third, fifth, … band, the second filter everything else: h₂ = 1 − h₁. The Nyquist bin belongs to
+    the last band. Both are real and even, so they delay nothing.
+
+    Args:
+        bands: number of equal bands, at least 2 and at most `length // 2`.
+        length: samples of the signals to be filtered.
+
+    Returns:
+        (2, length // 2 + 1), float32, zeros and ones: h₁ and h₂ over the bins of `torch.fft.rfft`.
+
+    Raises:
+        ValueError: `bands` or `length` out of range.
+
+    Source: Wiedeman & Wang, section "Fourier partitioning"; Figure 2a.
+    """
+    half = length // 2
+    if length < 4:
+        raise ValueError(f"length is {length} samples; a filter needs at least 4")
+    if not 2 <= bands <= half:
+        raise ValueError(f"bands is {bands}; accepted are 2 to {half} for {length} samples")
+    bins = torch.arange(half + 1)  # (frequency,)
+    band = torch.clamp(bins * bands // half, max=bands - 1)  # (frequency,), 0-based
+    first = (band % 2 == 0).to(torch.float32)  # (frequency,)
+    return torch.stack([first, 1 - first])  # (filter, frequency)
+
+
+def band_edges(*, bands: int = 10, rate: float = 300.0) -> Tensor:
+    """Edges of the bands in Hz, from 0 to half the sampling rate: (bands + 1,), float32."""
+    return torch.linspace(0.0, rate / 2, bands + 1)
+
+
+class FourierFilter(nn.Module):
+    """Multiply a signal's spectrum by a fixed real mask; gradients pass through.
+
+    Args:
+        mask: (length // 2 + 1,), float; weight of each bin of `torch.fft.rfft`.
+        length: samples of the signals that will come.
+
+    Raises:
+        ValueError: the mask does not belong to that length.
+
+    Source: Wiedeman & Wang, section "Fourier partitioning".
+    """
+
+    def __init__(self, mask: Tensor, *, length: int) -> None:
+        super().__init__()
+        if mask.shape != (length // 2 + 1,):
+            raise ValueError(
+                f"mask has shape {tuple(mask.shape)}; signals of {length} samples need "
+                f"({length // 2 + 1},)"
+            )
+        self.length = length
+        # Not persistent: the mask follows from two integers, and the published checkpoints lack it.
+        self.register_buffer("mask", mask.to(torch.float32), persistent=False)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """Filter signals of shape (batch, lead, time), raw units; the same shape and dtype back.
+
+        Raises:
+            ValueError: the signals have another length than the mask was made for.
+        """
+        if signals.shape[-1] != self.length:
+            raise ValueError(
+                f"signals have shape {tuple(signals.shape)}; this filter takes (batch, lead, "
+                f"{self.length})"
+            )
+        # float32 even under autocast: half precision has no Fourier transform of every length.
+        spectrum = torch.fft.rfft(signals.float())  # (batch, lead, frequency), complex
+        filtered = torch.fft.irfft(spectrum * self.mask, n=self.length)  # (batch, lead, time)
+        return filtered.to(signals.dtype)

@@ -1,0 +1,207 @@
+"""The 13-layer convolutional network of Goodfellow et al. 2018, at any width."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dnalib.filters import FourierFilter
+
+FEATURES = 64
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Block:
+    """One convolution block: full-width channels out, kernel, dilation, padding, pooling."""
+
+    channels: int
+    kernel: int
+    dilation: int
+    padding: int
+    pool: bool = False
+    scaled: bool = True
+
+
+# Goodfellow et al. 2018, as in Han et al. 2020. The last two blocks keep their 64 channels at every
+# width, so that the feature space and the regressions on it are the paper's.
+BLOCKS = (
+    Block(320, 24, 1, 11, pool=True),
+    Block(256, 16, 2, 15),
+    *(Block(256, 16, 4, 30) for _ in range(3)),
+    Block(128, 8, 4, 14, pool=True),
+    *(Block(128, 8, 6, 21) for _ in range(4)),
+    Block(128, 8, 8, 28, pool=True),
+    Block(64, 8, 8, 28, scaled=False),
+    Block(FEATURES, 8, 8, 28, scaled=False),
+)
+
+
+class TimeConvolution(nn.Conv1d):
+    """A `Conv1d` computed as a two-dimensional convolution over (lead, time).
+
+    The weights are those of a `Conv1d`, so published checkpoints fit; the two-dimensional kernels
+    of the backends come in a channels-last layout, which is faster on CPUs and on GPUs.
+    """
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """(batch, channel in, 1, time) -> (batch, channel out, 1, time out)."""
+        return functional.conv2d(
+            signals,
+            self.weight.unsqueeze(2),  # (channel out, channel in, 1, kernel)
+            self.bias,
+            padding=(0, self.padding[0]),
+            dilation=(1, self.dilation[0]),
+        )
+
+
+class Dropout(nn.Module):
+    """Dropout as in `torch.nn.Dropout`, with a mask that costs less on a CPU.
+
+    PyTorch draws CPU masks one number an element in a single thread, which takes most of a training
+    step of a narrow network. Here one 64-bit number yields four 16-bit ones, each compared with
+    the probability (exact to 2⁻¹⁷).
+
+    Args:
+        probability: share of elements set to zero, in [0, 1).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        if not 0 <= probability < 1:
+            raise ValueError(f"dropout is {probability}; accepted are values in [0, 1)")
+        self.probability = probability
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Any shape; the same shape back, unchanged in evaluation mode."""
+        if not self.training or self.probability == 0:
+            return features
+        if features.device.type != "cpu":
+            return functional.dropout(features, self.probability)
+        numbers = torch.empty((features.numel() + 3) // 4, dtype=torch.int64).random_(
+            -(2**63), None
+        )
+        threshold = round(self.probability * 2**16) - 2**15
+        kept = numbers.view(torch.int16)[: features.numel()] >= threshold
+        # Laid out in memory like the features: the product need not convert between layouts.
+        mask = torch.empty_like(features, requires_grad=False)
+        mask.as_strided((mask.numel(),), (1,)).copy_(kept)
+        return features * mask.mul_(1 / (1 - self.probability))
+
+
+class Network(nn.Module):
+    """The 13-layer CNN: records in, four class logits out, 64 features between.
+
+    Blocks of Conv → BatchNorm → ReLU → (MaxPool) → Dropout, the mean over time, a linear layer.
+    Names in the state dict are the published ones: `conv1.weight` … `bn13.running_var`, `fc.bias`.
+
+    Args:
+        width: factor on the channels of blocks 1–11, in (0, 1]; 1 is the paper's network with
+            5,486,916 parameters. Blocks 12 and 13 keep 64 channels.
+        dropout: probability of dropout after each block.
+        fourier_filter: filter that every input passes first, in training and in inference.
+
+    Raises:
+        ValueError: `width` or `dropout` out of range.
+
+    Source: Goodfellow et al. 2018; Han et al. 2020.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        dropout: float = 0.3,
+        fourier_filter: FourierFilter | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < width <= 1:
+            raise ValueError(f"width is {width}; accepted are values in (0, 1]")
+        self.width = width
+        self.fourier_filter = fourier_filter
+        self.dropout = Dropout(dropout)
+        channels_in = 1
+        for number, block in enumerate(BLOCKS, start=1):
+            channels = max(1, round(block.channels * width)) if block.scaled else block.channels
+            convolution = TimeConvolution(
+                channels_in,
+                channels,
+                block.kernel,
+                padding=block.padding,
+                dilation=block.dilation,
+            )
+            self.add_module(f"conv{number}", convolution)
+            self.add_module(f"bn{number}", nn.BatchNorm2d(channels))
+            channels_in = channels
+        self.fc = nn.Linear(FEATURES, CLASSES)
+
+    def features(self, signals: Tensor) -> Tensor:
+        """Signals (batch, 1, time), raw units -> features (batch, 64).
+
+        Raises:
+            ValueError: the signals are not three-dimensional with one lead.
+        """
+        if signals.ndim != 3 or signals.shape[1] != 1:
+            raise ValueError(
+                f"signals have shape {tuple(signals.shape)}; accepted is (batch, 1, time)"
+            )
+        if self.fourier_filter is not None:
+            signals = self.fourier_filter(signals)
+        maps = signals.unsqueeze(2)  # (batch, channel, 1, time)
+        if self.training:
+            maps = maps.to(memory_format=torch.channels_last)
+        for number, block in enumerate(BLOCKS, start=1):
+            maps = self.get_submodule(f"conv{number}")(maps)
+            maps = functional.relu(self.get_submodule(f"bn{number}")(maps))
+            if block.pool:
+                maps = functional.max_pool2d(maps, (1, 2), (1, 2), (0, 1), (1, 2))
+            maps = self.dropout(maps)
+        return maps.mean(dim=(2, 3))  # (batch, 64)
+
+    def forward(
+        self, signals: Tensor, *, with_features: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Signals (batch, 1, time), raw units -> logits (batch, 4).
+
+        With `with_features`, logits and features (batch, 64): one pass serves both losses.
+        """
+        features = self.features(signals)
+        logits = self.fc(features)
+        return (logits, features) if with_features else logits
+
+
+def load_published(path: Path | str, *, fourier_filter: FourierFilter | None = None) -> Network:
+    """The paper's network with the weights of a published checkpoint (`best_model.pth`).
+
+    Only tensors are unpickled. A `module.` prefix, left by data-parallel training, is removed.
+
+    Args:
+        path: a PyTorch state dict, with or without the prefix.
+        fourier_filter: the filter that the checkpoint was trained behind, if any.
+
+    Returns:
+        The network in evaluation mode, float32, on the CPU.
+
+    Raises:
+        ValueError: the file is no state dict of this network; the sentence names what is amiss.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises many types here; each means "no plain checkpoint"
+        raise ValueError(f"{path} is not a checkpoint of tensors: {error}") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
+        raise ValueError(f"{path} holds {type(state).__name__}; accepted is a dict of tensors")
+    network = Network(fourier_filter=fourier_filter)
+    try:
+        network.load_state_dict(
+            {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        )
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the 13-layer network: {error}") from error
+    return network.eval()

@@ -1,0 +1,323 @@
+"""The attacks: where a perturbation may go, what it does, and closed forms on linear models."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dnalib.attacks import ascend, frozen_parameters, pgd, sap, smooth, smoothing_kernel
+from dnalib.model import Network
+
+EPSILON = 50.0
+ATTACKS = {"pgd": pgd, "sap": sap}
+
+
+@pytest.fixture(params=sorted(ATTACKS))
+def attack(request):
+    return ATTACKS[request.param]
+
+
+def random_numbers(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def small_network(seed=0):
+    """A narrow network in float64, in which a batch's rounding turns no sign."""
+    torch.manual_seed(seed)
+    network = Network(width=0.02).double()
+    with torch.no_grad():
+        network.conv1.weight.div_(50)
+        for name, tensor in network.state_dict().items():
+            if "bn" in name and tensor.is_floating_point() and "mean" not in name:
+                tensor.copy_(0.5 + torch.rand_like(tensor))
+    return network.eval()
+
+
+@pytest.fixture
+def padded():
+    """Signals (record, 1, time) with padding on both sides of two of them, validity and labels."""
+    signals = 200 * random_numbers(4, 1, 300)
+    valid = torch.ones(4, 1, 300, dtype=torch.bool)
+    valid[1, :, :60] = valid[1, :, -61:] = False
+    valid[3, :, :130] = valid[3, :, -130:] = False
+    return signals * valid, valid, torch.tensor([0, 1, 2, 3])
+
+
+class Linear(nn.Module):
+    """Two classes, told apart by one weighted sum over leads and samples."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.eval()
+
+    def forward(self, signals):
+        score = (signals * self.weight).sum((1, 2))
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+@pytest.mark.parametrize("padding", ["strip", "mask"])
+def test_a_perturbation_stays_in_the_ball_and_off_the_padding(attack, padded, padding):
+    signals, valid, labels = padded
+    before = signals.clone()
+    delta = attack(
+        small_network(), signals, labels, epsilon=EPSILON, steps=5, valid=valid, padding=padding
+    )
+    assert delta.shape == signals.shape and delta.dtype == signals.dtype
+    assert not delta.requires_grad
+    assert 0 < delta.abs().max() <= EPSILON
+    assert not delta[~valid].any()
+    assert (delta[valid] != 0).double().mean() > 0.9
+    assert torch.equal(signals, before)
+
+
+def test_kept_padding_is_the_state_before_stripping(attack, padded):
+    signals, valid, labels = padded
+    arguments = (small_network(), signals, labels)
+    kept = attack(*arguments, epsilon=EPSILON, steps=4, valid=valid, padding="keep")
+    stripped = attack(*arguments, epsilon=EPSILON, steps=4, valid=valid)
+    assert kept[~valid].any()
+    assert torch.equal(kept * valid, stripped)
+    assert torch.equal(kept, attack(*arguments, epsilon=EPSILON, steps=4))
+
+
+@pytest.mark.parametrize("leads", [1, 3])
+def test_pgd_on_a_linear_model_is_the_sign_of_its_weights(leads):
+    weight = random_numbers(leads, 40)
+    signals, labels = random_numbers(3, leads, 40, seed=1), torch.tensor([0, 1, 0])
+    delta = pgd(Linear(weight), signals, labels, epsilon=7)
+    away = torch.tensor([1, -1, 1]).view(3, 1, 1)  # up the score from class 0, down from class 1
+    assert torch.equal(delta, 7 * away * weight.sign().expand(3, -1, -1))
+
+
+def test_each_step_has_its_size():
+    weight = random_numbers(1, 40)
+    arguments = (Linear(weight), random_numbers(1, 1, 40, seed=1), torch.tensor([0]))
+    for steps in (0, 1, 3):
+        delta = pgd(*arguments, epsilon=20, steps=steps)
+        assert torch.allclose(delta, 2.0 * steps * weight.sign())  # a tenth of ε when not named
+        delta = pgd(*arguments, epsilon=20, steps=steps, step_size=5)
+        assert torch.allclose(delta, 5.0 * steps * weight.sign())
+
+
+@pytest.mark.parametrize("leads", [1, 3])
+def test_sap_on_a_linear_model_is_smooth(leads):
+    weight = random_numbers(leads, 90)
+    signals, labels = random_numbers(2, leads, 90, seed=1), torch.tensor([0, 1])
+    delta = sap(Linear(weight), signals, labels, epsilon=7, start_steps=0)
+    kernel = smoothing_kernel()
+    # The gradient in θ is the weights, smoothed (the kernel is symmetric).
+    theta = 7 * smooth(weight[None], kernel).sign()
+    expected = smooth(theta, kernel) * torch.tensor([1, -1]).view(2, 1, 1)
+    assert torch.allclose(delta, expected)
+
+
+def test_smoothing_is_the_mean_of_25_convolutions():
+    theta = random_numbers(2, 3, 120)
+    smoothed = []
+    for size in (5, 7, 11, 15, 19):
+        for sigma in (1, 3, 5, 7, 10):
+            kernel = torch.exp(-((torch.arange(size) - size // 2) ** 2) / (2 * sigma**2)).double()
+            kernel = (kernel / kernel.sum()).repeat(3, 1, 1)
+            smoothed.append(functional.conv1d(theta, kernel, padding=size // 2, groups=3))
+    expected = torch.stack(smoothed).mean(0)
+    assert len(smoothed) == 25
+    assert torch.allclose(smooth(theta, smoothing_kernel()), expected, atol=1e-6)
+    signals, labels = torch.zeros(2, 3, 120, dtype=torch.float64), torch.tensor([0, 1])
+    model = Linear(random_numbers(3, 120))
+    delta = sap(model, signals, labels, epsilon=9, steps=0, start=theta)
+    assert torch.allclose(delta, expected, atol=1e-6)
+
+
+def test_the_smoothing_kernel_is_an_average():
+    kernel = smoothing_kernel()
+    assert kernel.shape == (19,) and kernel.dtype == torch.float64
+    assert kernel.sum().item() == pytest.approx(1)
+    assert torch.equal(kernel, kernel.flip(0)) and kernel.argmax() == 9 and kernel.min() > 0
+
+
+def losses(model, signals, labels):
+    with torch.no_grad():
+        return functional.cross_entropy(model(signals), labels, reduction="none")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("padding", ["strip", "mask"])
+def test_the_cross_entropy_of_every_record_rises(attack, padded, padding, seed):
+    signals, valid, labels = padded
+    model = small_network(seed)
+    delta = attack(model, signals, labels, epsilon=EPSILON, valid=valid, padding=padding)
+    rise = losses(model, signals + delta, labels) - losses(model, signals, labels)
+    assert (rise > 0).all()
+
+
+def test_sap_goes_on_from_pgd(padded):
+    signals, valid, labels = padded
+    arguments, options = (small_network(), signals, labels), {"epsilon": EPSILON, "valid": valid}
+    for padding, state in (("strip", "keep"), ("mask", "mask")):
+        start = pgd(*arguments, steps=7, padding=state, **options)
+        found = sap(*arguments, steps=5, start_steps=7, padding=padding, **options)
+        again = sap(*arguments, steps=5, start=start, padding=padding, **options)
+        assert torch.equal(found, again)
+        kept = start.clone()
+        elsewhere = sap(*arguments, steps=5, start_steps=2, padding=padding, **options)
+        assert not torch.equal(found, elsewhere)
+        assert torch.equal(start, kept)  # not written into
+
+
+def test_a_record_is_attacked_alike_in_any_batch(attack, padded):
+    signals, valid, labels = padded
+    model = small_network()
+    together = attack(model, signals, labels, epsilon=EPSILON, steps=8, valid=valid)
+    for index in range(4):
+        one = slice(index, index + 1)
+        alone = attack(
+            model, signals[one], labels[one], epsilon=EPSILON, steps=8, valid=valid[one]
+        )
+        assert torch.allclose(alone, together[one], atol=1e-9)
+
+
+class Moody(nn.Module):
+    """A weighted sum of the record, whose direction hangs on what stands on the padding."""
+
+    def __init__(self, weight, valid, *, moody):
+        super().__init__()
+        self.weight, self.valid, self.moody = weight, valid, moody
+
+    def forward(self, signals):
+        score = (signals * self.valid * self.weight).sum((1, 2))
+        mood = (signals * ~self.valid).sum((1, 2))
+        score = score * (1 - mood / 20) + 1000 * mood if self.moody else score
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+def test_what_would_happen_on_the_padding_does_not_matter_to_the_mask(attack):
+    valid = torch.ones(2, 1, 60, dtype=torch.bool)
+    valid[..., :20] = False
+    signals, weight = random_numbers(2, 1, 60) * valid, 1e-3 * random_numbers(1, 60, seed=1)
+    found = {}
+    for padding in ("mask", "strip"):
+        for moody in (False, True):
+            model = Moody(weight, valid, moody=moody).eval()
+            found[padding, moody] = attack(
+                model, signals, torch.tensor([0, 0]), epsilon=10, valid=valid, padding=padding
+            )
+    assert torch.equal(found["mask", False], found["mask", True])
+    assert not torch.equal(found["strip", False], found["strip", True])  # there it does
+
+
+def test_without_padding_both_modes_are_one(attack, padded):
+    signals, _, labels = padded
+    model, everywhere = small_network(), torch.ones(4, 1, 300, dtype=torch.bool)
+    options = {"epsilon": EPSILON, "steps": 5, "valid": everywhere}
+    masked = attack(model, signals, labels, padding="mask", **options)
+    assert torch.equal(masked, attack(model, signals, labels, padding="strip", **options))
+
+
+class Failing(nn.Module):
+    """A model that fails on its third call."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(30, 2).double()
+        self.layer.bias.requires_grad_(False)
+        self.calls = 0
+
+    def forward(self, signals):
+        self.calls += 1
+        if self.calls == 3:
+            raise RuntimeError("third call")
+        assert not any(parameter.requires_grad for parameter in self.parameters())
+        return self.layer(signals.squeeze(1))
+
+
+def test_parameters_are_left_as_they_were(attack):
+    model = Failing().eval()
+    weight = model.layer.weight.detach().clone()
+    arguments = (model, random_numbers(2, 1, 30), torch.tensor([0, 1]))
+    attack(*arguments, epsilon=1, steps=1, **({"start_steps": 1} if attack is sap else {}))
+    assert model.layer.weight.requires_grad and not model.layer.bias.requires_grad
+    with pytest.raises(RuntimeError, match="third call"):
+        attack(*arguments, epsilon=1, steps=3)
+    assert model.layer.weight.requires_grad and not model.layer.bias.requires_grad
+    assert model.layer.weight.grad is None
+    assert torch.equal(model.layer.weight, weight)
+
+
+def test_frozen_parameters_come_back_also_from_nothing():
+    model = nn.Linear(2, 2)
+    with frozen_parameters(model):
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_model_of_ones_own_with_three_leads(attack):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv1d(3, 8, 9, stride=4), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 5)
+    ).eval()
+    signals = random_numbers(2, 3, 200).float()
+    valid = torch.ones(2, 3, 200, dtype=torch.bool)
+    valid[:, 1, :70] = False  # a lead that starts later
+    delta = attack(model, signals, torch.tensor([4, 0]), epsilon=0.3, valid=valid)
+    assert delta.shape == (2, 3, 200) and delta.dtype == torch.float32
+    assert 0 < delta.abs().max() <= 0.3 and not delta[~valid].any()
+    labels = torch.tensor([4, 0])
+    assert (losses(model, signals + delta, labels) > losses(model, signals, labels)).all()
+
+
+def test_the_climb_starts_where_it_is_told():
+    start = random_numbers(1, 1, 40).clamp(-1, 1)
+    found = ascend(
+        Linear(random_numbers(1, 40)), start, torch.tensor([0]), start=start,
+        change=lambda theta: theta, epsilon=1, steps=0, step_size=1,
+    )
+    assert torch.equal(found, start) and found is not start
+
+
+ACCEPTED = {
+    "signals": torch.zeros(2, 1, 30),
+    "labels": torch.tensor([0, 1]),
+    "epsilon": 1.0,
+    "steps": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"signals": torch.zeros(2, 30)}, r"shape \(2, 30\)"),
+        ({"signals": torch.zeros(2, 1, 30, dtype=torch.int16)}, "torch.int16"),
+        ({"signals": torch.full((2, 1, 30), torch.nan)}, "not finite"),
+        ({"signals": torch.full((2, 1, 30), torch.inf)}, "not finite"),
+        ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\)"),
+        ({"valid": torch.ones(2, 30, dtype=torch.bool)}, r"valid has shape \(2, 30\)"),
+        ({"epsilon": 0}, "epsilon is 0"),
+        ({"epsilon": -1}, "epsilon is -1"),
+        ({"epsilon": torch.nan}, "epsilon is nan"),
+        ({"steps": -1}, "steps is -1"),
+        ({"padding": "none"}, "padding is 'none'; accepted are 'strip', 'mask', 'keep'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(attack, changed, message):
+    model = Linear(torch.ones(1, 30))
+    with pytest.raises(ValueError, match=message):
+        attack(model, **(ACCEPTED | changed))
+
+
+def test_a_model_in_training_mode_is_refused(attack):
+    with pytest.raises(ValueError, match="training mode"):
+        attack(Linear(torch.ones(1, 30)).train(), **ACCEPTED)
+
+
+def test_starts_that_do_not_fit_are_refused():
+    model = Linear(torch.ones(1, 30))
+    for start, message in (
+        (torch.full((2, 1, 30), 1.1), "start reaches 1.1; accepted are values up to epsilon = 1"),
+        (torch.zeros(2, 1, 29), r"start has shape \(2, 1, 29\)"),
+        (torch.full((2, 1, 30), torch.nan), "start"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sap(model, **ACCEPTED, start=start)
+    sap(model, **ACCEPTED, start=torch.ones(2, 1, 30))

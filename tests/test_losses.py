@@ -1,0 +1,267 @@
+"""R² and the decorrelation loss against NumPy's SVD fit, finite differences and known values."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dnalib.losses import (
+    adjusted_r_squared,
+    decorrelation_loss,
+    projected_loss,
+    r_squared,
+    random_projection,
+)
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
+
+
+def random_features(records=80, columns=64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(records, columns, generator=generator, dtype=torch.float64)
+
+
+def related(seed=0, records=80):
+    one, other = random_features(records, seed=seed), random_features(records, seed=seed + 1)
+    return one, 0.7 * one @ random_features(64, seed=seed + 2) / 8 + other
+
+
+def nearly_collinear(seed=0):
+    one, other = related(seed)
+    one[:, 30:50] = one[:, :20] * 3 + 1e-3 * one[:, 30:50]
+    return one, other
+
+
+def collinear(seed=0):
+    one, other = related(seed)
+    # Below the rounding of float32 features, where the fit leaves such directions out, as it must.
+    one[:, 30:50] = one[:, :20] * 3 + 1e-14 * one[:, 30:50]
+    return one, other
+
+
+def dead(seed=0):
+    one, other = related(seed)
+    one[:, 5:40] = 0
+    other[:, :7] = 2.5  # constant, and not zero
+    return one.relu(), other
+
+
+def offset(seed=0):
+    one, other = related(seed)
+    return one + 100, other - 50
+
+
+def badly_scaled(seed=0):
+    one, other = related(seed)
+    return one * torch.logspace(-3, 3, 64, dtype=torch.float64), other
+
+
+CASES = [related, nearly_collinear, collinear, dead, offset, badly_scaled]
+
+
+def sums_by_svd(regressor, regressand):
+    x = np.column_stack([regressor.numpy(), np.ones(len(regressor))])
+    y = regressand.numpy()
+    fitted = x @ np.linalg.lstsq(x, y, rcond=1e-10)[0]
+    return ((y - fitted) ** 2).sum(), ((y - y.mean(0)) ** 2).sum()
+
+
+@pytest.mark.parametrize("make", CASES)
+@pytest.mark.parametrize("seed", range(3))
+def test_r_squared_agrees_with_an_svd(make, seed):
+    regressor, regressand = make(seed)
+    regressor = regressor[:, :50]
+    residual, total = sums_by_svd(regressor, regressand)
+    assert r_squared(regressor, regressand) == pytest.approx(1 - residual / total, abs=1e-4)
+    adjusted = 1 - residual / total * 79 / (79 - 50)
+    assert adjusted_r_squared(regressor, regressand) == pytest.approx(adjusted, abs=3e-4)
+
+
+@pytest.mark.parametrize("make", CASES)
+def test_the_loss_agrees_with_an_svd(make):
+    regressor, regressand = make()
+    projection = random_features(64, 50, seed=9) / 8
+    residual, total = sums_by_svd(regressor @ projection, regressand)
+    expected = np.log(total + 1e-5) - np.log(residual + 1e-5)
+    loss = projected_loss(regressor, regressand, projection=projection)
+    assert loss.item() == pytest.approx(expected, abs=1e-4)
+    assert loss.dtype == torch.float64 and loss.shape == ()
+    # float32 features, as training gives them
+    single = projected_loss(regressor.float(), regressand.float(), projection=projection)
+    assert single.item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_gradient_agrees_with_finite_differences():
+    regressor, regressand = random_features(14, 5), random_features(14, 4, seed=1)
+    projection = random_features(5, 3, seed=2)
+    regressor.requires_grad_()
+    regressand.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x, y: projected_loss(x, y, projection=projection), (regressor, regressand)
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 1, 20, 64])
+def test_the_gradient_stays_finite_when_features_are_dead(rank):
+    fixed = random_features(seed=5)
+    for seed in range(6):  # both directions occur
+        features = random_features()
+        features[:, rank:] = 0
+        features.requires_grad_()
+        generator = torch.Generator().manual_seed(seed)
+        loss = decorrelation_loss(features, [fixed], generator=generator)
+        (gradient,) = torch.autograd.grad(loss, features)
+        assert torch.isfinite(loss) and torch.isfinite(gradient).all()
+
+
+def test_a_perfect_fit_has_a_finite_loss():
+    features = random_features(80, 20)
+    projection = random_features(20, 20, seed=3)
+    loss = projected_loss(features, features, projection=projection).item()
+    total = (features - features.mean(0)).square().sum().item()
+    assert loss == pytest.approx(np.log(total + 1e-5) - np.log(1e-5), abs=1e-3)
+
+
+def test_r_squared_does_not_change_with_the_regressors_coordinates():
+    regressor, regressand = related(records=200)
+    value = r_squared(regressor, regressand)
+    assert 0.2 < value < 0.9
+    invertible = random_features(64, seed=7)
+    assert r_squared(regressor @ invertible + 3, regressand) == pytest.approx(value, abs=1e-6)
+    assert r_squared(regressor, -4 * regressand + 11) == pytest.approx(value, abs=1e-9)
+    # ... but it does with the regressand's, whose columns are weighed by their variance.
+    stretched = regressand * torch.linspace(-2, 2, 64).exp()
+    assert abs(r_squared(regressor, stretched) - value) > 0.001
+
+
+def test_r_squared_is_not_symmetric():
+    wide = random_features(2000, 4)
+    narrow = wide[:, :1].repeat(1, 4)  # one of the four directions
+    assert r_squared(wide, narrow) == pytest.approx(1, abs=1e-6)
+    assert r_squared(narrow, wide) == pytest.approx(0.25, abs=0.02)
+
+
+def test_the_chance_level_of_independent_features():
+    values, adjusted = [], []
+    for seed in range(40):
+        regressor, regressand = random_features(64, 32, seed=seed), random_features(64, seed=seed + 99)
+        values.append(r_squared(regressor, regressand))
+        adjusted.append(adjusted_r_squared(regressor, regressand))
+    # Expected: 32 columns of 63 degrees of freedom.
+    assert np.mean(values) == pytest.approx(32 / 63, abs=0.005)
+    assert np.mean(adjusted) == pytest.approx(0, abs=0.01)
+
+
+def terms(features, fixed):
+    """The loss for either direction, where the projection keeps every column and so drops out."""
+    identity = torch.eye(features.shape[1], dtype=torch.float64)
+    return (
+        projected_loss(features, fixed, projection=identity).item(),
+        projected_loss(fixed, features, projection=identity).item(),
+    )
+
+
+def test_each_direction_is_taken_half_of_the_time():
+    features, fixed = random_features(60, 6), random_features(60, 6, seed=1)
+    fixed[:, 0] = features[:, 0]
+    fixed[:, 1] = 0
+    forward, backward = terms(features, fixed)
+    assert abs(forward - backward) > 0.01
+    found = [
+        decorrelation_loss(
+            features, [fixed], projected_dimension=6, generator=torch.Generator().manual_seed(seed)
+        ).item()
+        for seed in range(200)
+    ]
+    as_regressor = np.isclose(found, forward, atol=1e-6)
+    assert (as_regressor | np.isclose(found, backward, atol=1e-6)).all()
+    assert 70 <= as_regressor.sum() <= 130  # a fair coin leaves this once in 40,000
+
+
+def test_the_loss_is_the_mean_over_earlier_models():
+    features = random_features(60, 6)
+    earlier = [features @ random_features(6, 6, seed=s) + (s + 1) * random_features(60, 6, seed=20 + s)
+               for s in range(3)]
+    possible = [terms(features, fixed) for fixed in earlier]
+    means = [np.mean([pair[c] for pair, c in zip(possible, choice, strict=True)])
+             for choice in np.ndindex(2, 2, 2)]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        found = decorrelation_loss(features, earlier, projected_dimension=6, generator=generator)
+        assert np.abs(np.array(means) - found.item()).min() < 1e-6
+    assert np.ptp(means) > 0.01
+
+
+def test_the_loss_follows_its_generator_alone():
+    one, other = related()
+    torch.manual_seed(0)
+    first = decorrelation_loss(one, [other], generator=torch.Generator().manual_seed(3))
+    torch.manual_seed(1)
+    again = decorrelation_loss(one, [other], generator=torch.Generator().manual_seed(3))
+    another = decorrelation_loss(one, [other], generator=torch.Generator().manual_seed(4))
+    assert first == again and first != another
+
+
+def test_a_projection_is_fresh_and_has_the_published_scale():
+    generator = torch.Generator().manual_seed(0)
+    matrices = [random_projection(64, projected_dimension=50, generator=generator) for _ in range(9)]
+    assert matrices[0].shape == (64, 50) and not torch.equal(matrices[0], matrices[1])
+    assert torch.stack(matrices).std().item() == pytest.approx(1 / 8, rel=0.03)
+    assert torch.stack(matrices).mean().item() == pytest.approx(0, abs=0.005)
+
+
+def test_steps_down_the_loss_lower_r_squared():
+    fixed = random_features(200, 8)
+    features = (fixed @ random_features(8, 8, seed=1) + 0.3 * random_features(200, 8, seed=2)).detach()
+    before = r_squared(features, fixed), r_squared(fixed, features)
+    features.requires_grad_()
+    optimizer = torch.optim.Adam([features], lr=0.2)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        optimizer.zero_grad()
+        decorrelation_loss(
+            features, [fixed], projected_dimension=6, generator=generator
+        ).backward()
+        optimizer.step()
+    after = r_squared(features.detach(), fixed), r_squared(fixed, features.detach())
+    assert min(before) > 0.7
+    assert max(after) < 0.1
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    generator = torch.Generator()
+    enough, few = random_features(52), random_features(51)
+    decorrelation_loss(enough, [enough], generator=generator)
+    with pytest.raises(ValueError, match="51 records; a fit on 51 columns needs at least 52"):
+        decorrelation_loss(few, [few], generator=generator)
+    with pytest.raises(ValueError, match="65 records; a fit on 65 columns needs at least 66"):
+        r_squared(random_features(65), random_features(65))
+    with pytest.raises(ValueError, match=r"\(80, 64\) and \(79, 64\)"):
+        decorrelation_loss(random_features(80), [random_features(79)], generator=generator)
+    with pytest.raises(ValueError, match=r"\(80,\)"):
+        r_squared(random_features(80)[:, 0], random_features(80))
+    with pytest.raises(ValueError, match="at least one earlier model"):
+        decorrelation_loss(enough, [], generator=generator)
+    for dimension in (0, 65):
+        with pytest.raises(ValueError, match="projected_dimension is .* 1 to 64"):
+            random_projection(64, projected_dimension=dimension, generator=generator)
+
+
+@pytest.mark.golden
+def test_r_squared_of_the_published_features():
+    if not PUBLISHED.is_dir():
+        pytest.skip("the published features are not here: no ../shared/reference/published")
+    table = json.loads((PUBLISHED / "r_squared.json").read_text())
+    names = table["regressor_rows"]
+    files = {name: "best_model" if name == "base" else f"{name[:-1]}_model{name[-1]}"
+             for name in names}
+    features = {name: torch.from_numpy(np.load(PUBLISHED / "features" / f"{file}.npy"))
+                for name, file in files.items()}
+    for row, regressor in enumerate(names):
+        for column, regressand in enumerate(names):
+            found = r_squared(features[regressor], features[regressand])
+            assert found == pytest.approx(table["r_squared"][row][column], abs=1e-3)
+    adjusted = adjusted_r_squared(features["base"], features["dec1"])
+    assert adjusted < r_squared(features["base"], features["dec1"])
