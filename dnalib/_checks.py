@@ -1,0 +1,42 @@
+"""Checks of array arguments: each message names the argument and gives the shapes found."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+AXES = {1: "(record,)", 2: "two axes", 3: "(member, record, class)"}
+
+
+def check_dimensions(name: str, array: NDArray, dimensions: int) -> None:
+    """Refuse an array that has another number of axes, or no record."""
+    if array.ndim != dimensions:
+        raise ValueError(f"{name} has shape {array.shape}; expected {AXES[dimensions]}")
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; at least one record is needed")
+
+
+def check_records(name: str, array: NDArray, axis: int, other_name: str, other: NDArray) -> None:
+    """Refuse two arrays whose records (along `axis`, and all of `other`) cannot be the same."""
+    check_dimensions(other_name, other, 1)
+    if array.shape[axis : axis + 1] != other.shape or (axis == 0 and array.ndim != 1):
+        raise ValueError(
+            f"{name} has shape {array.shape} and {other_name} has shape {other.shape}; "
+            "both must hold the same records"
+        )
+
+
+def check_classes(name: str, indices: NDArray, classes: int) -> None:
+    """Refuse values that are not class indices from 0 to classes - 1."""
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"{name} has dtype {indices.dtype}; class indices are integers")
+    if indices.size and not 0 <= indices.min() <= indices.max() < classes:
+        raise ValueError(
+            f"{name} holds {indices.min()} to {indices.max()}; class indices are 0 to {classes - 1}"
+        )
+
+
+def as_booleans(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    """The array, refusing numbers: a prediction passed by mistake would count as True."""
+    array = np.asarray(values)
+    if array.dtype != bool:
+        raise ValueError(f"{name} has dtype {array.dtype}; it must be bool")
+    return array

@@ -1,0 +1,29 @@
+"""Every figure of the book, one function each.
+
+Each function takes data as arguments, never loads any, and returns a matplotlib `Figure` that
+pyplot does not hold: a notebook shows it as its cell's last value, `savefig` writes it.
+"""
+
+from dnalib.plots.confusion import confusion_matrices
+from dnalib.plots.correlation import r_squared_diagram
+from dnalib.plots.ecg import attacked_ecg, ecg_paper, filtered_beat
+from dnalib.plots.results import natural_accuracy, paddings, robustness
+from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
+from dnalib.plots.training import class_counts, learning_curves, record_lengths
+
+__all__ = [
+    "attacked_ecg",
+    "class_counts",
+    "confusion_matrices",
+    "ecg_paper",
+    "filtered_beat",
+    "frequency_responses",
+    "learning_curves",
+    "natural_accuracy",
+    "paddings",
+    "r_squared_diagram",
+    "record_lengths",
+    "robustness",
+    "spectrum_partition",
+    "training_scheme",
+]

@@ -1,0 +1,61 @@
+"""Which classes are taken for which."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike
+
+from dnalib.plots.style import BLACK, SMALL, TEXT, new_figure, panel_letters
+
+
+def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str]) -> Figure:
+    """Confusion matrices side by side: counts, shaded by the share of the true class.
+
+    Args:
+        matrices: caption -> (true class, predicted class) counts.
+        names: (class,), short.
+
+    Raises:
+        ValueError: no matrix, or one that does not fit the names.
+    """
+    if not matrices:
+        raise ValueError("matrices is empty; give at least one")
+    columns = min(2, len(matrices))
+    rows = -(-len(matrices) // columns)
+    figure = new_figure(2.45 * rows + 0.4)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    image = None
+    for axes, (name, matrix) in zip(panels, matrices.items(), strict=False):
+        counts = np.asarray(matrix)
+        if counts.shape != (len(names), len(names)):
+            raise ValueError(
+                f"matrices[{name!r}] has shape {counts.shape} and there are {len(names)} names; "
+                "expected (class, class)"
+            )
+        image = _draw_matrix(axes, counts)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(labelsize=SMALL, length=0, labelbottom=True)
+    for axes in panels[len(matrices) :]:
+        axes.set_axis_off()
+    panel_letters(panels[: len(matrices)], list(matrices))
+    figure.supxlabel("Predicted class (number of records)", fontsize=TEXT)
+    figure.supylabel("True class", fontsize=TEXT)
+    bar = figure.colorbar(image, ax=panels, shrink=0.7, pad=0.02)
+    bar.set_label("Share of the true class (%)", fontsize=TEXT)
+    bar.ax.tick_params(labelsize=SMALL)
+    return figure
+
+
+def _draw_matrix(axes: Axes, counts: np.ndarray) -> AxesImage:
+    """Counts over a shade of blue; a class without a record stays white."""
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = 100 * np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 55 else BLACK
+        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=SMALL, color=colour)
+    return image

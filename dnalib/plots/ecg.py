@@ -1,0 +1,253 @@
+"""ECGs on ECG paper, attacks on them, and what the filters leave of a beat.
+
+Signals come in raw units (1 raw unit = 1 µV) at any sampling rate.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+from numpy.typing import ArrayLike, NDArray
+
+from dnalib.plots.style import (
+    BLACK,
+    FILTER_COLOURS,
+    GREY,
+    PURPLE,
+    SMALL,
+    TEXT,
+    VERMILLION,
+    WIDTH,
+    dress,
+    new_figure,
+)
+
+MINOR_SECONDS, MINOR_MILLIVOLTS = 0.04, 0.1  # 1 mm of paper at 25 mm/s and 10 mm/mV
+MAJOR_SECONDS, MAJOR_MILLIVOLTS = 0.2, 0.5
+PAPER_MINOR, PAPER_MAJOR = "#FAE3E3", "#EBB3B3"
+LARGEST = 2.0  # mV from the zero line; what goes beyond is cut there and said so
+LEAD_IN = 0.48  # s of paper before the trace, for the calibration pulse
+MARGINS = 0.75  # inches beside the paper, for labels
+
+
+def ecg_paper(
+    signals: Sequence[ArrayLike],
+    *,
+    rate: float,
+    titles: Sequence[str],
+    seconds: float = 10.0,
+    start: float = 0.0,
+) -> Figure:
+    """Stretches of ECG on paper, one above the other, 25 mm/s and 10 mm/mV in proportion.
+
+    Each row opens with the calibration pulse (1 mV, 200 ms). A trace beyond ±2 mV is cut there,
+    with a note that says so.
+
+    Args:
+        signals: (time,) each, raw units (µV), of any length.
+        rate: samples a second, Hz.
+        titles: one a signal.
+        seconds, start: the stretch drawn, s.
+
+    Raises:
+        ValueError: titles and signals differ in number, or a signal ends before `start`.
+
+    Source: the usual scale of printed ECGs (Kligfield et al. 2007, AHA/ACC/HRS recommendations).
+    """
+    if len(signals) != len(titles) or not len(signals):
+        raise ValueError(
+            f"{len(signals)} signals and {len(titles)} titles; give one title a signal"
+        )
+    rows = [_stretch(signal, rate=rate, seconds=seconds, start=start) for signal in signals]
+    spans = [_voltage_span(row) for row in rows]
+    figure, panels = _paper_rows(spans, seconds=seconds)
+    for axes, row, span, title in zip(panels, rows, spans, titles, strict=True):
+        _draw_paper(axes, start=start, seconds=seconds, span=span)
+        _draw_trace(axes, row, rate=rate, start=start)
+        axes.set_title(title, fontsize=TEXT, loc="left", pad=4)
+    for axes in panels[:-1]:
+        axes.tick_params(labelbottom=False)
+    panels[-1].set_xlabel("Time (s), at 25 mm/s and 10 mm/mV", fontsize=TEXT)
+    figure.supylabel("ECG (mV)", fontsize=TEXT)
+    return figure
+
+
+def attacked_ecg(
+    signal: ArrayLike,
+    perturbations: Mapping[str, ArrayLike],
+    *,
+    rate: float,
+    epsilon: float,
+    seconds: float = 3.0,
+    start: float = 0.0,
+) -> Figure:
+    """The record as it was, then for each attack the attacked ECG and the perturbation alone.
+
+    The ECGs share one paper scale in mV; each perturbation has an axis of its own in µV, with
+    ±ε as dashed lines.
+
+    Args:
+        signal: (time,), raw units (µV).
+        perturbations: attack name -> (time,), raw units, to be added to the signal.
+        rate: samples a second, Hz.
+        epsilon: the bound of the attacks, raw units.
+        seconds, start: the stretch drawn, s.
+
+    Raises:
+        ValueError: a perturbation is not as long as the signal, or the signal ends before `start`.
+    """
+    signal = np.asarray(signal, dtype=float)
+    for name, perturbation in perturbations.items():
+        _check_length(f"perturbations[{name!r}]", perturbation, signal)
+    ecgs = {"Unperturbed": signal}
+    ecgs |= {name: signal + np.asarray(value) for name, value in perturbations.items()}
+    rows = {
+        name: _stretch(value, rate=rate, seconds=seconds, start=start)
+        for name, value in ecgs.items()
+    }
+    span = _voltage_span(np.concatenate(list(rows.values())))
+    figure, panels = _paper_rows([span, *[span, None] * len(perturbations)], seconds=seconds)
+    letters = iter("abcdefghijkl")
+    for axes, (name, row) in zip([panels[0], *panels[1::2]], rows.items(), strict=True):
+        _draw_paper(axes, start=start, seconds=seconds, span=span)
+        _draw_trace(axes, row, rate=rate, start=start)
+        axes.set_ylabel("ECG (mV)", fontsize=TEXT)
+        title = name if name == "Unperturbed" else f"{name}, ε = {epsilon:g} µV"
+        axes.set_title(f"{next(letters)}  {title}", fontsize=TEXT, loc="left", weight="bold", pad=4)
+    for axes, perturbation in zip(panels[2::2], perturbations.values(), strict=True):
+        row = _stretch(perturbation, rate=rate, seconds=seconds, start=start)
+        _draw_perturbation(axes, row, rate=rate, start=start, epsilon=epsilon)
+        axes.set_xlim(start - LEAD_IN, start + seconds)
+        axes.set_xticks(_ticks(start, seconds))
+    for axes in panels[:-1]:
+        axes.tick_params(labelbottom=False)
+    panels[-1].set_xlabel("Time (s), at 25 mm/s and 10 mm/mV", fontsize=TEXT)
+    figure.align_ylabels(panels)
+    return figure
+
+
+def filtered_beat(
+    signal: ArrayLike, first: ArrayLike, second: ArrayLike, *, rate: float, start: float = 0.0
+) -> Figure:
+    """One stretch of ECG and what the two complementary filters leave of it.
+
+    Args:
+        signal: (time,), raw units (µV), the stretch to draw.
+        first, second: (time,), the same stretch after h₁ and after h₂; they add up to `signal`.
+        rate: samples a second, Hz.
+        start: time of the first sample, s.
+
+    Raises:
+        ValueError: the three lengths differ.
+    """
+    signal = np.asarray(signal, dtype=float)
+    _check_length("first", first, signal)
+    _check_length("second", second, signal)
+    figure = new_figure(4.2)
+    panels = figure.subplots(3, sharex=True, sharey=True)
+    time = start + np.arange(len(signal)) / rate  # (time,), s
+    rows = (
+        (signal, BLACK, "the ECG"),
+        (first, FILTER_COLOURS[0], "what h₁ leaves"),
+        (second, FILTER_COLOURS[1], "what h₂ leaves"),
+    )
+    for axes, letter, (values, colour, name) in zip(panels, "abc", rows, strict=True):
+        axes.plot(time, np.asarray(values, dtype=float) / 1000, color=colour, linewidth=1.2)
+        axes.set_title(f"{letter}  {name}", fontsize=TEXT, loc="left", weight="bold")
+        dress(axes, y="Voltage (mV)", grid="both")
+    panels[-1].set_xlabel("Time (s)", fontsize=TEXT)
+    panels[-1].set_xlim(time[0], time[-1])
+    return figure
+
+
+def _check_length(name: str, values: ArrayLike, signal: NDArray) -> None:
+    if np.shape(values) != signal.shape or signal.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {np.shape(values)} and signal has shape {signal.shape}; "
+            "both must be (time,) of one length"
+        )
+
+
+def _stretch(signal: ArrayLike, *, rate: float, seconds: float, start: float) -> NDArray:
+    """The drawn part of a signal in mV: (time,)."""
+    signal = np.asarray(signal, dtype=float)
+    first, last = round(start * rate), round((start + seconds) * rate)
+    if signal.ndim != 1 or not 0 <= first < len(signal):
+        raise ValueError(
+            f"a signal of shape {signal.shape} at {rate:g} Hz has nothing at {start:g} s; "
+            "give (time,) and a start inside it"
+        )
+    return signal[first : last + 1] / 1000
+
+
+def _voltage_span(millivolts: NDArray) -> tuple[float, float]:
+    """Whole large squares around the trace and the calibration pulse, at most ±`LARGEST`."""
+    low = np.floor((millivolts.min() - 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
+    high = np.ceil((millivolts.max() + 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
+    return float(np.clip(low, -LARGEST, -0.5)), float(np.clip(high, 1.5, LARGEST))
+
+
+def _paper_rows(
+    spans: Sequence[tuple[float, float] | None], *, seconds: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure just high enough for rows of paper; None asks for an ordinary row, 1.2 mV high."""
+    inches = (WIDTH - MARGINS) / (25 * (seconds + LEAD_IN))  # of one printed millimetre
+    heights = [10 * inches * (span[1] - span[0] if span else 1.2) for span in spans]
+    above = sum(0.3 if span else 0.12 for span in spans)  # inches; paper has a title over it
+    figure = new_figure(sum(heights) + above + 0.45, layout="compressed")
+    panels = figure.subplots(len(spans), squeeze=False, height_ratios=heights)[:, 0]
+    return figure, list(panels)
+
+
+def _draw_paper(axes: Axes, *, start: float, seconds: float, span: tuple[float, float]) -> None:
+    axes.set_xlim(start - LEAD_IN, start + seconds)
+    axes.set_ylim(*span)
+    axes.set_aspect(10 / 25)  # 10 mm a mV over 25 mm a second: squares stay square
+    axes.set_xticks(_ticks(start, seconds))
+    axes.yaxis.set_major_locator(MultipleLocator(1.0))
+    axes.tick_params(labelsize=SMALL, length=3)
+    lines = (
+        (MINOR_SECONDS, MINOR_MILLIVOLTS, PAPER_MINOR, 0.35),
+        (MAJOR_SECONDS, MAJOR_MILLIVOLTS, PAPER_MAJOR, 0.7),
+    )
+    for across, up, colour, width in lines:
+        times = start + across * np.arange(-round(LEAD_IN / across), round(seconds / across) + 1)
+        volts = up * np.arange(round(span[0] / up), round(span[1] / up) + 1)
+        axes.vlines(times, *span, color=colour, linewidth=width, zorder=0)
+        axes.hlines(volts, *axes.get_xlim(), color=colour, linewidth=width, zorder=0)
+    for spine in axes.spines.values():
+        spine.set_color(PAPER_MAJOR)
+
+
+def _ticks(start: float, seconds: float) -> NDArray:
+    step = 1.0 if seconds > 2 else MAJOR_SECONDS  # five large squares, or one
+    return np.arange(start, start + seconds + step / 2, step)
+
+
+def _draw_trace(axes: Axes, millivolts: NDArray, *, rate: float, start: float) -> None:
+    """The calibration pulse, the trace, and a note where it is cut."""
+    low, high = axes.get_ylim()
+    pulse = start + np.array([-0.40, -0.32, -0.32, -0.12, -0.12, -0.04])  # s: 200 ms at 1 mV
+    axes.plot(pulse, [0, 0, 1, 1, 0, 0], color=BLACK, linewidth=0.8, label="calibration")
+    time = start + np.arange(len(millivolts)) / rate  # (time,), s
+    shown = millivolts.clip(low, high)
+    # Unclipped at the frame, so that a cut stretch is seen to run along the edge of the paper.
+    axes.plot(time, shown, color=BLACK, linewidth=0.8, label="ECG", clip_on=False, zorder=3)
+    if millivolts.min() < low or millivolts.max() > high:
+        runs = f"{millivolts.min():.1f} to {millivolts.max():.1f} mV".replace("-", "−")
+        note = f"cut at ±{LARGEST:g} mV; the trace runs from {runs}"
+        axes.set_title(note, fontsize=SMALL, color=VERMILLION, loc="right", pad=4)
+
+
+def _draw_perturbation(
+    axes: Axes, millivolts: NDArray, *, rate: float, start: float, epsilon: float
+) -> None:
+    time = start + np.arange(len(millivolts)) / rate  # (time,), s
+    axes.axhline(epsilon, color=GREY, linewidth=0.8, linestyle="--")
+    axes.axhline(-epsilon, color=GREY, linewidth=0.8, linestyle="--")
+    axes.plot(time, millivolts * 1000, color=PURPLE, linewidth=0.6, label="perturbation")
+    axes.set_ylim(-1.25 * epsilon, 1.25 * epsilon)
+    axes.set_yticks([-epsilon, 0, epsilon])
+    dress(axes, y="Added (µV)", grid="none")

@@ -1,0 +1,285 @@
+"""Accuracy and robustness of the ensembles, with intervals and published values."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dnalib.plots.style import (
+    BLACK,
+    GREY,
+    SMALL,
+    TEXT,
+    dress,
+    ensemble_series,
+    new_figure,
+    panel_letters,
+)
+
+MEASURES = {
+    "average": "Average accuracy",
+    "at least 1": "P(≥1)",
+    "at least 2": "P(≥2)",
+    "at least 3": "P(≥3)",
+}
+NATURAL_MEASURES = {
+    "average": "Average",
+    "at least 1": "P(≥1)",
+    "at least 2": "P(≥2)",
+    "at least 3": "P(≥3)",
+    "at least 1, class-averaged": "P(≥1),\nclass mean",
+}
+
+
+def robustness(
+    table: pd.DataFrame,
+    *,
+    attack: str,
+    padding: str,
+    published: Mapping[tuple[str, str, float], float] | None = None,
+    majority: float | None = None,
+) -> Figure:
+    """Accuracy and P(≥x) against the bound of an attack (the paper's Figures 3 and 4).
+
+    Args:
+        table: from `metrics.robustness_table`.
+        attack, padding: the rows to draw.
+        published: (ensemble, measure, epsilon) -> fraction, drawn as open stars.
+        majority: what always answering the commonest class scores on these records.
+
+    Raises:
+        ValueError: the table has no row for this attack and padding.
+    """
+    part = _condition(table, attack=attack, padding=padding)
+    published = published or {}
+    figure = new_figure(5.6)
+    panels = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
+    epsilons = sorted(part.epsilon.unique())
+    margin = (0.2 if published else 0.05) * (epsilons[-1] - epsilons[0] or 1)  # room for names
+    panels[0].set_xlim(epsilons[0] - margin, epsilons[-1] + margin)
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        rows = part[part.measure == measure]
+        for ensemble, line in rows.groupby("ensemble", sort=False):
+            _draw_line(axes, ensemble, line.sort_values("epsilon"))
+        for (ensemble, of, epsilon), value in published.items():
+            if of == measure:
+                _draw_published(axes, ensemble, epsilon, value, named=True)
+        if majority is not None:
+            axes.axhline(100 * majority, color=BLACK, linestyle=":", linewidth=1)
+        dress(axes)
+        axes.set_xticks(epsilons)
+        axes.set_ylim(-3, 103)
+    panel_letters(panels, list(MEASURES.values()))
+    figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
+    figure.supylabel("Share of records (%)", fontsize=TEXT)
+    _legend(figure, part, published=bool(published), majority=majority is not None)
+    return figure
+
+
+def natural_accuracy(
+    table: pd.DataFrame,
+    *,
+    published: Mapping[tuple[str, str], float] | None = None,
+    majority: float | None = None,
+) -> Figure:
+    """Accuracy and P(≥x) on natural records (the paper's Figure 5), with intervals.
+
+    Args:
+        table: from `metrics.ensemble_table`.
+        published: (ensemble, measure) -> fraction, drawn as open stars.
+        majority: what always answering the commonest class scores on these records.
+
+    Raises:
+        ValueError: the table has two rows for an ensemble and measure.
+    """
+    if table.duplicated(["ensemble", "measure"]).any():
+        raise ValueError("table has two rows for one ensemble and measure; give one condition")
+    published = published or {}
+    ensembles = list(dict.fromkeys(table.ensemble))
+    figure = new_figure(3.4)
+    axes = figure.subplots()
+    for place, ensemble in enumerate(ensembles):
+        shift = 0.16 * (place - (len(ensembles) - 1) / 2)
+        rows = table[table.ensemble == ensemble].set_index("measure").reindex(NATURAL_MEASURES)
+        _draw_points(axes, ensemble, np.arange(len(rows)) + shift, rows)
+        for position, measure in enumerate(NATURAL_MEASURES):
+            if (ensemble, measure) in published:
+                value = published[ensemble, measure]
+                _draw_published(axes, ensemble, position + shift, value, named=False)
+    if majority is not None:
+        axes.axhline(100 * majority, color=BLACK, linestyle=":", linewidth=1)
+    for edge in np.arange(len(NATURAL_MEASURES) - 1) + 0.5:
+        axes.axvline(edge, color=GREY, linewidth=0.5)
+    dress(axes, x="Measure", y="Share of records (%)")
+    axes.set_xticks(range(len(NATURAL_MEASURES)), NATURAL_MEASURES.values())
+    axes.tick_params(axis="x", length=0)
+    axes.set(xlim=(-0.5, len(NATURAL_MEASURES) - 0.5), ylim=(-3, 103))
+    _legend(figure, table, published=bool(published), majority=majority is not None, lines=False)
+    return figure
+
+
+def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
+    """P(≥1) where the perturbation is stripped from the padding and where it is kept off it.
+
+    Args:
+        table: from `metrics.robustness_table`, with paddings "strip" and "mask".
+        attack: the rows to draw.
+
+    Raises:
+        ValueError: the table lacks this attack with one of the two paddings.
+    """
+    styles = {"strip": ("-", None), "mask": ("--", "white")}
+    parts = {padding: _condition(table, attack=attack, padding=padding) for padding in styles}
+    ensembles = list(dict.fromkeys(parts["strip"].ensemble))
+    columns = min(3, len(ensembles))
+    rows = -(-len(ensembles) // columns)
+    figure = new_figure(1.9 * rows + 0.9)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, ensemble in zip(panels, ensembles, strict=False):
+        series = ensemble_series(ensemble)
+        for padding, (line, face) in styles.items():
+            part = parts[padding].query("ensemble == @ensemble and measure == 'at least 1'")
+            part = part.sort_values("epsilon")
+            _draw_line(axes, ensemble, part, line=line, face=face, label=padding)
+        dress(axes)
+        axes.set_title(ensemble, fontsize=TEXT, loc="left", weight="bold", color=series.colour)
+        axes.set_ylim(-3, 103)
+        axes.set_xticks([0, 50, 100, 150])
+    for axes in panels[len(ensembles) :]:
+        axes.set_axis_off()
+    for axes in panels[len(ensembles) - columns : len(ensembles)]:
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel(f"Bound of the attack ({attack}), ε (µV)", fontsize=TEXT)
+    figure.supylabel("P(≥1) (%)", fontsize=TEXT)
+    handles = [
+        Line2D([], [], color=GREY, linestyle=line, marker="o", markerfacecolor=face or GREY)
+        for line, face in styles.values()
+    ]
+    names = ["strip: padding attacked too, then emptied", "mask: record alone"]
+    figure.legend(
+        handles, names, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False
+    )
+    return figure
+
+
+def _condition(table: pd.DataFrame, *, attack: str, padding: str) -> pd.DataFrame:
+    part = table[(table.attack == attack) & (table.padding == padding)]
+    if part.empty:
+        known = sorted(set(zip(table.attack, table.padding, strict=True)))
+        raise ValueError(f"table has no {attack!r} with padding {padding!r}; it has {known}")
+    return part
+
+
+def _draw_line(
+    axes: Axes,
+    ensemble: str,
+    rows: pd.DataFrame,
+    *,
+    line: object = None,
+    face: str | None = None,
+    label: str | None = None,
+) -> None:
+    """One ensemble over epsilon, in per cent, with its interval as a band."""
+    series = ensemble_series(ensemble)
+    axes.fill_between(
+        rows.epsilon, 100 * rows.low, 100 * rows.high, color=series.colour, alpha=0.13, linewidth=0
+    )
+    axes.plot(
+        rows.epsilon,
+        100 * rows.value,
+        color=series.colour,
+        linestyle=line or series.line,
+        linewidth=1.5,
+        marker=series.marker,
+        markersize=5,
+        markerfacecolor=face or series.colour,
+        label=label or ensemble,
+    )
+
+
+def _draw_points(axes: Axes, ensemble: str, positions: np.ndarray, rows: pd.DataFrame) -> None:
+    series = ensemble_series(ensemble)
+    axes.errorbar(
+        positions,
+        100 * rows.value,
+        yerr=100 * np.stack([rows.value - rows.low, rows.high - rows.value]),
+        color=series.colour,
+        marker=series.marker,
+        markersize=5.5,
+        linestyle="none",
+        capsize=2.5,
+        linewidth=1.2,
+        label=ensemble,
+    )
+
+
+def _draw_published(
+    axes: Axes, ensemble: str, position: float, value: float, *, named: bool
+) -> None:
+    """An open star behind our own point, with the ensemble's name where place does not tell."""
+    colour = ensemble_series(ensemble).colour
+    axes.plot(
+        [position],
+        [100 * value],
+        marker="*",
+        markersize=13,
+        markerfacecolor="white",
+        markeredgecolor=colour,
+        markeredgewidth=1.2,
+        linestyle="none",
+        zorder=1.8,
+        label=f"{ensemble}, published",
+    )
+    if not named:
+        return
+    side = -1 if position < np.mean(axes.get_xlim()) else 1  # outwards, where no line runs
+    axes.annotate(
+        ensemble,
+        (position, 100 * value),
+        xytext=(8 * side, 0),
+        textcoords="offset points",
+        ha="right" if side < 0 else "left",
+        va="center",
+        fontsize=SMALL,
+        color=colour,
+        zorder=1.7,
+    )
+
+
+def _legend(
+    figure: Figure, table: pd.DataFrame, *, published: bool, majority: bool, lines: bool = True
+) -> None:
+    """One legend over the panels, with the number of records as its heading."""
+    handles = []
+    for ensemble in dict.fromkeys(table.ensemble):
+        series = ensemble_series(ensemble)
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=series.colour,
+                marker=series.marker,
+                linestyle=series.line if lines else "none",
+                label=ensemble,
+            )
+        )
+    if published:
+        star = {"marker": "*", "markersize": 11, "markerfacecolor": "white", "linestyle": "none"}
+        handles.append(Line2D([], [], color=BLACK, label="published", **star))
+    if majority:
+        handles.append(Line2D([], [], color=BLACK, linestyle=":", label="majority class"))
+    fewest, most = table.records.min(), table.records.max()
+    number = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    figure.legend(
+        handles=handles,
+        title=f"{number} records; {'shaded' if lines else 'bars'}: 95 % intervals",
+        loc="outside upper center",
+        ncols=4,
+        fontsize=SMALL,
+        title_fontsize=SMALL,
+        frameon=False,
+        handlelength=3,
+    )

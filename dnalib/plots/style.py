@@ -1,0 +1,107 @@
+"""The look all figures share: sizes, colours, markers and the figure itself.
+
+No series is told apart by colour alone: each ensemble has its marker and line style, each class
+and each filter its hatch. Figures are made without pyplot, so nothing is kept open behind them.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 6.0  # inches; at 400 pixels the smallest text is still 8 pixels high
+TEXT = 10  # points: axis labels, legends, titles
+SMALL = 9  # points: tick labels, notes
+SCREEN_DPI = 150
+
+# Okabe & Ito, "Color universal design" (2008): distinct for the common colour deficiencies.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, LIGHT_GREY = "#666666", "#D9D9D9"
+
+CONTROL = "base + constants"
+CLASS_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)  # Normal, atrial fibrillation, Other, noise
+CLASS_HATCHES = ("", "////", "....", "xxxx")
+FILTER_COLOURS = (BLUE, ORANGE)  # h₁, h₂
+FILTER_HATCHES = ("////", "....")
+
+LineStyle = str | tuple[int, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one ensemble looks in every figure."""
+
+    colour: str
+    marker: str
+    line: LineStyle
+
+
+ENSEMBLES = {
+    "cor": Series(BLUE, "o", "-"),
+    "fcor": Series(ORANGE, "s", (0, (8, 2))),
+    "dec": Series(GREEN, "^", "-."),
+    "fdec": Series(VERMILLION, "D", (0, (1.2, 1.2))),
+    CONTROL: Series(GREY, "X", "--"),
+}
+
+
+class BookFigure(Figure):
+    """A figure that a notebook shows as a picture although pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        return buffer.getvalue()
+
+
+def new_figure(height: float, *, width: float = WIDTH, layout: str = "constrained") -> BookFigure:
+    """An empty white figure, sizes in inches."""
+    return BookFigure(figsize=(width, height), layout=layout, facecolor="white")
+
+
+def dress(axes: Axes, *, x: str | None = None, y: str | None = None, grid: str = "y") -> None:
+    """Labels, text sizes and a quiet frame; `grid` is "x", "y", "both" or "none"."""
+    axes.tick_params(labelsize=SMALL)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    if x is not None:
+        axes.set_xlabel(x, fontsize=TEXT)
+    if y is not None:
+        axes.set_ylabel(y, fontsize=TEXT)
+    if grid != "none":
+        axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.6)
+
+
+def panel_letters(panels: Sequence[Axes], captions: Sequence[str] | None = None) -> None:
+    """a, b, c … before each panel's caption, above its left edge."""
+    captions = [""] * len(panels) if captions is None else captions
+    for letter, axes, caption in zip("abcdefghijkl", panels, captions, strict=False):
+        axes.set_title(f"{letter}  {caption}".rstrip(), fontsize=TEXT, loc="left", weight="bold")
+
+
+def ensemble_series(name: str) -> Series:
+    """The fixed look of an ensemble.
+
+    Raises:
+        ValueError: the name is not one of `ENSEMBLES`.
+    """
+    if name not in ENSEMBLES:
+        raise ValueError(f"ensemble {name!r} has no style; known are {', '.join(ENSEMBLES)}")
+    return ENSEMBLES[name]
+
+
+def model_series(name: str) -> Series:
+    """The look of one model: its ensemble's, solid for the first auxiliary, dashed for the second.
+
+    Args:
+        name: "base", or an ensemble's name and 1 or 2, such as "fdec2".
+    """
+    if name == "base":
+        return Series(BLACK, "*", "-")
+    if name[-1:] not in ("1", "2"):
+        raise ValueError(f"model {name!r} has no style; known are base and an ensemble plus 1 or 2")
+    series = ensemble_series(name[:-1])
+    return Series(series.colour, series.marker, "-" if name.endswith("1") else (0, (4, 1.5)))

@@ -1,0 +1,168 @@
+"""What the result figures show is what the tables hold."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from dnalib import metrics, plots
+from dnalib.plots.style import ENSEMBLES, ensemble_series, model_series
+
+MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
+ALL = list(ENSEMBLES)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 200)
+    one = {name: random.random((3, 200)) < 0.5 for name in ALL}
+    conditions = {
+        (attack, padding, epsilon): {name: random.random((3, 200)) < 0.5 for name in ALL}
+        for attack in ("PGD", "SAP")
+        for padding in ("strip", "mask")
+        for epsilon in (150, 10, 50)  # not in order: the figure sorts
+    }
+    return (
+        metrics.ensemble_table(one, labels, seed=0, resamples=50),
+        metrics.robustness_table(conditions, labels, seed=0, resamples=50),
+    )
+
+
+def rows(table, **values):
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
+def test_robustness_draws_the_table(drawn, tables):
+    published = {("fdec", "at least 1", 150): 0.772, ("cor", "at least 1", 10): 0.9}
+    figure = drawn(
+        plots.robustness(tables[1], attack="SAP", padding="mask", published=published, majority=0.6)
+    )
+    assert "(µV)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
+    for axes, measure in zip(figure.axes, MEASURES, strict=True):
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        for name, band in zip(ALL, axes.collections, strict=True):
+            part = rows(tables[1], attack="SAP", padding="mask", measure=measure, ensemble=name)
+            part = part.sort_values("epsilon")
+            assert list(lines[name].get_xdata()) == [10, 50, 150]
+            assert lines[name].get_ydata() == pytest.approx(100 * part.value.to_numpy())
+            corners = {tuple(np.round(point, 6)) for point in band.get_paths()[0].vertices}
+            for _, row in part.iterrows():
+                assert (row.epsilon, round(100 * row.low, 6)) in corners
+                assert (row.epsilon, round(100 * row.high, 6)) in corners
+        stars = {name: line for name, line in lines.items() if name.endswith("published")}
+        if measure == "at least 1":
+            assert stars["fdec, published"].get_ydata() == pytest.approx([77.2])
+            assert list(stars["cor, published"].get_xdata()) == [10]
+            assert [text.get_text() for text in axes.texts] == ["fdec", "cor"]
+        else:
+            assert not stars
+        assert len(lines) == len(ALL) + len(stars) + 1  # and the floor
+    assert figure.legends[0].get_title().get_text() == "200 records; shaded: 95 % intervals"
+
+
+def test_natural_accuracy_draws_the_table(drawn, tables):
+    figure = drawn(
+        plots.natural_accuracy(tables[0], published={("dec", "average"): 0.84}, majority=0.597)
+    )
+    axes = figure.axes[0]
+    assert "(%)" in axes.get_ylabel()
+    assert len(axes.containers) == len(ALL)
+    for name, bars in zip(ALL, axes.containers, strict=True):
+        part = rows(tables[0], ensemble=name)
+        points, _, (intervals,) = bars.lines
+        assert points.get_ydata() == pytest.approx(100 * part.value.to_numpy())
+        ends = np.array(intervals.get_segments())[:, :, 1]  # (measure, low and high)
+        assert ends == pytest.approx(100 * part[["low", "high"]].to_numpy())
+        assert np.round(points.get_xdata()).tolist() == [0, 1, 2, 3, 4]
+    star = next(line for line in axes.get_lines() if line.get_label() == "dec, published")
+    assert star.get_ydata() == pytest.approx([84])
+    assert any(np.allclose(line.get_ydata(), 59.7) for line in axes.get_lines())
+
+
+def test_paddings_draws_both_variants_of_each_ensemble(drawn, tables):
+    figure = drawn(plots.paddings(tables[1], attack="PGD"))
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in panels] == ALL
+    for axes, name in zip(panels, ALL, strict=True):
+        strip, mask = axes.get_lines()
+        for line, padding in ((strip, "strip"), (mask, "mask")):
+            part = rows(tables[1], attack="PGD", padding=padding, ensemble=name)
+            part = rows(part, measure="at least 1").sort_values("epsilon")
+            assert line.get_ydata() == pytest.approx(100 * part.value.to_numpy())
+        assert strip.get_linestyle() != mask.get_linestyle()
+    assert "(µV)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
+
+
+def test_r_squared_diagram_writes_both_directions_and_their_mean(drawn):
+    values = np.array([[1.0, 0.12, 0.11], [0.62, 1.0, 0.09], [0.77, 0.15, 1.0]])
+    names = {"dec": ["base", "dec1", "dec2"], "cor": ["base", "cor1", "cor2"]}
+    figure = drawn(plots.r_squared_diagram({"dec": values, "cor": np.ones((3, 3))}, names=names))
+    dec, cor = figure.axes
+    first, second, third, *nodes = [text.get_text() for text in dec.texts]
+    assert "0.37" in first and "↙ 0.12" in first and "↗ 0.62" in first  # base to dec1, and back
+    assert "0.44" in second and "↘ 0.11" in second and "↖ 0.77" in second
+    assert "0.12" in third and "→ 0.09" in third and "← 0.15" in third
+    assert nodes == names["dec"]
+    assert len(dec.get_lines()) == 3
+    widths = [axes.get_lines()[2].get_linewidth() for axes in (dec, cor)]
+    assert widths[0] < widths[1]
+    boxes = [text.get_window_extent() for text in dec.texts]
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+
+
+def test_confusion_matrices_writes_counts_and_shades_shares(drawn):
+    counts = np.array([[90, 10, 0], [5, 5, 0], [0, 0, 0]])
+    figure = drawn(
+        plots.confusion_matrices({"cor": counts, "dec": counts.T}, names=["N", "A", "O"])
+    )
+    first = figure.axes[0]
+    assert [int(text.get_text()) for text in first.texts] == counts.ravel().tolist()
+    expected = [[90, 10, 0], [50, 50, 0], [0, 0, 0]]
+    assert np.asarray(first.images[0].get_array()) == pytest.approx(np.array(expected))
+    assert "True" in figure.get_supylabel() and "records" in figure.get_supxlabel()
+    assert "(%)" in figure.axes[-1].get_ylabel()  # the colour bar
+
+
+def test_ensembles_differ_in_marker_line_and_colour():
+    for field in ("colour", "marker", "line"):
+        assert len({getattr(series, field) for series in ENSEMBLES.values()}) == len(ENSEMBLES)
+    control = ensemble_series("base + constants")
+    red, green, blue = (int(to_hex(control.colour)[i : i + 2], 16) for i in (1, 3, 5))
+    assert red == green == blue and control.line == "--"
+    assert model_series("fdec1").line != model_series("fdec2").line
+
+
+def test_a_notebook_can_show_a_figure_that_pyplot_does_not_hold(tables):
+    figure = plots.natural_accuracy(tables[0])
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    written = io.BytesIO()
+    figure.savefig(written, format="pdf")
+    assert written.getvalue().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t: plots.robustness(t, attack="FGSM", padding="mask"), "no 'FGSM'.*'PGD'"),
+        (lambda t: plots.paddings(t[t.padding == "strip"], attack="PGD"), "padding 'mask'"),
+        (lambda t: plots.natural_accuracy(t), "two rows"),
+        (
+            lambda t: plots.natural_accuracy(t[:1].assign(ensemble="bagging")),
+            "'bagging' has no style",
+        ),
+        (lambda t: plots.confusion_matrices({}, names=["N"]), "empty"),
+        (lambda t: plots.confusion_matrices({"a": np.ones((2, 3))}, names=["N"]), r"\(2, 3\)"),
+        (lambda t: plots.r_squared_diagram({}, names={}), "empty"),
+        (lambda t: plots.r_squared_diagram({"cor": np.ones((3, 3))}, names={}), "0 names"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(tables, call, message):
+    table = tables[1]
+    with pytest.raises(ValueError, match=message):
+        call(pd.DataFrame(table))

@@ -1,0 +1,89 @@
+"""Curves, class counts and record lengths are the given numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dnalib import plots
+
+NAMES = ["N", "A", "O", "~"]
+
+
+def history(decorrelation=np.nan, epochs=12):
+    epoch = np.arange(1, epochs + 1)
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "train_loss": 1 / epoch,
+            "train_accuracy": 0.9,
+            "decorrelation_loss": decorrelation / epoch,
+            "test_accuracy": 0.5 + 0.02 * epoch,
+        }
+    )
+
+
+def test_curves_are_the_histories(drawn):
+    histories = {"base": history(), "cor1": history(), "cor2": history()}
+    figure = drawn(plots.learning_curves(histories, majority=0.597))
+    loss, accuracy = figure.axes
+    assert "(nats)" in loss.get_ylabel() and "(%)" in accuracy.get_ylabel()
+    assert "(epochs)" in accuracy.get_xlabel()
+    assert [line.get_label() for line in loss.get_lines()] == list(histories)
+    for line in loss.get_lines():
+        assert line.get_ydata() == pytest.approx(1 / np.arange(1, 13))
+    *curves, floor = accuracy.get_lines()
+    for line in curves:
+        assert line.get_ydata() == pytest.approx(50 + 2 * np.arange(1, 13))
+    assert floor.get_ydata() == pytest.approx([59.7, 59.7])
+    looks = {(one.get_color(), one.get_linestyle(), one.get_marker()) for one in curves}
+    assert len(looks) == 3
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["base", "majority class", "cor1", "cor2"]
+
+
+def test_the_decorrelation_loss_has_its_panel_where_there_is_one(drawn):
+    figure = drawn(plots.learning_curves({"base": history(), "fdec2": history(0.8)}))
+    assert len(figure.axes) == 3
+    (line,) = figure.axes[2].get_lines()
+    assert line.get_label() == "fdec2" and line.get_ydata()[0] == pytest.approx(0.8)
+    assert len(figure.axes[1].get_lines()) == 2  # no floor asked for
+
+
+def test_class_counts_draws_shares_and_writes_counts(drawn):
+    train, test = [4567, 674, 2186, 248], [509, 84, 229, 31]
+    axes = drawn(plots.class_counts(train, test, names=NAMES)).axes[0]
+    for bars, counts in zip(axes.containers, (train, test), strict=True):
+        heights = [bar.get_height() for bar in bars]
+        assert heights == pytest.approx([100 * count / sum(counts) for count in counts])
+    written = [text.get_text() for text in axes.texts]
+    assert written == [f"{count:,}" for count in train + test]
+    assert [label.get_text() for label in axes.get_xticklabels()] == NAMES
+    assert "(%)" in axes.get_ylabel()
+
+
+def test_record_lengths_draws_the_histogram(drawn):
+    counts = np.random.default_rng(0).integers(0, 500, (4, 6))
+    edges = np.linspace(9, 63, 7)
+    figure = drawn(plots.record_lengths(edges, counts, names=NAMES))
+    for axes, row in zip(figure.axes, counts, strict=True):
+        data = axes.patches[0].get_data()
+        assert np.array_equal(data.values, row) and np.array_equal(data.edges, edges)
+    assert figure.get_supxlabel() == "Record length (s)"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.learning_curves({}), "empty"),
+        (lambda: plots.learning_curves({"x": history()}), "'x' has no style"),
+        (lambda: plots.learning_curves({"base": history().drop(columns="epoch")}), "lacks epoch"),
+        (lambda: plots.class_counts([1, 2], [1], names=["a", "b"]), r"\(2,\).*\(1,\)"),
+        (
+            lambda: plots.record_lengths([0, 1], np.ones((2, 2)), names=["a", "b"]),
+            r"\(2, 2\).*\(2,\)",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
