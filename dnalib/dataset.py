@@ -1,0 +1,120 @@
+"""The records of a run: located, loaded, split, oversampled and prepared."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dnalib import data, synthetic
+from dnalib.runs import ComputingRun, Settings
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Records with their split, at full length and, on demand, prepared for a network.
+
+    Attributes:
+        records: all of them, 300 Hz, raw units.
+        split: which train and which test (after any subsetting).
+        settings: of the run.
+        origin: where the records come from, for people to read.
+    """
+
+    records: data.Records
+    split: data.Split
+    settings: Settings
+    origin: str
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of samples, labels and split."""
+        digest = hashlib.sha256(self.records.digest.encode())
+        for part in (self.records.labels, self.split.train, self.split.test):
+            digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def prepared(self) -> data.PreparedRecords:
+        """All records at the run's rate and length."""
+        return data.prepare(
+            self.records,
+            length=self.settings.length,
+            rate=self.settings.rate,
+            cut=self.settings.cut,
+        )
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Training rows after oversampling, as positions in `split.train`: (row,)."""
+        rows = data.oversampled_rows(self.records.labels, self.split.train)
+        position = np.full(len(self.records), -1)
+        position[self.split.train] = np.arange(len(self.split.train))
+        return position[rows]
+
+    def signals(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Prepared signals of some records: (record, time), int16, raw units."""
+        return torch.from_numpy(self.prepared.signals[indices])
+
+    def labels(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Classes of some records: (record,), int64."""
+        return torch.from_numpy(self.records.labels[indices])
+
+    def valid(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Where some records are not padding: (record, time), bool."""
+        return torch.from_numpy(self.prepared.valid_mask(indices))
+
+
+def load_dataset(
+    run: ComputingRun, *, place: str | Path | None = None, split: str | Path | None = None
+) -> Dataset:
+    """The records that a run's settings ask for.
+
+    Args:
+        run: for its settings and folders.
+        place: archive or folder of the real records; None looks where `data.locate` says.
+        split: file of the published split; None looks where `data.locate_split` says.
+
+    Raises:
+        data.DataError: the records are missing or damaged. Nothing falls back to synthetic ones.
+    """
+    settings = run.settings
+    if settings.source == "synthetic":
+        source = synthetic.write_dataset(
+            run.folder / f"synthetic-{settings.synthetic_records}-{settings.data_seed}",
+            count=settings.synthetic_records,
+            seed=settings.data_seed,
+        )
+        cache, split_file, origin = run.folder / "cache", None, "synthetic ECGs (ECGSYN)"
+    else:
+        source = data.locate(place, root=run.root)
+        split_file = data.locate_split(source, split)
+        cache, origin = run.root / "data" / "cache", "PhysioNet/CinC Challenge 2017"
+    records = data.load_records(source, cache=cache)
+    chosen = choose_split(records, split_file, settings=settings)
+    return Dataset(records, chosen, settings, origin)
+
+
+def choose_split(
+    records: data.Records, split_file: Path | None, *, settings: Settings
+) -> data.Split:
+    """The published split where its file is given, else a stratified one; then any subsets."""
+    if split_file is None:
+        whole = data.stratified_split(records.labels, seed=settings.data_seed)
+    else:
+        whole = data.published_split(split_file, records=len(records))
+    train = subset(whole.train, records.labels, count=settings.train_records, settings=settings)
+    test = subset(whole.test, records.labels, count=settings.test_records, settings=settings)
+    return data.Split(train, test, whole.source)
+
+
+def subset(
+    indices: NDArray[np.int64], labels: NDArray[np.int64], *, count: int, settings: Settings
+) -> NDArray[np.int64]:
+    """A stratified subset of that many records; all of them for 0 or more than there are."""
+    if count == 0 or count >= len(indices):
+        return indices
+    return data.subsample(indices, labels, count=count, seed=settings.data_seed)

@@ -1,0 +1,159 @@
+"""Keep a finished run for the book: artefacts, weights, executed notebooks, the README's numbers.
+
+`python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+from dnalib import plots, stages, tables
+from dnalib.files import write_json
+from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
+from dnalib.runs.run import MANIFEST
+from dnalib.runs.settings import RECORDED, setting_names
+
+README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
+README_FIGURE = Path("book", "images", "sap.png")
+KEPT_METADATA = "metadata.widgets"
+DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
+
+
+def record(run: ComputingRun) -> Path:
+    """Copy what the figures need to `data/recorded/<profile>`, and weights to `data/weights`.
+
+    Returns:
+        The recorded run's folder, with a manifest.
+    """
+    # Features and perturbations are large, and no figure reads them.
+    names = [name for name in run.stages if not name.startswith(("features-", "perturbations-"))]
+    artefacts = [run.obtain(name) for name in names]  # all of it before anything is replaced
+    folder = run.root / "data" / "recorded" / run.profile
+    weights = run.root / "data" / "weights" / run.profile
+    for place in (folder, weights):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+    entries = {}
+    for artefact in artefacts:
+        place = weights if artefact.name in stages.MEMBERS else folder
+        entries[artefact.name] = keep(artefact, place, relative_to=folder)
+    manifest: dict[str, Any] = {
+        "profile": run.profile,
+        "settings": run.settings.values(setting_names()),
+        "records": run.dataset.identity,
+        "split": run.dataset.split.source,
+        "artefacts": entries,
+    }
+    write_json(folder / MANIFEST, manifest)
+    return folder
+
+
+def keep(artefact: Artefact, place: Path, *, relative_to: Path) -> dict[str, Any]:
+    """Copy one artefact's file; returns its entry in the manifest."""
+    target = place / f"{artefact.name}{artefact.path.suffix}"
+    shutil.copyfile(artefact.path, target)
+    return {**artefact.sidecar, "file": os.path.relpath(target, relative_to)}
+
+
+def execute_notebooks(root: Path, *, profile: str) -> None:
+    """Make a recorded run the notebooks' default, execute them on it in place, and clean them."""
+    for path in sorted((root / "book").glob("*.ipynb")):
+        print(f"executing {path.name} on {profile}", flush=True)
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if "parameters" in cell.metadata.get("tags", []):
+                cell.source = re.sub(r'profile = "[^"]*"', f'profile = "{profile}"', cell.source)
+        NotebookClient(
+            notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}
+        ).execute()
+        temporary = path.with_suffix(".tmp")
+        nbformat.write(notebook, temporary)
+        clean(temporary)
+        os.replace(temporary, path)
+
+
+def clean(path: Path) -> None:
+    """Remove timestamps and the like from an executed notebook; outputs stay."""
+    keep = ["--keep-output", "--keep-count", "--keep-id", "--keep-metadata-keys", KEPT_METADATA]
+    command = [
+        sys.executable,
+        "-m",
+        "nbstripout",
+        "--force",
+        *keep,
+        "--extra-keys",
+        DROPPED_METADATA,
+    ]
+    subprocess.run([*command, str(path)], check=True)
+
+
+def refresh_readme(run: Run, root: Path) -> None:
+    """Write the README's table and figure from a recorded run."""
+    figure = plots.robustness(
+        tables.robustness_table(run, paddings=["strip"]),
+        attack="sap",
+        padding="strip",
+        published=tables.paper_points(run, attack="sap"),
+        majority=tables.majority_share(run),
+    )
+    figure.savefig(root / README_FIGURE, dpi=110, metadata={"Software": None})
+    readme = root / "README.md"
+    before, rest = readme.read_text().split(README_MARKS[0])
+    _, after = rest.split(README_MARKS[1])
+    text = f"{README_MARKS[0]}\n{readme_numbers(run)}\n{README_MARKS[1]}"
+    readme.write_text(before + text + after)
+
+
+def readme_numbers(run: Run) -> str:
+    """The README's headline table, from a run's artefacts."""
+    settings = run.settings
+    epsilon = max(settings.epsilons)
+    lines = [
+        f"Share of records (%) that at least one member still classifies right under SAP at "
+        f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed. Ours is the run "
+        f"`{run.profile}`: real records at {settings.rate} Hz, {settings.width:g} of the paper's "
+        f"width, {settings.epochs} epochs, one seed.",
+        "",
+        "| ensemble | paper | ours | 95 % interval | test accuracy of its members |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in tables.headline(run).iterrows():
+        members = stages.ENSEMBLES.get(name, ())
+        accuracy = tables.members_table(run, members)["test accuracy (%)"] if members else ["–"]
+        lines.append(
+            f"| {name} | {row['paper']} | {row['ours']} | {row['95 % interval']} | "
+            f"{', '.join(accuracy)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("profile", help="of a finished run, such as small")
+    parser.add_argument("--data", help="archive or folder of the records")
+    parser.add_argument("--split", help="random_permutation.npy")
+    arguments = parser.parse_args()
+    root = project_root()
+    run = stages.computing_run(
+        load_profile(arguments.profile),
+        profile=arguments.profile,
+        root=root,
+        place=arguments.data,
+        split=arguments.split,
+    )
+    record(run)
+    execute_notebooks(root, profile=RECORDED + arguments.profile)
+    refresh_readme(RecordedRun(root / "data" / "recorded" / arguments.profile, root=root), root)
+
+
+if __name__ == "__main__":
+    main()

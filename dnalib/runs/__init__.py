@@ -1,0 +1,27 @@
+"""Profiles, run folders and artefacts with provenance."""
+
+from dnalib.runs.artefacts import Artefact, ArtefactError
+from dnalib.runs.folders import project_root
+from dnalib.runs.run import ComputingRun, RecordedRun, Run, Stage
+from dnalib.runs.settings import (
+    ParameterError,
+    Settings,
+    computing_profiles,
+    load_profile,
+    notebook_parameters,
+)
+
+__all__ = [
+    "Artefact",
+    "ArtefactError",
+    "ComputingRun",
+    "ParameterError",
+    "RecordedRun",
+    "Run",
+    "Settings",
+    "Stage",
+    "computing_profiles",
+    "load_profile",
+    "notebook_parameters",
+    "project_root",
+]

@@ -1,0 +1,177 @@
+"""A run: what was computed with one set of parameters, and what is still missing."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dnalib.files import file_sha256
+from dnalib.runs import artefacts
+from dnalib.runs.artefacts import Artefact, ArtefactError
+from dnalib.runs.settings import RECORDED, ParameterError, Settings, accept, settings_from
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the computation.
+
+    Attributes:
+        name: also its artefact's.
+        suffix: of the artefact's file.
+        settings: names of the settings that change it.
+        inputs: names of the stages that it reads.
+        compute: called with the run and the path to write; returns the small results.
+    """
+
+    name: str
+    suffix: str
+    settings: tuple[str, ...]
+    inputs: tuple[str, ...]
+    compute: Callable[["ComputingRun", Path], dict[str, Any]]
+
+
+class Run(Protocol):
+    """What notebooks read from."""
+
+    settings: Settings
+    profile: str
+    recorded: bool
+
+    def obtain(self, name: str) -> Artefact:
+        """The artefact of a stage: found, or made with all that it needs."""
+
+
+class ComputingRun:
+    """A run that computes what it does not hold.
+
+    Args:
+        profile: its name.
+        settings: its parameters.
+        folder: where its artefacts lie.
+        root: the project's folder.
+        stages: all stages by name.
+        load_dataset: loads the records on first use; its answer has an `identity`.
+    """
+
+    recorded = False
+
+    def __init__(
+        self,
+        *,
+        profile: str,
+        settings: Settings,
+        folder: Path,
+        root: Path,
+        stages: Mapping[str, Stage],
+        load_dataset: Callable[["ComputingRun"], Any],
+    ) -> None:
+        self.profile = profile
+        self.settings = settings
+        self.folder = folder
+        self.root = root
+        self.stages = stages
+        self._load_dataset = load_dataset
+        self._dataset: Any = None
+
+    @property
+    def dataset(self) -> Any:
+        """The records, loaded on first use."""
+        if self._dataset is None:
+            self._dataset = self._load_dataset(self)
+        return self._dataset
+
+    def identity(self, name: str) -> str:
+        """The identity that a stage's artefact has with these settings and records."""
+        stage = self.stages[name]
+        return artefacts.identity_of(
+            name=name, parameters=self.settings.values(stage.settings), inputs=self.inputs(name)
+        )
+
+    def inputs(self, name: str) -> dict[str, str]:
+        """Identities of what a stage reads; every stage reads the records."""
+        names = self.stages[name].inputs
+        return {"records": self.dataset.identity, **{name: self.identity(name) for name in names}}
+
+    def obtain(self, name: str) -> Artefact:
+        """The artefact of a stage, from the run's folder or computed now, with its inputs first."""
+        stage = self.stages[name]
+        identity = self.identity(name)
+        found = artefacts.find(self.folder, name=name, suffix=stage.suffix, identity=identity)
+        if found is not None:
+            return found
+        for needed in stage.inputs:
+            self.obtain(needed)
+        print(f"{name}: computing", flush=True)
+        made = artefacts.make(
+            self.folder,
+            name=name,
+            suffix=stage.suffix,
+            parameters=self.settings.values(stage.settings),
+            inputs=self.inputs(name),
+            compute=lambda path: stage.compute(self, path),
+            root=self.root,
+        )
+        print(f"{name}: done in {made.sidecar['seconds']:.1f} s", flush=True)
+        return made
+
+
+class RecordedRun:
+    """A run that was committed: it is read, and nothing in it is ever computed.
+
+    Args:
+        folder: `data/recorded/<profile>`, with a manifest.
+        root: the project's folder.
+        place: where the real records are, for the figures that draw one; None for the usual places.
+
+    Raises:
+        ParameterError: no such run.
+    """
+
+    recorded = True
+
+    def __init__(self, folder: Path, *, root: Path, place: str | Path | None = None) -> None:
+        if not (folder / MANIFEST).is_file():
+            recorded = sorted(
+                RECORDED + path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}")
+            )
+            raise ParameterError(
+                f"profile is '{RECORDED}{folder.name}'; "
+                f"recorded are {', '.join(recorded) or 'none'}"
+            )
+        self.folder = folder
+        self.root = root
+        self.place = place
+        self.profile = RECORDED + folder.name
+        self.manifest = json.loads((folder / MANIFEST).read_text())
+        self.settings = settings_from(self.manifest["settings"], origin=str(folder / MANIFEST))
+
+    def check_unchanged(self, changes: Mapping[str, Any]) -> None:
+        """Raise a ParameterError if a parameter asks for another value than was recorded."""
+        for name, value in changes.items():
+            held = getattr(self.settings, name)
+            if accept(name, value) != held:
+                raise ParameterError(
+                    f"{name} is {value!r} but the run {self.profile} was recorded with {held!r} "
+                    "and is only read; to compute, name a profile that does, such as "
+                    "`-p profile demo`"
+                )
+
+    def obtain(self, name: str) -> Artefact:
+        """A recorded artefact.
+
+        Raises:
+            ArtefactError: it was not recorded, or its file is missing or damaged.
+        """
+        sidecar = self.manifest["artefacts"].get(name)
+        if sidecar is None:
+            raise ArtefactError(
+                f"the run {self.profile} holds no {name!r}; a profile that computes makes it, "
+                "such as `-p profile demo`"
+            )
+        path = (self.folder / sidecar["file"]).resolve()
+        if not path.is_file() or file_sha256(path) != sidecar["sha256"]:
+            raise ArtefactError(f"{path} is missing or damaged; restore it with `git checkout`")
+        return Artefact(name, path, sidecar["identity"], sidecar)

@@ -1,0 +1,189 @@
+"""Profiles: the parameters of a run, and the notebooks' way to change one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import yaml
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+RECORDED = "recorded/"
+# Parameters that say where things are; all others are settings.
+PLACES = ("profile", "data", "split", "runs_folder")
+NOTEBOOK_NAMES = ("In", "Out")
+
+
+class ParameterError(ValueError):
+    """A parameter that does not exist or has a value that is not accepted."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every parameter of a run that changes a number in it.
+
+    Attributes:
+        source: "synthetic" or "cinc2017".
+        synthetic_records: how many synthetic records are made.
+        data_seed: of the synthetic records, of a stratified split and of subsets.
+        train_records, test_records: size of a stratified subset; 0 takes all.
+        rate: Hz after decimation; divides 300.
+        length: samples a record is padded or cut to, at `rate`.
+        cut: part of longer records that is kept, "start" or "middle".
+        width: factor on the channels of blocks 1–11.
+        dropout: probability after each block.
+        epochs: passes over the training rows.
+        batch_size: rows a step for the base model.
+        auxiliary_batch_size: likewise for the other members.
+        learning_rate: Adam's step size, the peak with "one-cycle".
+        schedule: "one-cycle" or "constant".
+        precision: "auto", "32-true" or "bf16-mixed".
+        seed: of weights, order of rows, dropout and projections.
+        bands: equal bands of the spectrum that alternate between h₁ and h₂.
+        decorrelation_weight: factor of the decorrelation loss.
+        projected_dimension: columns of the random projection.
+        epsilons: largest change of a sample, raw units (µV).
+        pgd_steps, sap_steps: gradient steps; SAP's come after PGD's.
+        attack_records: test records that are attacked at most; 0 takes all the base model gets
+            right.
+    """
+
+    source: Literal["synthetic", "cinc2017"]
+    synthetic_records: int
+    data_seed: int
+    train_records: int
+    test_records: int
+    rate: int
+    length: int
+    cut: Literal["start", "middle"]
+    width: float
+    dropout: float
+    epochs: int
+    batch_size: int
+    auxiliary_batch_size: int
+    learning_rate: float
+    schedule: Literal["one-cycle", "constant"]
+    precision: Literal["auto", "32-true", "bf16-mixed"]
+    seed: int
+    bands: int
+    decorrelation_weight: float
+    projected_dimension: int
+    epsilons: tuple[float, ...]
+    pgd_steps: int
+    sap_steps: int
+    attack_records: int
+
+    def values(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """The named settings, as JSON can hold them."""
+        chosen = {name: getattr(self, name) for name in names}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in chosen.items()}
+
+
+def computing_profiles() -> list[str]:
+    """Names of the profiles that compute."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def load_profile(name: str) -> Settings:
+    """The settings of a profile.
+
+    Raises:
+        ParameterError: no such profile, or its file lacks a setting or holds a wrong one.
+    """
+    path = PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        raise ParameterError(
+            f"profile is {name!r}; accepted are {', '.join(computing_profiles())}, which compute, "
+            f"and the recorded runs, such as '{RECORDED}small', which are only read"
+        )
+    return settings_from(yaml.safe_load(path.read_text()), origin=str(path))
+
+
+def settings_from(values: Mapping[str, Any], *, origin: str) -> Settings:
+    """Settings from a mapping that names every one of them.
+
+    Raises:
+        ParameterError: a name is missing or unknown, or a value is not accepted.
+    """
+    names = setting_names()
+    missing = sorted(set(names) - set(values))
+    unknown = sorted(set(values) - set(names))
+    if missing or unknown:
+        raise ParameterError(f"{origin}: missing settings {missing}, unknown settings {unknown}")
+    return Settings(**{name: accept(name, value) for name, value in values.items()})
+
+
+def setting_names() -> tuple[str, ...]:
+    """Names of all settings."""
+    return tuple(field.name for field in fields(Settings))
+
+
+def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Settings with some values changed.
+
+    Raises:
+        ParameterError: an unknown name or a value that is not accepted.
+    """
+    for name in changes:
+        if name not in setting_names():
+            raise ParameterError(unknown_parameter(name))
+    return replace(settings, **{name: accept(name, value) for name, value in changes.items()})
+
+
+def accept(name: str, value: Any) -> Any:
+    """A setting's value in its own type.
+
+    Raises:
+        ParameterError: the value is of another kind, or negative where that means nothing.
+    """
+    kind = get_type_hints(Settings)[name]
+    choices = get_args(kind)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        if value not in choices:
+            raise ParameterError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
+        return value
+    if name == "epsilons":
+        values = value if isinstance(value, list | tuple) else [value]
+        if not values or not all(is_number(item) and item > 0 for item in values):
+            raise ParameterError(f"{name} is {value!r}; accepted are numbers above 0, raw units")
+        return tuple(float(item) for item in values)
+    if not is_number(value) or value < 0 or (kind is int and value != int(value)):
+        wanted = "a whole number from 0" if kind is int else "a number from 0"
+        raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
+    return kind(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an int or a float (and not a bool)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters among a notebook's variables: those of simple types, set to something.
+
+    Papermill only warns of a parameter that a notebook does not have and runs on. This refuses it.
+
+    Args:
+        variables: `globals()` of a notebook that has run its parameters cell and imports.
+
+    Returns:
+        Names and values of the parameters that are not None.
+
+    Raises:
+        ParameterError: a name that is neither a setting nor a place.
+    """
+    simple = (str, int, float, bool, list, tuple, dict, type(None))
+    found = {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith("_") and name not in NOTEBOOK_NAMES and isinstance(value, simple)
+    }
+    for name in found:
+        if name not in PLACES and name not in setting_names():
+            raise ParameterError(unknown_parameter(name))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def unknown_parameter(name: str) -> str:
+    """One sentence about a name that is no parameter."""
+    return f"there is no parameter {name!r}; accepted are {', '.join(PLACES + setting_names())}"

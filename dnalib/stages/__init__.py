@@ -1,0 +1,31 @@
+"""What a run computes: nine models, their features, the attacks, and the logits under them."""
+
+from dnalib.data import CLASS_NAMES
+from dnalib.data import CLASSES as SHORT_CLASS_NAMES
+from dnalib.stages.catalogue import all_stages, computing_run, load_ensemble, open_run
+from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, filter_index
+from dnalib.stages.members import load_member, make_network
+from dnalib.stages.perturbations import ATTACKS, PADDINGS, attacked_name, perturbation_name
+from dnalib.stages.survey import available_records, class_examples, named_signals
+
+__all__ = [
+    "ATTACKS",
+    "CLASS_NAMES",
+    "EARLIER",
+    "ENSEMBLES",
+    "MEMBERS",
+    "PADDINGS",
+    "SHORT_CLASS_NAMES",
+    "all_stages",
+    "attacked_name",
+    "available_records",
+    "class_examples",
+    "computing_run",
+    "filter_index",
+    "load_ensemble",
+    "load_member",
+    "make_network",
+    "named_signals",
+    "open_run",
+    "perturbation_name",
+]

@@ -1,0 +1,115 @@
+"""Every stage of a run by name, and the run that a notebook asks for."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dnalib.dataset import load_dataset
+from dnalib.ensemble import Ensemble
+from dnalib.runs import (
+    ComputingRun,
+    RecordedRun,
+    Run,
+    Settings,
+    Stage,
+    load_profile,
+    notebook_parameters,
+    project_root,
+)
+from dnalib.runs.settings import PLACES, RECORDED, override
+from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
+from dnalib.stages.members import load_member, member_stages
+from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
+from dnalib.stages.survey import survey
+
+
+def open_run(variables: Mapping[str, Any]) -> Run:
+    """The run that a notebook's parameters ask for.
+
+    Args:
+        variables: `globals()` of the notebook, after its parameters cell.
+
+    Returns:
+        A recorded run, only read, for a profile such as "recorded/small"; else one that computes.
+
+    Raises:
+        runs.ParameterError: an unknown parameter or profile, a value that is not accepted, or a
+            change to a recorded run.
+    """
+    parameters = notebook_parameters(variables)
+    places = {name: parameters.pop(name, None) for name in PLACES}
+    profile = str(places["profile"])
+    root = project_root()
+    if profile.startswith(RECORDED):
+        run = RecordedRun(root / "data" / profile, root=root, place=places["data"])
+        run.check_unchanged(parameters)
+        return run
+    settings = override(load_profile(profile), parameters)
+    return computing_run(
+        settings,
+        profile=profile,
+        root=root,
+        runs_folder=places["runs_folder"],
+        place=places["data"],
+        split=places["split"],
+    )
+
+
+def computing_run(
+    settings: Settings,
+    *,
+    profile: str,
+    root: Path,
+    runs_folder: str | Path | None = None,
+    place: str | Path | None = None,
+    split: str | Path | None = None,
+) -> ComputingRun:
+    """A run that computes, with its artefacts in `<runs_folder>/<profile>`.
+
+    Args:
+        settings: its parameters.
+        profile: its name.
+        root: the project's folder.
+        runs_folder: None for `data/runs` in the project's folder.
+        place, split: where the real records and their split are, as in `load_dataset`.
+    """
+    folder = Path(runs_folder) if runs_folder else root / "data" / "runs"
+    return ComputingRun(
+        profile=profile,
+        settings=settings,
+        folder=folder / profile,
+        root=root,
+        stages=all_stages(settings),
+        load_dataset=partial(load_dataset, place=place, split=split),
+    )
+
+
+def all_stages(settings: Settings) -> dict[str, Stage]:
+    """Every stage of a run by name, in the order in which the chapters need them."""
+    stages = [Stage("survey", ".json", PREPARATION, (), survey), *member_stages()]
+    for epsilon in settings.epsilons:
+        stages += attack_stages(epsilon)
+    examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
+    stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
+    return {stage.name: stage for stage in stages}
+
+
+def load_ensemble(profile: str, name: str) -> Ensemble:
+    """A trained ensemble of a run, in evaluation mode, that takes records as its members did.
+
+    Args:
+        profile: "recorded/small", whose weights are committed, or one that computes (and trains
+            what is missing).
+        name: "cor", "dec", "fcor" or "fdec".
+
+    Raises:
+        ValueError: no such ensemble.
+        runs.ParameterError: no such profile.
+    """
+    if name not in ENSEMBLES:
+        raise ValueError(f"name is {name!r}; accepted are {', '.join(ENSEMBLES)}")
+    run = open_run({"profile": profile})
+    settings = run.settings
+    members = [load_member(run, member) for member in ENSEMBLES[name]]
+    return Ensemble(members, rate=settings.rate, length=settings.length, cut=settings.cut).eval()

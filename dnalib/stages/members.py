@@ -1,0 +1,191 @@
+"""Training the members; their features, R² and logits on unperturbed records."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dnalib import losses
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.model import Network
+from dnalib.runs import ComputingRun, Run, Settings, Stage
+from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
+from dnalib.training import (
+    Recipe,
+    TrainingData,
+    derived_seed,
+    infer,
+    resolve_precision,
+    train,
+)
+
+TRAINING = (
+    *PREPARATION,
+    "width",
+    "dropout",
+    "epochs",
+    "learning_rate",
+    "schedule",
+    "precision",
+    "seed",
+)
+DECORRELATION = ("decorrelation_weight", "projected_dimension")
+
+
+def member_stages() -> list[Stage]:
+    """The training of each member, then its features and its logits; R² within each ensemble."""
+    stages = []
+    for member in MEMBERS:
+        stages.append(training_stage(member))
+        stages.append(
+            Stage(
+                f"features-{member}",
+                ".safetensors",
+                PREPARATION,
+                (member,),
+                partial(store_features, member=member),
+            )
+        )
+        stages.append(
+            Stage(
+                f"natural-{member}",
+                ".safetensors",
+                PREPARATION,
+                (member,),
+                partial(store_natural, member=member),
+            )
+        )
+    for ensemble, members in ENSEMBLES.items():
+        inputs = tuple(f"features-{member}" for member in members)
+        stages.append(
+            Stage(
+                f"r_squared-{ensemble}",
+                ".json",
+                (),
+                inputs,
+                partial(store_r_squared, members=members),
+            )
+        )
+    return stages
+
+
+def training_stage(member: str) -> Stage:
+    """The training of one member."""
+    batch_size = "batch_size" if member == "base" else "auxiliary_batch_size"
+    settings = (*TRAINING, batch_size)
+    if filter_index(member) is not None:
+        settings += ("bands",)
+    if member in EARLIER:
+        settings += DECORRELATION
+    inputs = tuple(f"features-{earlier}" for earlier in EARLIER.get(member, ()))
+    return Stage(member, ".safetensors", settings, inputs, partial(train_member, member=member))
+
+
+def make_network(settings: Settings, *, member: str) -> Network:
+    """An untrained member as the settings describe it."""
+    index = filter_index(member)
+    fourier_filter = None
+    if index is not None:
+        masks = ring_filters(bands=settings.bands, length=settings.length)
+        fourier_filter = FourierFilter(masks[index], length=settings.length)
+    return Network(width=settings.width, dropout=settings.dropout, fourier_filter=fourier_filter)
+
+
+def load_member(run: Run, member: str) -> Network:
+    """A trained member in evaluation mode, on the fastest device."""
+    network = make_network(run.settings, member=member)
+    weights = load_file(run.obtain(member).path)
+    network.load_state_dict(
+        {name: value.to(network.state_dict()[name].dtype) for name, value in weights.items()}
+    )
+    return network.to(fastest_device()).eval()
+
+
+def fastest_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
+    """Train one member and store its weights, rounded to fp16; the history is the result."""
+    settings, dataset = run.settings, run.dataset
+    split = dataset.split
+    earlier = tuple(
+        load_file(run.obtain(f"features-{name}").path)["features"]
+        for name in EARLIER.get(member, ())
+    )
+    data = TrainingData(
+        signals=dataset.signals(split.train),
+        labels=dataset.labels(split.train),
+        rows=torch.from_numpy(dataset.rows),
+        test_signals=dataset.signals(split.test),
+        test_labels=dataset.labels(split.test),
+        earlier=earlier,
+    )
+    recipe = Recipe(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
+        learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        precision=settings.precision,
+        # Members differ in their start and their order of rows as well as in their loss.
+        seed=derived_seed(settings.seed, MEMBERS.index(member)) % 2**31,
+        decorrelation_weight=settings.decorrelation_weight,
+        projected_dimension=settings.projected_dimension,
+    )
+    checkpoint = run.folder / "checkpoints" / f"{member}-{run.identity(member)}"
+    network, history = train(
+        partial(make_network, settings, member=member), data, recipe=recipe, checkpoint=checkpoint
+    )
+    save_file(round_weights(network), path)
+    shutil.rmtree(checkpoint)
+    return {
+        "precision": resolve_precision(settings.precision),
+        "history": history.astype(object).where(history.notna(), None).to_dict("list"),
+    }
+
+
+def round_weights(network: Network) -> dict[str, Tensor]:
+    """The state dict with parameters in fp16; running statistics, which exceed fp16, in float32."""
+    parameters = dict(network.named_parameters())
+    return {
+        name: (value.half() if name in parameters else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+
+
+def store_features(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
+    """Features of one member over the training records, in evaluation mode: (record, 64)."""
+    signals = run.dataset.signals(run.dataset.split.train)
+    save_file({"features": infer(load_member(run, member), signals, with_features=True)}, path)
+    return {}
+
+
+def store_r_squared(run: ComputingRun, path: Path, *, members: tuple[str, ...]) -> dict[str, Any]:
+    """R² between the members' features over the training rows, regressors in rows."""
+    rows = torch.from_numpy(run.dataset.rows)
+    features = {
+        member: load_file(run.obtain(f"features-{member}").path)["features"][rows]
+        for member in members
+    }
+    tables = {
+        kind: [[measure(features[x], features[y]) for y in members] for x in members]
+        for kind, measure in (
+            ("r_squared", losses.r_squared),
+            ("adjusted", losses.adjusted_r_squared),
+        )
+    }
+    path.write_text("{}\n")
+    return {"members": list(members), "rows": len(rows), **tables}
+
+
+def store_natural(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
+    """Logits of one member on the unperturbed test records, (record, class) fp16, and labels."""
+    test = run.dataset.split.test
+    logits = infer(load_member(run, member), run.dataset.signals(test))
+    save_file({"logits": logits.half(), "labels": run.dataset.labels(test).to(torch.uint8)}, path)
+    return {}

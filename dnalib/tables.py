@@ -1,0 +1,262 @@
+"""A run's artefacts as the tables and series that the chapters show."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+from safetensors.numpy import load_file
+
+from dnalib import metrics, published
+from dnalib.plots.style import CONTROL
+from dnalib.runs import Run
+from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
+
+INTERVAL_SEED = 0  # of the bootstrap; intervals are then the same in every chapter
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What a chapter says first: which run it shows, on which records."""
+
+    markdown: str
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def banner(run: Run) -> Banner:
+    """The run that a chapter shows. Synthetic records are named as such before anything else."""
+    settings = run.settings
+    network = (
+        f"{settings.rate} Hz, {settings.length:,} samples a record, {settings.width:g} of the "
+        f"paper's width, {settings.epochs} epochs, seed {settings.seed}"
+    )
+    if settings.source == "synthetic":
+        text = (
+            f"**The data of this run are synthetic.** Profile `{run.profile}` makes "
+            f"{settings.synthetic_records} ECGs by a mathematical model; no patient is involved, "
+            f"and no number below says anything about real hearts. ({network}.)"
+        )
+    else:
+        verb = "shows the recorded results of" if run.recorded else "computes"
+        text = (
+            f"Profile `{run.profile}` {verb} a run on the real records of the CinC 2017 challenge "
+            f"({network})."
+        )
+    return Banner(f"> {text}")
+
+
+def history(run: Run, member: str) -> pandas.DataFrame:
+    """A member's training, a row an epoch, columns as `training.train` returns them."""
+    return pandas.DataFrame(run.obtain(member).results["history"]).astype(float)
+
+
+def histories(run: Run, members: Iterable[str]) -> dict[str, pandas.DataFrame]:
+    """The trainings of several members."""
+    return {member: history(run, member) for member in members}
+
+
+def natural(run: Run, members: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Logits on unperturbed test records (member, record, class) and labels (record,)."""
+    files = [load_file(run.obtain(f"natural-{member}").path) for member in members]
+    logits = np.stack([file["logits"].astype(np.float64) for file in files])
+    return logits, files[0]["labels"].astype(np.int64)
+
+
+def attacked(
+    run: Run, *, attack: str, padding: str, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all nine models under attack (member, record, class) and labels (record,).
+
+    Records are the test records that the base model gets right unperturbed.
+    """
+    file = load_file(run.obtain(attacked_name(padding, epsilon)).path)
+    labels = natural(run, ["base"])[1][file["positions"]]
+    return file[attack].astype(np.float64), labels
+
+
+def majority_share(run: Run) -> float:
+    """Share of the commonest class among the test records: what one constant answer scores."""
+    labels = natural(run, ["base"])[1]
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def by_ensemble(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Which records each ensemble's members get right (member, record), with the control.
+
+    Args:
+        logits: of all nine models, (member, record, class).
+        labels: (record,).
+    """
+    hits = metrics.correct_predictions(logits, labels)
+    found = {
+        name: hits[[MEMBERS.index(member) for member in members]]
+        for name, members in ENSEMBLES.items()
+    }
+    control = metrics.with_constants(logits[MEMBERS.index("base")])
+    return {**found, CONTROL: metrics.correct_predictions(control, labels)}
+
+
+def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
+    """Test accuracy of single models in %, with its 95 % interval over records.
+
+    "Best epoch" chooses on the test records, as the authors' code does, and is too good by that.
+    """
+    rows = []
+    for member in members:
+        logits, labels = natural(run, [member])
+        hits = metrics.correct_predictions(logits, labels)[0]
+        low, high = metrics.bootstrap_interval(hits.astype(float), seed=INTERVAL_SEED)
+        curve = history(run, member)
+        rows.append(
+            {
+                "model": member,
+                "test accuracy (%)": percent(hits.mean()),
+                "95 % interval": f"{percent(low)}–{percent(high)}",
+                "best epoch (%)": percent(curve.test_accuracy.max()),
+                "epochs": len(curve),
+                "minutes": f"{curve.seconds.sum() / 60:.1f}",
+            }
+        )
+    return pandas.DataFrame(rows).set_index("model")
+
+
+def natural_table(run: Run) -> pandas.DataFrame:
+    """Average accuracy and P(≥x) of the ensembles on unperturbed test records."""
+    logits, labels = natural(run, MEMBERS)
+    return metrics.ensemble_table(by_ensemble(logits, labels), labels, seed=INTERVAL_SEED)
+
+
+def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.DataFrame:
+    """Average accuracy and P(≥x) of the ensembles under each attack, padding and ε."""
+    conditions = {}
+    for padding in paddings:
+        for attack in ATTACKS:
+            for epsilon in run.settings.epsilons:
+                logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+                conditions[attack, padding, epsilon] = by_ensemble(logits, labels)
+    return metrics.robustness_table(conditions, labels, seed=INTERVAL_SEED)
+
+
+def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
+    """The rows of a table whose columns have the given values."""
+    chosen = pandas.Series(True, index=table.index)
+    for column, value in conditions.items():
+        chosen &= table[column] == value
+    return table[chosen]
+
+
+def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
+    """One row an ensemble, one column a value of `columns`: "value (low–high)" in %."""
+    cells = table.assign(
+        cell=[
+            f"{percent(row.value)} ({percent(row.low)}–{percent(row.high)})"
+            for row in table.itertuples()
+        ]
+    )
+    order = {
+        "index": list(dict.fromkeys(table.ensemble)),
+        "columns": list(dict.fromkeys(table[columns])),
+    }
+    return cells.pivot(index="ensemble", columns=columns, values="cell").reindex(**order)
+
+
+def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
+    """Accuracy in % of the majority vote and of the mean softmax: what a user would get.
+
+    Columns: on natural test records and under one attack.
+    """
+    sets = {
+        "natural": natural(run, MEMBERS),
+        f"{attack.upper()}, ε = {epsilon:g} µV": attacked(
+            run, attack=attack, padding=padding, epsilon=epsilon
+        ),
+    }
+    rows = {}
+    for name, members in ENSEMBLES.items():
+        chosen = [MEMBERS.index(member) for member in members]
+        for rule in (metrics.majority_vote, metrics.mean_softmax_prediction):
+            rows[name, rule.__name__.replace("_", " ").replace(" prediction", "")] = {
+                column: percent((rule(logits[chosen]) == labels).mean())
+                for column, (logits, labels) in sets.items()
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "rule"])
+    return table
+
+
+def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
+    """R_cc, R_iu and UA in % under one attack, thresholds scaled on the natural test records.
+
+    Source: the journal version's section on uncertainty.
+    """
+    logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+    clean, _ = natural(run, MEMBERS)
+    rows = {}
+    for name, members in ENSEMBLES.items():
+        chosen = [MEMBERS.index(member) for member in members]
+        predicted = metrics.mean_softmax_prediction(logits[chosen])
+        scores = metrics.uncertainty_scores(
+            metrics.mutual_information(metrics.softmax(logits[chosen])),
+            predicted == labels,
+            reference=metrics.mutual_information(metrics.softmax(clean[chosen])),
+        )
+        rows[name] = {measure: percent(score) for measure, score in scores.items()}
+    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("ensemble")
+
+
+def r_squared(run: Run, kind: str = "r_squared") -> dict[str, np.ndarray]:
+    """R² (or "adjusted") between the members of each ensemble, (regressor, regressand)."""
+    return {name: np.array(run.obtain(f"r_squared-{name}").results[kind]) for name in ENSEMBLES}
+
+
+def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
+    """R² and adjusted R² of one ensemble, both directions, a row a pair."""
+    results = run.obtain(f"r_squared-{ensemble}").results
+    members = results["members"]
+    rows = [
+        {
+            "regressor": x,
+            "regressand": y,
+            "R²": f"{results['r_squared'][i][j]:.3f}",
+            "adjusted R²": f"{results['adjusted'][i][j]:.3f}",
+        }
+        for i, x in enumerate(members)
+        for j, y in enumerate(members)
+        if i != j
+    ]
+    return pandas.DataFrame(rows).set_index(["regressor", "regressand"])
+
+
+def headline(run: Run) -> pandas.DataFrame:
+    """P(≥1) in % under SAP at the largest ε: the paper's, ours, and our interval."""
+    epsilon = max(run.settings.epsilons)
+    table = selected(
+        robustness_table(run, paddings=["strip"]),
+        attack="sap",
+        epsilon=epsilon,
+        measure="at least 1",
+    )
+    rows = [
+        {
+            "ensemble": row.ensemble,
+            "paper": percent(published.SAP.get((row.ensemble, "at least 1", epsilon))),
+            "ours": percent(row.value),
+            "95 % interval": f"{percent(row.low)}–{percent(row.high)}",
+            "records": row.records,
+        }
+        for row in table.itertuples()
+    ]
+    return pandas.DataFrame(rows).set_index("ensemble")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal; a dash where there is none."""
+    return "–" if share is None or share != share else f"{100 * share:.1f}"
+
+
+def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], float] | None:
+    """The published points of a figure, where this run has the same ε; None if there are none."""
+    points = published.SAP if attack == "sap" else {}
+    return {key: value for key, value in points.items() if key[2] in run.settings.epsilons} or None
