@@ -1,0 +1,42 @@
+# Thin: what is computed is in Snakefile and dnalib.
+PYTHON ?= python3
+PROFILE ?= demo
+DATA ?=
+SPLIT ?=
+
+VENV := .venv
+INSTALLED := $(VENV)/installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# The packages' warnings of each other are for their authors, not for whoever reads a log.
+export PYTHONWARNINGS ?= ignore::DeprecationWarning
+
+.PHONY: book test lint record report clean
+
+book: $(INSTALLED)
+	snakemake --quiet rules host --cores 1 --rerun-incomplete \
+	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)"
+	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
+
+test: $(INSTALLED) lint
+	python -m pytest
+	python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider book/
+	jupyter-book build book/ --all -q -n -W --keep-going
+	test -f book/_build/html/index.html
+
+lint: $(INSTALLED)
+	ruff check dnalib tests
+	ruff format --check dnalib tests
+
+# Keep a finished run's results for the book: data/recorded, data/weights, notebooks, README.
+record: $(INSTALLED)
+	python -m dnalib.recording "$(PROFILE)"
+
+clean:
+	rm -rf _build book/_build .snakemake .pytest_cache .ruff_cache
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python {sys.version.split()[0]} found; the pins are for 3.11 and 3.12. Try: make PYTHON=python3.12"'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --upgrade -r requirements.lock
+	$(VENV)/bin/python -m pip install --no-deps --no-build-isolation --editable .
+	touch $@

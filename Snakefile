@@ -1,0 +1,67 @@
+# One rule a notebook: papermill executes it with the run's parameters; artefacts lie in data/runs.
+import shlex
+from pathlib import Path
+
+PROFILE = config.get("profile", "demo")
+RUN = f"data/runs/{PROFILE}"
+SITE = f"_build/{PROFILE}"
+CHAPTERS = {
+    "01_data": [],
+    "02_base_model": ["01_data"],
+    "03_cor": ["02_base_model"],
+    "04_dec": ["02_base_model"],
+    "05_fcor": ["02_base_model"],
+    "06_fdec": ["02_base_model"],
+    "07_attacks": ["03_cor", "04_dec", "05_fcor", "06_fdec"],
+    "08_results": ["07_attacks"],
+}
+LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
+PAGES = ["book/index.md", "book/reproduction.md", "book/api.md", "book/references.bib",
+         "_config.yml", "_toc.yml"]
+
+
+def parameters():
+    """Papermill's parameters: the profile, and where the records are if that was said."""
+    places = {name: str(config.get(name) or "") for name in ("data", "split")}
+    given = {name: str(Path(place).expanduser().resolve()) for name, place in places.items() if place}
+    return " ".join(f"-p {name} {shlex.quote(value)}" for name, value in
+                    {"profile": PROFILE, **given}.items())
+
+
+rule all:
+    input:
+        f"{SITE}/_build/html/index.html",
+
+
+for chapter, earlier in CHAPTERS.items():
+
+    rule:
+        name: chapter
+        input:
+            LIBRARY,
+            f"dnalib/profiles/{PROFILE}.yaml",
+            [f"{RUN}/book/{name}.ipynb" for name in earlier],
+            notebook=f"book/{chapter}.ipynb",
+        output:
+            f"{RUN}/book/{chapter}.ipynb",
+        params:
+            parameters=parameters(),
+        retries: 1
+        message: f"chapter {chapter}"
+        shell:
+            "papermill {input.notebook} {output} {params.parameters} --no-progress-bar --stdout-file /dev/stdout"
+
+
+rule site:
+    input:
+        expand(f"{RUN}/book/{{chapter}}.ipynb", chapter=CHAPTERS),
+        pages=PAGES,
+    output:
+        f"{SITE}/_build/html/index.html",
+    params:
+        source=f"{RUN}/book",
+        site=SITE,
+    message: "building the pages"
+    shell:
+        "cp {input.pages} {params.source}/ && "
+        "jupyter-book build {params.source} --path-output {params.site} --all -q -n -W --keep-going"
