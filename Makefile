@@ -3,6 +3,7 @@ PYTHON ?= python3
 PROFILE ?= demo
 DATA ?=
 SPLIT ?=
+CORES ?= all
 
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -13,7 +14,7 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning
 .PHONY: book test lint record report clean
 
 book: $(INSTALLED)
-	snakemake --quiet rules host --cores 1 --rerun-incomplete \
+	snakemake --quiet rules host --cores $(CORES) --rerun-incomplete \
 	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)"
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
 

@@ -20,12 +20,11 @@ PAGES = ["book/index.md", "book/reproduction.md", "book/api.md", "book/reference
          "_config.yml", "_toc.yml"]
 
 
-def parameters():
-    """Papermill's parameters: the profile, and where the records are if that was said."""
-    places = {name: str(config.get(name) or "") for name in ("data", "split")}
-    given = {name: str(Path(place).expanduser().resolve()) for name, place in places.items() if place}
-    return " ".join(f"-p {name} {shlex.quote(value)}" for name, value in
-                    {"profile": PROFILE, **given}.items())
+# Where the records are, if that was said; absolute, since notebooks may run elsewhere.
+PLACES = {name: str(Path(config[name]).expanduser().resolve()) for name in ("data", "split")
+          if config.get(name)}
+PARAMETERS = " ".join(f"-p {name} {shlex.quote(value)}" for name, value in
+                      {"profile": PROFILE, **PLACES}.items())
 
 
 rule all:
@@ -45,8 +44,9 @@ for chapter, earlier in CHAPTERS.items():
         output:
             f"{RUN}/book/{chapter}.ipynb",
         params:
-            parameters=parameters(),
-        retries: 1
+            parameters=PARAMETERS,
+        # One notebook at a time, with every core: Snakemake limits a job's threads to this.
+        threads: workflow.cores
         message: f"chapter {chapter}"
         shell:
             "papermill {input.notebook} {output} {params.parameters} --no-progress-bar --stdout-file /dev/stdout"
@@ -61,7 +61,9 @@ rule site:
     params:
         source=f"{RUN}/book",
         site=SITE,
+        parameters=PARAMETERS,
     message: "building the pages"
     shell:
         "cp {input.pages} {params.source}/ && "
+        "python -m dnalib.pages {params.source}/run.md {params.parameters} && "
         "jupyter-book build {params.source} --path-output {params.site} --all -q -n -W --keep-going"

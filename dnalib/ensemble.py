@@ -141,5 +141,6 @@ def raw_units(record: wfdb.Record, *, lead: int) -> NDArray[np.float32]:
         )
     ratio = Fraction(RATE / record.fs).limit_denominator(1000)
     if ratio != 1:
-        signal = resample_poly(signal, ratio.numerator, ratio.denominator)
+        # The ends are extended, as in decimation: zeros there would pull an offset down.
+        signal = resample_poly(signal, ratio.numerator, ratio.denominator, padtype="edge")
     return signal.astype(np.float32)

@@ -16,6 +16,7 @@ from dnalib._checks import as_booleans, check_classes, check_dimensions, check_r
 from dnalib.intervals import bootstrap_interval, paired_difference, resampled_interval
 
 __all__ = [
+    "CONTROL",
     "accuracy",
     "at_least",
     "at_least_each",
@@ -37,6 +38,7 @@ __all__ = [
     "with_constants",
 ]
 
+CONTROL = "base + constants"  # name of the ensemble of `with_constants`
 CLASSES = 4  # Normal, atrial fibrillation, Other, noise
 
 Floats = NDArray[np.floating]

@@ -83,7 +83,7 @@ class Dropout(nn.Module):
         numbers = torch.empty((features.numel() + 3) // 4, dtype=torch.int64).random_(
             -(2**63), None
         )
-        threshold = round(self.probability * 2**16) - 2**15
+        threshold = min(round(self.probability * 2**16), 2**16 - 1) - 2**15
         kept = numbers.view(torch.int16)[: features.numel()] >= threshold
         # Laid out in memory like the features: the product need not convert between layouts.
         mask = torch.empty_like(features, requires_grad=False)

@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
 from dnalib.files import write_json
+from dnalib.pages import headline, write_run_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, setting_names
@@ -108,31 +109,8 @@ def refresh_readme(run: Run, root: Path) -> None:
     readme = root / "README.md"
     before, rest = readme.read_text().split(README_MARKS[0])
     _, after = rest.split(README_MARKS[1])
-    text = f"{README_MARKS[0]}\n{readme_numbers(run)}\n{README_MARKS[1]}"
+    text = f"{README_MARKS[0]}\n{headline(run)}\n{README_MARKS[1]}"
     readme.write_text(before + text + after)
-
-
-def readme_numbers(run: Run) -> str:
-    """The README's headline table, from a run's artefacts."""
-    settings = run.settings
-    epsilon = max(settings.epsilons)
-    lines = [
-        f"Share of records (%) that at least one member still classifies right under SAP at "
-        f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed. Ours is the run "
-        f"`{run.profile}`: real records at {settings.rate} Hz, {settings.width:g} of the paper's "
-        f"width, {settings.epochs} epochs, one seed.",
-        "",
-        "| ensemble | paper | ours | 95 % interval | test accuracy of its members |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in tables.headline(run).iterrows():
-        members = stages.ENSEMBLES.get(name, ())
-        accuracy = tables.members_table(run, members)["test accuracy (%)"] if members else ["–"]
-        lines.append(
-            f"| {name} | {row['paper']} | {row['ours']} | {row['95 % interval']} | "
-            f"{', '.join(accuracy)} |"
-        )
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -152,7 +130,9 @@ def main() -> None:
     )
     record(run)
     execute_notebooks(root, profile=RECORDED + arguments.profile)
-    refresh_readme(RecordedRun(root / "data" / "recorded" / arguments.profile, root=root), root)
+    recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
+    refresh_readme(recorded, root)
+    write_run_page(recorded, root / "book" / "run.md")
 
 
 if __name__ == "__main__":

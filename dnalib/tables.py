@@ -8,7 +8,6 @@ import pandas
 from safetensors.numpy import load_file
 
 from dnalib import metrics, published
-from dnalib.plots.style import CONTROL
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
 
@@ -95,7 +94,7 @@ def by_ensemble(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]
         for name, members in ENSEMBLES.items()
     }
     control = metrics.with_constants(logits[MEMBERS.index("base")])
-    return {**found, CONTROL: metrics.correct_predictions(control, labels)}
+    return {**found, metrics.CONTROL: metrics.correct_predictions(control, labels)}
 
 
 def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
@@ -207,20 +206,26 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
 
 
 def r_squared(run: Run, kind: str = "r_squared") -> dict[str, np.ndarray]:
-    """R² (or "adjusted") between the members of each ensemble, (regressor, regressand)."""
-    return {name: np.array(run.obtain(f"r_squared-{name}").results[kind]) for name in ENSEMBLES}
+    """R² (or "adjusted") between the members of each ensemble, (regressor, regressand).
+
+    NaN where it is undefined: features that never change have no variance to explain.
+    """
+    return {
+        name: np.array(run.obtain(f"r_squared-{name}").results[kind], dtype=float)
+        for name in ENSEMBLES
+    }
 
 
 def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
     """R² and adjusted R² of one ensemble, both directions, a row a pair."""
-    results = run.obtain(f"r_squared-{ensemble}").results
-    members = results["members"]
+    plain, adjusted = r_squared(run)[ensemble], r_squared(run, "adjusted")[ensemble]
+    members = ENSEMBLES[ensemble]
     rows = [
         {
             "regressor": x,
             "regressand": y,
-            "R²": f"{results['r_squared'][i][j]:.3f}",
-            "adjusted R²": f"{results['adjusted'][i][j]:.3f}",
+            "R²": f"{plain[i, j]:.3f}",
+            "adjusted R²": f"{adjusted[i, j]:.3f}",
         }
         for i, x in enumerate(members)
         for j, y in enumerate(members)
@@ -260,3 +265,31 @@ def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], fl
     """The published points of a figure, where this run has the same ε; None if there are none."""
     points = published.SAP if attack == "sap" else {}
     return {key: value for key, value in points.items() if key[2] in run.settings.epsilons} or None
+
+
+@dataclass(frozen=True)
+class AttackedExample:
+    """A recorded perturbation of one test record.
+
+    Attributes:
+        record: its name.
+        epsilon: bound of the attack, raw units.
+        perturbations: attack ("PGD", "SAP") -> (time,), raw units, at the run's rate and length.
+    """
+
+    record: str
+    epsilon: float
+    perturbations: dict[str, np.ndarray]
+
+
+def attacked_example(run: Run, *, epsilon: float, number: int = 0) -> AttackedExample:
+    """One of the few perturbations that a run keeps for its figures, at the nearest ε."""
+    artefact = run.obtain("examples")
+    epsilons = artefact.results["epsilons"]
+    row = int(np.argmin(np.abs(np.array(epsilons) - epsilon)))
+    stored = load_file(artefact.path)  # attack -> (epsilon, record, time)
+    return AttackedExample(
+        record=artefact.results["records"][number],
+        epsilon=epsilons[row],
+        perturbations={name.upper(): stored[name][row, number] for name in ATTACKS},
+    )

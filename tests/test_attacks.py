@@ -172,9 +172,7 @@ def test_a_record_is_attacked_alike_in_any_batch(attack, padded):
     together = attack(model, signals, labels, epsilon=EPSILON, steps=8, valid=valid)
     for index in range(4):
         one = slice(index, index + 1)
-        alone = attack(
-            model, signals[one], labels[one], epsilon=EPSILON, steps=8, valid=valid[one]
-        )
+        alone = attack(model, signals[one], labels[one], epsilon=EPSILON, steps=8, valid=valid[one])
         assert torch.allclose(alone, together[one], atol=1e-9)
 
 
@@ -255,7 +253,11 @@ def test_frozen_parameters_come_back_also_from_nothing():
 def test_a_model_of_ones_own_with_three_leads(attack):
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv1d(3, 8, 9, stride=4), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 5)
+        nn.Conv1d(3, 8, 9, stride=4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
     ).eval()
     signals = random_numbers(2, 3, 200).float()
     valid = torch.ones(2, 3, 200, dtype=torch.bool)
@@ -270,8 +272,14 @@ def test_a_model_of_ones_own_with_three_leads(attack):
 def test_the_climb_starts_where_it_is_told():
     start = random_numbers(1, 1, 40).clamp(-1, 1)
     found = ascend(
-        Linear(random_numbers(1, 40)), start, torch.tensor([0]), start=start,
-        change=lambda theta: theta, epsilon=1, steps=0, step_size=1,
+        Linear(random_numbers(1, 40)),
+        start,
+        torch.tensor([0]),
+        start=start,
+        change=lambda theta: theta,
+        epsilon=1,
+        steps=0,
+        step_size=1,
     )
     assert torch.equal(found, start) and found is not start
 

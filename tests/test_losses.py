@@ -146,7 +146,8 @@ def test_r_squared_is_not_symmetric():
 def test_the_chance_level_of_independent_features():
     values, adjusted = [], []
     for seed in range(40):
-        regressor, regressand = random_features(64, 32, seed=seed), random_features(64, seed=seed + 99)
+        regressor = random_features(64, 32, seed=seed)
+        regressand = random_features(64, seed=seed + 99)
         values.append(r_squared(regressor, regressand))
         adjusted.append(adjusted_r_squared(regressor, regressand))
     # Expected: 32 columns of 63 degrees of freedom.
@@ -182,11 +183,15 @@ def test_each_direction_is_taken_half_of_the_time():
 
 def test_the_loss_is_the_mean_over_earlier_models():
     features = random_features(60, 6)
-    earlier = [features @ random_features(6, 6, seed=s) + (s + 1) * random_features(60, 6, seed=20 + s)
-               for s in range(3)]
+    earlier = [
+        features @ random_features(6, 6, seed=s) + (s + 1) * random_features(60, 6, seed=20 + s)
+        for s in range(3)
+    ]
     possible = [terms(features, fixed) for fixed in earlier]
-    means = [np.mean([pair[c] for pair, c in zip(possible, choice, strict=True)])
-             for choice in np.ndindex(2, 2, 2)]
+    means = [
+        np.mean([pair[c] for pair, c in zip(possible, choice, strict=True)])
+        for choice in np.ndindex(2, 2, 2)
+    ]
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         found = decorrelation_loss(features, earlier, projected_dimension=6, generator=generator)
@@ -206,7 +211,9 @@ def test_the_loss_follows_its_generator_alone():
 
 def test_a_projection_is_fresh_and_has_the_published_scale():
     generator = torch.Generator().manual_seed(0)
-    matrices = [random_projection(64, projected_dimension=50, generator=generator) for _ in range(9)]
+    matrices = [
+        random_projection(64, projected_dimension=50, generator=generator) for _ in range(9)
+    ]
     assert matrices[0].shape == (64, 50) and not torch.equal(matrices[0], matrices[1])
     assert torch.stack(matrices).std().item() == pytest.approx(1 / 8, rel=0.03)
     assert torch.stack(matrices).mean().item() == pytest.approx(0, abs=0.005)
@@ -214,16 +221,14 @@ def test_a_projection_is_fresh_and_has_the_published_scale():
 
 def test_steps_down_the_loss_lower_r_squared():
     fixed = random_features(200, 8)
-    features = (fixed @ random_features(8, 8, seed=1) + 0.3 * random_features(200, 8, seed=2)).detach()
+    features = fixed @ random_features(8, 8, seed=1) + 0.3 * random_features(200, 8, seed=2)
     before = r_squared(features, fixed), r_squared(fixed, features)
     features.requires_grad_()
     optimizer = torch.optim.Adam([features], lr=0.2)
     generator = torch.Generator().manual_seed(0)
     for _ in range(100):
         optimizer.zero_grad()
-        decorrelation_loss(
-            features, [fixed], projected_dimension=6, generator=generator
-        ).backward()
+        decorrelation_loss(features, [fixed], projected_dimension=6, generator=generator).backward()
         optimizer.step()
     after = r_squared(features.detach(), fixed), r_squared(fixed, features.detach())
     assert min(before) > 0.7
@@ -255,10 +260,13 @@ def test_r_squared_of_the_published_features():
         pytest.skip("the published features are not here: no ../shared/reference/published")
     table = json.loads((PUBLISHED / "r_squared.json").read_text())
     names = table["regressor_rows"]
-    files = {name: "best_model" if name == "base" else f"{name[:-1]}_model{name[-1]}"
-             for name in names}
-    features = {name: torch.from_numpy(np.load(PUBLISHED / "features" / f"{file}.npy"))
-                for name, file in files.items()}
+    files = {
+        name: "best_model" if name == "base" else f"{name[:-1]}_model{name[-1]}" for name in names
+    }
+    features = {
+        name: torch.from_numpy(np.load(PUBLISHED / "features" / f"{file}.npy"))
+        for name, file in files.items()
+    }
     for row, regressor in enumerate(names):
         for column, regressand in enumerate(names):
             found = r_squared(features[regressor], features[regressand])

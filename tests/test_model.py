@@ -235,7 +235,8 @@ def test_a_filtered_network_is_the_plain_one_on_filtered_signals():
     signals = records().requires_grad_()
     logits = behind(signals)
     assert torch.allclose(logits, plain(one(signals)), atol=1e-5)
-    (gradient,) = torch.autograd.grad(functional.cross_entropy(logits, torch.tensor([0, 1])), signals)
+    loss = functional.cross_entropy(logits, torch.tensor([0, 1]))
+    (gradient,) = torch.autograd.grad(loss, signals)
     # What the filter removes cannot change the answer, so the gradient holds none of it.
     assert gradient.abs().max() > 0
     assert torch.allclose(one(gradient), gradient, atol=1e-4 * gradient.abs().max().item())

@@ -58,8 +58,9 @@ def found_share(record: SyntheticRecord, detected: np.ndarray) -> float:
 def windows(record: SyntheticRecord, *, start: float, stop: float) -> np.ndarray:
     """(beat, time), µV, the signal from `start` to `stop` seconds after each R peak."""
     offsets = np.arange(round(start * RATE), round(stop * RATE))
-    peaks = record.r_peaks[(record.r_peaks + offsets[0] >= 0)
-                           & (record.r_peaks + offsets[-1] < record.samples.size)]
+    peaks = record.r_peaks[
+        (record.r_peaks + offsets[0] >= 0) & (record.r_peaks + offsets[-1] < record.samples.size)
+    ]
     return record.samples[peaks[:, None] + offsets].astype(float)
 
 
@@ -91,8 +92,15 @@ def test_solution_is_the_dynamical_system_of_the_paper():
         rate=rate,
     )
     # On the limit cycle from the start, at phase 0 and the same height.
-    expected = solve_ivp(system, (0, seconds), [1.0, 0.0, found[0]], t_eval=times,
-                         max_step=0.01, rtol=1e-7, atol=1e-10).y[2]
+    expected = solve_ivp(
+        system,
+        (0, seconds),
+        [1.0, 0.0, found[0]],
+        t_eval=times,
+        max_step=0.01,
+        rtol=1e-7,
+        atol=1e-10,
+    ).y[2]
     assert np.ptp(expected) > 0.05  # there are beats
     assert np.abs(found - expected).max() < 1e-4 * np.ptp(expected)
 
@@ -140,17 +148,18 @@ def test_records_are_unlike_one_another(records):
 
 def test_names_types_and_shares(records):
     assert [record.name for record in records[:2]] == ["S00001", "S00002"]
-    assert all(record.samples.dtype == np.int16 and record.samples.ndim == 1
-               for record in records)
+    assert all(record.samples.dtype == np.int16 and record.samples.ndim == 1 for record in records)
     assert all(record.r_peaks.dtype == np.int64 for record in records)
-    assert all(0 <= record.r_peaks[0] and record.r_peaks[-1] < record.samples.size
-               for record in records)
+    assert all(
+        0 <= record.r_peaks[0] and record.r_peaks[-1] < record.samples.size for record in records
+    )
     assert Counter(record.label for record in records) == {"N": 100, "A": 34, "O": 50, "~": 16}
     assert set(label_sequence(20)) == {"N", "A", "O", "~"}
 
 
-@pytest.mark.parametrize("arguments", [{"count": 0, "seed": 1}, {"count": 100_000, "seed": 1},
-                                       {"count": 5, "seed": -1}])
+@pytest.mark.parametrize(
+    "arguments", [{"count": 0, "seed": 1}, {"count": 100_000, "seed": 1}, {"count": 5, "seed": -1}]
+)
 def test_count_and_seed_out_of_range_are_refused(arguments, tmp_path):
     with pytest.raises(ValueError, match="expected"):
         generate(**arguments)
@@ -175,9 +184,15 @@ def test_amplitudes_lie_in_the_real_range(records, by_label):
     assert max(record.samples.max() for record in records) <= 8_318
     # Median over records of the median one-second peak-to-peak: 900 to 1,000 µV in real N, A, O.
     for label in "NAO":
-        heights = [np.median(np.ptp(record.samples[: record.samples.size // 300 * 300]
-                                    .reshape(-1, 300).astype(int), axis=1))
-                   for record in by_label[label]]
+        heights = [
+            np.median(
+                np.ptp(
+                    record.samples[: record.samples.size // 300 * 300].reshape(-1, 300).astype(int),
+                    axis=1,
+                )
+            )
+            for record in by_label[label]
+        ]
         assert 700 < np.median(heights) < 1300
         assert 300 < np.quantile(heights, 0.05)
         assert np.quantile(heights, 0.95) < 3000
@@ -246,8 +261,9 @@ def test_fibrillatory_waves_are_in_the_recorded_signal(by_label):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_fibrillatory_waves_lie_between_4_and_9_hz_and_drift(seed):
-    waves = fibrillatory_waves(np.random.default_rng(seed), sample_count=18_000, rate=RATE,
-                               amplitude=40.0)
+    waves = fibrillatory_waves(
+        np.random.default_rng(seed), sample_count=18_000, rate=RATE, amplitude=40.0
+    )
     frequency, power = welch(waves, RATE, nperseg=2048)
     dominant = frequency[power.argmax()]
     assert 4 <= dominant <= 9
@@ -260,8 +276,13 @@ def test_fibrillatory_waves_lie_between_4_and_9_hz_and_drift(seed):
 
 def test_other_rhythms_are_what_their_names_say(by_label):
     names = Counter(record.rhythm for record in by_label["O"])
-    assert set(names) == {"ventricular premature beats", "atrial premature beats", "bigeminy",
-                          "sinus bradycardia", "sinus tachycardia"}
+    assert set(names) == {
+        "ventricular premature beats",
+        "atrial premature beats",
+        "bigeminy",
+        "sinus bradycardia",
+        "sinus tachycardia",
+    }
     for record in by_label["O"]:
         rr = np.diff(record.r_peaks) / RATE
         if record.rhythm == "sinus bradycardia":
@@ -279,8 +300,10 @@ def test_premature_beats_keep_or_reset_the_sinus_node():
     """Ventricular: the pause makes up for the early beat. Atrial: it does not."""
     ventricular, atrial = RHYTHMS["O"][0], RHYTHMS["O"][1]
     for seed in range(5):
-        for make, kind, sum_is in ((ventricular, Beat.VENTRICULAR, (1.85, 2.15)),
-                                   (atrial, Beat.ATRIAL, (1.45, 1.95))):
+        for make, kind, sum_is in (
+            (ventricular, Beat.VENTRICULAR, (1.85, 2.15)),
+            (atrial, Beat.ATRIAL, (1.45, 1.95)),
+        ):
             rhythm = make(np.random.default_rng(seed), 60.0)
             rr = np.diff(rhythm.r_times)
             index = np.flatnonzero(rhythm.beats == kind)
@@ -318,8 +341,8 @@ def test_noise_buries_the_beat(by_label):
         beats = windows(record, start=-0.05, stop=0.05)
         assert beats.mean(axis=0).var() < 0.5 * (beats - beats.mean()).var()
     assert {record.rhythm for record in by_label["~"]} == {
-        f"sinus rhythm under {kind}" for kind in
-        ("motion bursts", "baseline wander", "muscle noise")
+        f"sinus rhythm under {kind}"
+        for kind in ("motion bursts", "baseline wander", "muscle noise")
     }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dnalib.metrics import CONTROL
+
 WIDTH = 6.0  # inches; at 400 pixels the smallest text is still 8 pixels high
 TEXT = 10  # points: axis labels, legends, titles
 SMALL = 9  # points: tick labels, notes
@@ -21,7 +23,6 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT_GREY = "#666666", "#D9D9D9"
 
-CONTROL = "base + constants"
 CLASS_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)  # Normal, atrial fibrillation, Other, noise
 CLASS_HATCHES = ("", "////", "....", "xxxx")
 FILTER_COLOURS = (BLUE, ORANGE)  # h₁, h₂

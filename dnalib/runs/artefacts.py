@@ -63,7 +63,7 @@ def find(folder: Path, *, name: str, suffix: str, identity: str) -> Artefact | N
     try:
         sidecar = json.loads(sidecar_path.read_text())
         intact = sidecar["sha256"] == file_sha256(path) and sidecar["identity"] == identity
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         intact = False
     if not intact:
         warnings.warn(f"{path} is damaged; it is made again", stacklevel=2)

@@ -1,5 +1,6 @@
 """Profiles: the parameters of a run, and the notebooks' way to change one."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -154,8 +155,8 @@ def accept(name: str, value: Any) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is an int or a float (and not a bool)."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a finite int or float (and not a bool)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:

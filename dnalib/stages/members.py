@@ -1,5 +1,6 @@
 """Training the members; their features, R² and logits on unperturbed records."""
 
+import math
 import shutil
 from functools import partial
 from pathlib import Path
@@ -173,7 +174,7 @@ def store_r_squared(run: ComputingRun, path: Path, *, members: tuple[str, ...]) 
         for member in members
     }
     tables = {
-        kind: [[measure(features[x], features[y]) for y in members] for x in members]
+        kind: [[finite(measure(features[x], features[y])) for y in members] for x in members]
         for kind, measure in (
             ("r_squared", losses.r_squared),
             ("adjusted", losses.adjusted_r_squared),
@@ -181,6 +182,11 @@ def store_r_squared(run: ComputingRun, path: Path, *, members: tuple[str, ...]) 
     }
     path.write_text("{}\n")
     return {"members": list(members), "rows": len(rows), **tables}
+
+
+def finite(value: float) -> float | None:
+    """A number that JSON holds: None for the undefined R² of features that never change."""
+    return value if math.isfinite(value) else None
 
 
 def store_natural(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:

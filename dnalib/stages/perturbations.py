@@ -61,11 +61,20 @@ def attacked_name(padding: str, epsilon: float) -> str:
 
 
 def attacked_positions(run: ComputingRun, network: Network) -> np.ndarray:
-    """Positions in the test part of the records to attack: those the base model gets right."""
+    """Positions in the test part of the records to attack: those the base model gets right.
+
+    Raises:
+        ValueError: it gets none right.
+    """
     test = run.dataset.split.test
     # fp16 as in the stored natural logits, so that both name the same records.
     predicted = infer(network, run.dataset.signals(test)).half().argmax(1)
     right = torch.nonzero(predicted == run.dataset.labels(test)).flatten().numpy()
+    if not len(right):
+        raise ValueError(
+            f"the base model gets none of the {len(test)} test records right, so there is none to "
+            "attack; train it for more epochs"
+        )
     limit = run.settings.attack_records
     return right[:limit] if limit else right
 
@@ -94,7 +103,7 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
             settings=run.settings,
         )
         for name, perturbation in perturbations.items():
-            found[name][batch] = perturbation.half().cpu()
+            found[name][batch] = half_within(perturbation, epsilon).cpu()
         print(
             f"  ε = {epsilon:g} µV, {padding}: {min(64 * (number + 1), len(todo))} of "
             f"{len(todo)} records",
@@ -138,6 +147,14 @@ def craft_batch(
         start=start,
     )
     return {"pgd": attacks.strip(start, mask).squeeze(1), "sap": smooth.squeeze(1)}
+
+
+def half_within(perturbation: Tensor, epsilon: float) -> Tensor:
+    """A perturbation in fp16 that stays within ε, also where fp16 cannot hold ε itself."""
+    bound = torch.tensor(epsilon, dtype=torch.float16)
+    if bound.item() > epsilon:
+        bound = torch.nextafter(bound, torch.zeros_like(bound))
+    return perturbation.half().clamp(-bound.item(), bound.item())
 
 
 def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict[str, Any]:

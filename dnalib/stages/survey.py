@@ -77,10 +77,19 @@ def class_examples(run: Run) -> dict[str, NDArray[np.int16]]:
 
 
 def named_signals(run: Run, names: list[str]) -> dict[str, NDArray[np.int16]]:
-    """Some records as the networks see them, (time,) at the run's rate and length; or none."""
+    """Some records as the networks see them, (time,) at the run's rate and length; or none.
+
+    Raises:
+        data.DataError: the records are there and lack one of that name.
+    """
     records = available_records(run)
     if records is None:
         return {}
+    for name in names:
+        if name not in records.names:
+            raise data.DataError(
+                f"{name}: not among these {len(records)} records, which are others"
+            )
     settings = run.settings
     return {
         name: data.prepare_signal(

@@ -1,0 +1,26 @@
+"""Where the project lies, and a run that takes seconds, shared by every test that reads one."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+from tiny import open_tiny
+
+from dnalib.runs import ComputingRun
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> ComputingRun:
+    """A run with every stage computed; its root is its own folder. Tests only read it."""
+    made = open_tiny(tmp_path_factory.mktemp("runs"))
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for name in made.stages:
+            made.obtain(name)
+    return made

@@ -1,0 +1,220 @@
+"""Runs: one that computes what it lacks, in order and once, and one that is only read."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from dnalib.files import file_sha256
+from dnalib.runs import (
+    ArtefactError,
+    ComputingRun,
+    ParameterError,
+    RecordedRun,
+    Stage,
+    load_profile,
+    project_root,
+)
+from dnalib.runs.settings import setting_names
+
+DEMO = dataclasses.replace(load_profile("demo"), epochs=4, seed=0)
+
+
+class Kitchen:
+    """Three stages that write down when they are computed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.order = []
+        self.failing = False
+
+    def stage(self, name, settings, inputs):
+        def compute(run, path):
+            self.order.append(name)
+            if self.failing and name == "soup":
+                path.write_text("half")
+                raise RuntimeError("burnt")
+            parts = [run.obtain(needed).path.read_text() for needed in inputs]
+            values = [str(getattr(run.settings, setting)) for setting in settings]
+            path.write_text(f"{name}({','.join(values + parts)})")
+            return {"name": name}
+
+        return Stage(name, ".txt", settings, inputs, compute)
+
+    def run(self, *, records="r", **changes):
+        stages = [
+            self.stage("soup", ("epochs",), ("stock", "herbs")),
+            self.stage("stock", ("seed",), ()),
+            self.stage("herbs", (), ()),
+            self.stage("bread", ("width",), ()),
+        ]
+        return ComputingRun(
+            profile="demo",
+            settings=dataclasses.replace(DEMO, **changes),
+            folder=self.folder / "demo",
+            root=self.folder,
+            stages={stage.name: stage for stage in stages},
+            load_dataset=lambda run: SimpleNamespace(identity=records),
+        )
+
+
+@pytest.fixture
+def kitchen(tmp_path):
+    return Kitchen(tmp_path)
+
+
+def test_inputs_are_computed_first_and_everything_once(kitchen, capsys):
+    artefact = kitchen.run().obtain("soup")
+    assert kitchen.order == ["stock", "herbs", "soup"]
+    assert artefact.path.read_text() == "soup(4,stock(0),herbs())"
+    assert artefact.results == {"name": "soup"}
+    assert "soup: computing" in capsys.readouterr().out
+    for run in (kitchen.run(), kitchen.run()):  # other processes, later
+        assert run.obtain("soup").path == artefact.path
+        run.obtain("stock")
+    assert kitchen.order == ["stock", "herbs", "soup"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_setting_changes_what_depends_on_it_alone(kitchen):
+    first = kitchen.run()
+    first.obtain("soup")
+    kitchen.order.clear()
+    changed = kitchen.run(epochs=9)
+    assert changed.obtain("soup").path.read_text() == "soup(9,stock(0),herbs())"
+    assert kitchen.order == ["soup"]
+    kitchen.order.clear()
+    assert kitchen.run(seed=5).obtain("soup").path.read_text() == "soup(4,stock(5),herbs())"
+    assert kitchen.order == ["stock", "soup"]
+    assert kitchen.run(width=0.5).identity("soup") == first.identity("soup")
+    kitchen.order.clear()
+    assert first.obtain("soup").path.read_text() == "soup(4,stock(0),herbs())"
+    assert kitchen.order == []  # the first is kept beside the others
+
+
+def test_an_inputs_setting_changes_the_identity_of_what_is_made_from_it(kitchen):
+    def identities(**changes):
+        run = kitchen.run(**changes)
+        return [run.identity(name) for name in ("soup", "stock", "herbs", "bread")]
+
+    same = [one == other for one, other in zip(identities(), identities(seed=1), strict=True)]
+    assert same == [False, False, True, True]
+    other_records = zip(identities(), identities(records="s"), strict=True)
+    assert not any(one == other for one, other in other_records)
+
+
+def test_a_damaged_input_is_made_again(kitchen):
+    run = kitchen.run()
+    run.obtain("soup").path.unlink()
+    run.obtain("stock").path.write_text("mould")
+    kitchen.order.clear()
+    with pytest.warns(UserWarning, match="stock-.* is damaged"):
+        assert run.obtain("soup").path.read_text() == "soup(4,stock(0),herbs())"
+    assert kitchen.order == ["stock", "soup"]
+
+
+def test_a_killed_computation_goes_on_where_it_stopped(kitchen):
+    kitchen.failing = True
+    with pytest.raises(RuntimeError, match="burnt"):
+        kitchen.run().obtain("soup")
+    assert not list((kitchen.folder / "demo").glob("*soup*"))
+    kitchen.failing = False
+    kitchen.order.clear()
+    kitchen.run().obtain("soup")
+    assert kitchen.order == ["soup"]
+
+
+def test_a_stage_that_does_not_exist(kitchen):
+    with pytest.raises(KeyError, match="pudding"):
+        kitchen.run().obtain("pudding")
+
+
+def test_records_are_loaded_once_and_late(tmp_path):
+    loaded = []
+    run = ComputingRun(
+        profile="demo",
+        settings=DEMO,
+        folder=tmp_path,
+        root=tmp_path,
+        stages={},
+        load_dataset=lambda run: loaded.append(run) or SimpleNamespace(identity="r"),
+    )
+    assert loaded == []
+    assert run.dataset is run.dataset
+    assert loaded == [run]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """The folder of a recorded run with one artefact."""
+    folder = tmp_path / "data" / "recorded" / "small"
+    folder.mkdir(parents=True)
+    weights = tmp_path / "data" / "weights" / "base.bin"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    entry = {
+        "file": "../../weights/base.bin",
+        "sha256": file_sha256(weights),
+        "identity": "0123456789abcdef",
+        "results": {"accuracy": 0.7},
+    }
+    settings = load_profile("small").values(setting_names())
+    manifest = {"profile": "small", "settings": settings, "artefacts": {"base": entry}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_recorded_run_is_read(recorded, tmp_path):
+    run = RecordedRun(recorded, root=tmp_path)
+    assert run.recorded and run.profile == "recorded/small"
+    assert run.settings == load_profile("small")
+    base = run.obtain("base")
+    assert base.path.read_bytes() == b"weights" and base.results == {"accuracy": 0.7}
+    assert base.identity == "0123456789abcdef"
+
+
+def test_a_recorded_run_refuses_another_value_and_says_what_to_do(recorded, tmp_path):
+    run = RecordedRun(recorded, root=tmp_path)
+    with pytest.raises(ParameterError, match="decorrelation_weight is 0.5 but.* 0.2.*-p prof"):
+        run.check_unchanged({"decorrelation_weight": 0.5})
+    with pytest.raises(ParameterError, match="epsilons is .*-p profile demo"):
+        run.check_unchanged({"epsilons": [10]})
+    with pytest.raises(ParameterError, match="epochs is 'many'"):
+        run.check_unchanged({"epochs": "many"})
+
+
+def test_a_recorded_run_accepts_the_values_that_it_has(recorded, tmp_path):
+    run = RecordedRun(recorded, root=tmp_path)
+    run.check_unchanged({"decorrelation_weight": 0.2, "epsilons": [10, 50, 75, 100, 150]})
+    run.check_unchanged({"epochs": float(run.settings.epochs)})
+    run.check_unchanged({})
+
+
+def test_a_damaged_or_absent_recorded_file_is_noticed(recorded, tmp_path):
+    weights = tmp_path / "data" / "weights" / "base.bin"
+    run = RecordedRun(recorded, root=tmp_path)
+    with pytest.raises(ArtefactError, match="recorded/small holds no 'dec1'.*-p profile demo"):
+        run.obtain("dec1")
+    weights.write_bytes(b"Weights")
+    with pytest.raises(ArtefactError, match="base.bin is missing or damaged.*git checkout"):
+        run.obtain("base")
+    weights.unlink()
+    with pytest.raises(ArtefactError, match="base.bin is missing or damaged"):
+        run.obtain("base")
+
+
+def test_a_run_that_was_not_recorded(recorded, tmp_path):
+    with pytest.raises(ParameterError, match="'recorded/huge'; recorded are recorded/small"):
+        RecordedRun(recorded.parent / "huge", root=tmp_path)
+    with pytest.raises(ParameterError, match="recorded are none"):
+        RecordedRun(tmp_path / "elsewhere" / "huge", root=tmp_path)
+
+
+def test_the_projects_folder_is_found_from_below(monkeypatch, tmp_path):
+    for name in ("book", "dnalib", "deep/er"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "_toc.yml").touch()
+    for below in ("book", "deep/er", "."):
+        monkeypatch.chdir(tmp_path / below)
+        assert project_root() == tmp_path.resolve()

@@ -1,0 +1,180 @@
+"""What an ensemble says of a record, against the same computed step by step."""
+
+import numpy as np
+import pytest
+import torch
+import wfdb
+from scipy.special import softmax
+
+from dnalib.data import DataError, prepare_signal
+from dnalib.ensemble import Ensemble, raw_units, read_record
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.model import Network
+
+LENGTH = 900
+
+
+def member(seed, **options):
+    """A network normalised to made-up signals, so that its answers depend on what it sees."""
+    torch.manual_seed(seed)
+    network = Network(width=0.05, **({"dropout": 0.0} | options))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network(30 * torch.randn(8, 1, LENGTH).cumsum(-1))
+        network.fc.weight.mul_(3)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def members():
+    behind = FourierFilter(ring_filters(length=LENGTH)[0], length=LENGTH)
+    return [member(0), member(1), member(2, fourier_filter=behind), member(3)]
+
+
+def ecg(seconds, rate):
+    """A slow wave of some 300 µV around an offset, in mV."""
+    time = np.arange(round(seconds * rate)) / rate  # (time,), s
+    return 0.2 + 0.3 * np.sin(2 * np.pi * 1.2 * time) + 0.1 * np.sin(2 * np.pi * 7 * time)
+
+
+def write(folder, name, leads, *, rate=300, units="mV", gain=1000.0):
+    leads = np.atleast_2d(leads).T  # (time, lead)
+    wfdb.wrsamp(
+        name,
+        fs=rate,
+        units=[units] * leads.shape[1],
+        sig_name=[f"lead{index}" for index in range(leads.shape[1])],
+        p_signal=leads,
+        fmt=["16"] * leads.shape[1],
+        adc_gain=[gain] * leads.shape[1],
+        baseline=[0] * leads.shape[1],
+        write_dir=str(folder),
+    )
+    return folder / name
+
+
+def test_a_prediction_is_what_its_steps_give(members, tmp_path):
+    signal = ecg(2, 300)
+    prediction = Ensemble(members, length=LENGTH).predict(write(tmp_path, "r", signal))
+    padded = torch.zeros(1, 1, LENGTH)
+    padded[0, 0, 150:750] = torch.from_numpy(np.round(1000 * signal))
+    with torch.no_grad():
+        logits = np.stack([network(padded)[0].numpy() for network in members])  # (member, class)
+    each = softmax(logits.astype(float), axis=1)
+    mean = each.mean(axis=0)
+    information = -(mean * np.log(mean)).sum() + (each * np.log(each)).sum(axis=1).mean()
+    assert prediction.member_probabilities == pytest.approx(each, abs=1e-4)
+    assert prediction.probabilities == pytest.approx(mean, abs=1e-4)
+    assert prediction.mutual_information == pytest.approx(information, abs=1e-4)
+    assert prediction.votes.tolist() == np.bincount(logits.argmax(1), minlength=4).tolist()
+    # ... and says something
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.votes.sum() == 4 and prediction.votes.max() < 4
+    assert prediction.mutual_information > 0.01
+
+
+def test_identical_members_share_everything(members, tmp_path):
+    path = write(tmp_path, "r", ecg(2, 300))
+    prediction = Ensemble([members[0]] * 3, length=LENGTH).predict(str(path))
+    assert prediction.mutual_information == pytest.approx(0, abs=1e-9)
+    assert sorted(prediction.votes) == [0, 0, 0, 3]
+
+
+def test_the_logits_are_those_of_the_members(members):
+    signals = 200 * torch.randn(5, 1, LENGTH)
+    logits = Ensemble(members)(signals)
+    assert logits.shape == (4, 5, 4)
+    assert torch.equal(logits[2], members[2](signals))
+
+
+def test_a_record_may_be_given_itself_with_samples_or_millivolts(members, tmp_path):
+    path = write(tmp_path, "r", ecg(2, 300))
+    ensemble = Ensemble(members, length=LENGTH)
+    found = [
+        ensemble.predict(record)
+        for record in (path, wfdb.rdrecord(str(path)), wfdb.rdrecord(str(path), physical=False))
+    ]
+    for prediction in found[1:]:
+        assert prediction.probabilities == pytest.approx(found[0].probabilities)
+
+
+@pytest.mark.parametrize(("units", "gain", "factor"), [("uV", 1.0, 1000), ("V", 1e6, 0.001)])
+def test_units_are_converted(members, tmp_path, units, gain, factor):
+    signal = ecg(2, 300)
+    ensemble = Ensemble(members, length=LENGTH)
+    expected = ensemble.predict(write(tmp_path, "mv", signal))
+    found = ensemble.predict(write(tmp_path, "other", signal * factor, units=units, gain=gain))
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [250, 360, 500, 1000, 128])
+def test_records_of_other_rates_are_resampled(tmp_path, rate):
+    path = write(tmp_path, "r", ecg(10, rate), rate=rate, gain=20_000.0)
+    signal = raw_units(read_record(path), lead=0)
+    expected = 1000 * ecg(10, 300)  # µV
+    assert signal.dtype == np.float32
+    assert len(signal) == pytest.approx(3000, abs=1)
+    shared = min(len(signal), 3000)
+    difference = np.abs(signal[:shared] - expected[:shared])
+    assert difference[100:-100].max() < 2
+    # The offset does not fade at the ends, as it does where zeros are put around the record.
+    assert difference[[0, 1, -2, -1]].max() < 30
+
+
+def test_records_are_decimated_and_cut_as_in_training(members, tmp_path):
+    # 12,000 samples, 4,000 at 100 Hz, that grow, so that its parts differ
+    signal = ecg(40, 300) * np.linspace(0.1, 2, 12_000)
+    path = write(tmp_path, "r", signal)
+    for cut in ("start", "middle"):
+        prediction = Ensemble(members, rate=100, length=LENGTH, cut=cut).predict(path)
+        prepared, _, _ = prepare_signal(
+            np.round(1000 * signal).astype(np.int16), length=LENGTH, rate=100, cut=cut
+        )
+        with torch.no_grad():
+            logits = members[1](torch.from_numpy(prepared).float().view(1, 1, -1))
+        expected = logits.softmax(1)[0].numpy()
+        assert prediction.member_probabilities[1] == pytest.approx(expected, abs=0.02)
+
+
+def test_a_lead_is_chosen(members, tmp_path):
+    signal = ecg(2, 300)
+    both = write(tmp_path, "both", np.stack([-2 * signal, signal]))
+    ensemble = Ensemble(members, length=LENGTH)
+    expected = ensemble.predict(write(tmp_path, "one", signal)).probabilities
+    assert ensemble.predict(both, lead=1).probabilities == pytest.approx(expected)
+    assert ensemble.predict(both).probabilities != pytest.approx(expected, abs=1e-3)
+    for lead in (-1, 2):
+        with pytest.raises(DataError, match=f"both: lead is {lead}; accepted are 0 to 1"):
+            ensemble.predict(both, lead=lead)
+
+
+def test_records_that_cannot_be_used_are_refused(members, tmp_path):
+    ensemble = Ensemble(members, length=LENGTH)
+    signal = ecg(2, 300)
+    with pytest.raises(DataError, match="nowhere: cannot be read"):
+        ensemble.predict(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="the unit is 'mmHg'"):
+        ensemble.predict(write(tmp_path, "pressure", signal, units="mmHg"))
+    signal[100] = np.nan
+    with pytest.raises(DataError, match="gap: a value is not finite"):
+        ensemble.predict(write(tmp_path, "gap", signal))
+
+
+def test_an_ensemble_has_members():
+    with pytest.raises(ValueError, match="members is empty"):
+        Ensemble([])
+
+
+def test_modes_are_left_as_they_were(members, tmp_path):
+    training = member(7, dropout=0.5).train()
+    ensemble = Ensemble([members[0], training], length=LENGTH)
+    path = write(tmp_path, "r", ecg(2, 300))
+    before = [tensor.clone() for tensor in training.state_dict().values()]
+    first, second = ensemble.predict(path), ensemble.predict(path)
+    assert first.probabilities == pytest.approx(second.probabilities, abs=0)  # no dropout
+    assert training.training and training.bn3.training
+    assert not members[0].training
+    after = training.state_dict().values()
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -1,0 +1,99 @@
+"""The rendered report; `make test` builds it first."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "book" / "_build" / "html"
+PAGES = [
+    "index",
+    "01_data",
+    "02_base_model",
+    "03_cor",
+    "04_dec",
+    "05_fcor",
+    "06_fdec",
+    "07_attacks",
+    "08_results",
+    "reproduction",
+    "api",
+]
+
+pytestmark = pytest.mark.skipif(
+    not (HTML / "index.html").exists(), reason="the page is not built: make test builds it first"
+)
+
+
+class Page(HTMLParser):
+    """Links, anchors and images of a page, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.images: list[dict[str, str | None]] = []
+        self.text = path.read_text()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if values.get("id"):
+            self.anchors.add(values["id"])
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        if tag == "img":
+            self.images.append(values)
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, Page]:
+    return {name: Page(HTML / f"{name}.html") for name in PAGES}
+
+
+def test_every_internal_link_resolves(pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or link.startswith("#") and parts.fragment in ("", "main-content"):
+                continue
+            target = (HTML / unquote(parts.path)).resolve() if parts.path else HTML / f"{name}.html"
+            assert target.exists(), f"{name}: {link}"
+            if parts.fragment and target.suffix == ".html" and target.stem in pages:
+                assert unquote(parts.fragment) in pages[target.stem].anchors, f"{name}: {link}"
+
+
+def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
+    pages: dict[str, Page],
+) -> None:
+    figures = {
+        "01_data": 3,
+        "02_base_model": 2,
+        "03_cor": 1,
+        "04_dec": 2,
+        "05_fcor": 3,
+        "06_fdec": 1,
+        "07_attacks": 4,
+        "08_results": 2,
+    }
+    for name, count in figures.items():
+        images = [image for image in pages[name].images if "_images/" in (image["src"] or "")]
+        assert len(images) == count, name
+        for image in images:
+            assert (HTML / image["src"]).stat().st_size > 5_000
+            assert len(image.get("alt") or "") > 20, f"{name}: {image['src']}"
+
+
+def test_pages_stay_small(pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        images = {image["src"] for image in page.images if "_images/" in (image["src"] or "")}
+        size = len(page.text.encode()) + sum((HTML / image).stat().st_size for image in images)
+        assert size < 4 * 2**20, f"{name} has {size / 2**20:.1f} MB"
+
+
+def test_run_is_named_on_every_chapter(pages: dict[str, Page]) -> None:
+    for name in PAGES[1:9]:
+        assert "Profile" in pages[name].text and "recorded/" in pages[name].text
+        assert str(ROOT) not in pages[name].text, "a path of the machine that built it"

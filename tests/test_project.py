@@ -1,0 +1,128 @@
+"""The files around the library: pins, citation, README, workflow."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from dnalib import stages
+from dnalib.pages import headline, write_run_page
+from dnalib.recording import README_FIGURE, README_MARKS
+
+
+@pytest.fixture(scope="module")
+def pins(root: Path) -> dict[str, str]:
+    lines = (root / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_conda_and_pip_carry_the_same_pins(root: Path, pins: dict[str, str]) -> None:
+    environment = yaml.safe_load((root / "environment.yml").read_text())
+    (listed,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
+    assert listed == [f"{name}=={version}" for name, version in pins.items()]
+    assert pins["torch"] == "2.13.0"
+    assert int(pins["jupyter-book"].split(".")[0]) < 2, "2.x ignores _config.yml"
+
+
+def test_library_ranges_admit_the_pins(root: Path, pins: dict[str, str]) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    listed = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    for text in listed:
+        requirement = Requirement(text)
+        assert Version(pins[requirement.name]) in requirement.specifier, text
+        assert "==" not in str(requirement.specifier), "ranges, not pins"
+    assert Version("2.6") in Requirement(project["dependencies"][0]).specifier
+    assert project["requires-python"] == ">=3.11,<3.14"
+
+
+def test_every_import_of_the_library_is_declared(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(text).name for text in project["dependencies"]}
+    declared |= {Requirement(text).name for text in project["optional-dependencies"]["book"]}
+    names = {"yaml": "pyyaml"}
+    for path in (root / "dnalib").rglob("*.py"):
+        for module in imported_modules(path):
+            if module not in sys.stdlib_module_names and module != "dnalib":
+                assert names.get(module, module) in declared, f"{path.name} imports {module}"
+
+
+def imported_modules(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in found}
+
+
+def test_imports_point_one_way(root: Path) -> None:
+    below_plots = [
+        "data",
+        "synthetic",
+        "filters",
+        "model",
+        "losses",
+        "attacks",
+        "training",
+        "runs",
+        "metrics",
+        "ensemble",
+        "dataset",
+        "stages",
+    ]
+    for name in below_plots:
+        place = root / "dnalib" / name
+        files = place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]
+        for path in files:
+            assert "dnalib.plots" not in path.read_text(), f"{path} imports plots"
+
+
+def test_citation_names_the_paper(root: Path) -> None:
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert citation["preferred-citation"]["doi"] == "10.1016/j.patter.2024.101116"
+    assert "Open Data Commons Attribution" in (root / "data" / "README.md").read_text()
+    assert (root / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_readme_numbers_come_from_the_recorded_run(root: Path) -> None:
+    text = (root / "README.md").read_text()
+    between = text.split(README_MARKS[0])[1].split(README_MARKS[1])[0].strip()
+    run = stages.open_run({"profile": "recorded/small"})
+    assert between == headline(run)
+    assert (root / README_FIGURE).stat().st_size > 10_000
+    assert len(text.splitlines()) < 150
+
+
+def test_first_page_shows_the_recorded_run(root: Path, tmp_path: Path) -> None:
+    write_run_page(stages.open_run({"profile": "recorded/small"}), tmp_path / "run.md")
+    assert (root / "book" / "run.md").read_text() == (tmp_path / "run.md").read_text()
+
+
+def test_paths_in_the_readme_exist(root: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (root / "README.md").read_text()):
+        assert (root / target).exists(), target
+
+
+def test_workflow_has_one_job_a_notebook(root: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--forceall",
+        "--cores",
+        "1",
+        "--nolock",
+    ]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for notebook in (root / "book").glob("*.ipynb"):
+        assert re.search(rf"^{notebook.stem} +1$", done.stdout, re.MULTILINE)
+    assert re.search(r"^site +1$", done.stdout, re.MULTILINE)

@@ -1,0 +1,73 @@
+"""A recorded run holds what the figures need, and exactly that run's numbers."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dnalib import recording, stages, tables
+from dnalib.pages import headline
+from dnalib.runs import ComputingRun, RecordedRun
+from dnalib.training import infer
+
+
+@pytest.fixture(scope="module")
+def recorded(tiny_run: ComputingRun) -> RecordedRun:
+    return RecordedRun(recording.record(tiny_run), root=tiny_run.root)
+
+
+def test_recorded_run_shows_what_the_run_showed(
+    tiny_run: ComputingRun, recorded: RecordedRun
+) -> None:
+    for table in (tables.natural_table, tables.robustness_table, tables.headline):
+        assert table(recorded).equals(table(tiny_run))
+    assert recorded.settings == tiny_run.settings
+    expected = headline(tiny_run).replace("`tiny`", "`recorded/tiny`")
+    assert headline(recorded) == expected
+
+
+def test_recorded_weights_give_the_recorded_logits(
+    tiny_run: ComputingRun, recorded: RecordedRun
+) -> None:
+    signals = tiny_run.dataset.signals(tiny_run.dataset.split.test)
+    for member in stages.MEMBERS:
+        network = stages.load_member(recorded, member)
+        stored = load_file(recorded.obtain(f"natural-{member}").path)["logits"]
+        torch.testing.assert_close(infer(network, signals).half(), stored, atol=1e-3, rtol=1e-3)
+
+
+def test_no_sample_of_a_record_is_recorded(tiny_run: ComputingRun, recorded: RecordedRun) -> None:
+    kept = {path.name.split(".")[0] for path in recorded.folder.iterdir()}
+    assert not [name for name in kept if name.startswith(("features", "perturbations"))]
+    time = tiny_run.settings.length
+    for path in recorded.folder.glob("*.safetensors"):
+        with_time = [name for name, tensor in load_file(path).items() if time in tensor.shape]
+        assert not with_time or path.stem == "examples"
+    # The examples are perturbations: bounded by epsilon, which no record is.
+    for tensor in load_file(recorded.obtain("examples").path).values():
+        assert tensor.abs().max() <= max(tiny_run.settings.epsilons)
+
+
+def test_manifest_says_where_everything_comes_from(recorded: RecordedRun) -> None:
+    manifest = json.loads((recorded.folder / "manifest.json").read_text())
+    assert manifest["split"] == "stratified, seed 0"
+    for entry in manifest["artefacts"].values():
+        assert {"created", "device", "versions", "seconds", "revision", "sha256"} <= set(entry)
+        assert (recorded.folder / entry["file"]).is_file()
+
+
+def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
+    parameters = nbformat.v4.new_code_cell('profile = "recorded/other"')
+    parameters.metadata["tags"] = ["parameters"]
+    cells = [parameters, nbformat.v4.new_code_cell("print(profile)")]
+    (tmp_path / "book").mkdir()
+    path = tmp_path / "book" / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    recording.execute_notebooks(tmp_path, profile="recorded/this")
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[1].outputs[0].text == "recorded/this\n"
+    assert not any("execution" in cell.metadata for cell in notebook.cells)
+    assert [file.name for file in path.parent.iterdir()] == ["chapter.ipynb"]

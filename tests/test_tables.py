@@ -1,0 +1,92 @@
+"""Tables agree with the artefacts that they are made of."""
+
+import numpy as np
+import pytest
+
+from dnalib import metrics, stages, tables
+from dnalib.runs import ComputingRun
+
+
+def test_banner_names_synthetic_records_first(tiny_run: ComputingRun) -> None:
+    assert (
+        tables.banner(tiny_run)._repr_markdown_().startswith("> **The data of this run are synth")
+    )
+
+
+def test_members_table(tiny_run: ComputingRun) -> None:
+    table = tables.members_table(tiny_run, ["base", "dec1"])
+    for member in ("base", "dec1"):
+        logits, labels = tables.natural(tiny_run, [member])
+        assert table["test accuracy (%)"][member] == tables.percent(
+            (logits[0].argmax(1) == labels).mean()
+        )
+        best = tiny_run.obtain(member).results["history"]["test_accuracy"]
+        assert table["best epoch (%)"][member] == tables.percent(max(best))
+
+
+def test_robustness_counts_the_attacked_records_of_each_ensemble(tiny_run: ComputingRun) -> None:
+    table = tables.robustness_table(tiny_run)
+    epsilon = max(tiny_run.settings.epsilons)
+    logits, labels = tables.attacked(tiny_run, attack="sap", padding="mask", epsilon=epsilon)
+    for name, members in stages.ENSEMBLES.items():
+        places = [stages.MEMBERS.index(member) for member in members]
+        hits = (logits[places].argmax(2) == labels).sum(0)  # (record,)
+        for number in (1, 2, 3):
+            (row,) = tables.selected(
+                table,
+                attack="sap",
+                padding="mask",
+                epsilon=epsilon,
+                ensemble=name,
+                measure=f"at least {number}",
+            ).itertuples()
+            assert row.value == pytest.approx((hits >= number).mean())
+            assert row.low <= row.value <= row.high and row.records == len(labels)
+
+
+def test_attacked_records_are_those_the_base_model_gets_right(tiny_run: ComputingRun) -> None:
+    logits, labels = tables.natural(tiny_run, ["base"])
+    epsilon = min(tiny_run.settings.epsilons)
+    _, attacked = tables.attacked(tiny_run, attack="pgd", padding="strip", epsilon=epsilon)
+    right = logits[0].argmax(1) == labels
+    np.testing.assert_array_equal(attacked, labels[right])
+
+
+def test_control_is_the_base_model_and_two_constants(tiny_run: ComputingRun) -> None:
+    logits, labels = tables.natural(tiny_run, stages.MEMBERS)
+    hits = tables.by_ensemble(logits, labels)[metrics.CONTROL]
+    np.testing.assert_array_equal(hits[0], logits[0].argmax(1) == labels)
+    np.testing.assert_array_equal(hits[1], labels == 0)
+    np.testing.assert_array_equal(hits[2], labels == 2)
+
+
+def test_headline_sets_the_papers_numbers_beside_ours(tiny_run: ComputingRun) -> None:
+    table = tables.headline(tiny_run)
+    assert list(table.index) == [*stages.ENSEMBLES, metrics.CONTROL]
+    # The tiny run has no ε = 150 µV, so that no published value belongs beside it.
+    assert set(table["paper"]) == {"–"}
+    assert tables.paper_points(tiny_run, attack="sap").keys() == {
+        ("cor", "at least 1", 10.0),
+        ("cor", "at least 2", 10.0),
+    }
+
+
+def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
+    condition = {"attack": "pgd", "padding": "strip", "epsilon": 50.0}
+    votes = tables.voting_table(tiny_run, **condition)
+    logits, labels = tables.attacked(tiny_run, **condition)
+    places = [stages.MEMBERS.index(member) for member in stages.ENSEMBLES["fdec"]]
+    expected = (metrics.mean_softmax_prediction(logits[places]) == labels).mean()
+    assert votes.loc["fdec", "mean softmax"].iloc[1] == tables.percent(expected)
+    scores = tables.uncertainty_table(tiny_run, **condition)
+    assert list(scores.columns) == ["R_cc", "R_iu", "UA"] and list(scores.index) == list(
+        stages.ENSEMBLES
+    )
+
+
+def test_example_is_a_stored_perturbation(tiny_run: ComputingRun) -> None:
+    example = tables.attacked_example(tiny_run, epsilon=45)
+    assert example.epsilon == 50 and set(example.perturbations) == {"PGD", "SAP"}
+    assert example.record in tiny_run.dataset.records.names
+    for delta in example.perturbations.values():
+        assert delta.shape == (tiny_run.settings.length,) and 0 < abs(delta).max() <= 50

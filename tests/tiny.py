@@ -1,0 +1,36 @@
+"""Settings of a run so small that every stage takes seconds: for machinery, not for learning."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from dnalib import stages
+from dnalib.runs import ComputingRun, load_profile
+
+EPSILONS = (10.0, 50.0)
+# Records of 30 s fill the 600 samples; shorter ones are padded.
+SETTINGS = dataclasses.replace(
+    load_profile("demo"),
+    source="synthetic",
+    synthetic_records=160,
+    data_seed=0,
+    rate=20,
+    length=600,
+    cut="middle",
+    width=0.05,
+    epochs=3,
+    batch_size=64,
+    auxiliary_batch_size=80,
+    precision="32-true",
+    seed=0,
+    epsilons=EPSILONS,
+    pgd_steps=2,
+    sap_steps=2,
+    attack_records=0,
+)
+
+
+def open_tiny(folder: Path, **changes: Any) -> ComputingRun:
+    """The tiny run in a folder, with some settings changed."""
+    settings = dataclasses.replace(SETTINGS, **changes)
+    return stages.computing_run(settings, profile="tiny", root=folder, runs_folder=folder)
