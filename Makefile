@@ -19,10 +19,10 @@ book: $(INSTALLED)
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
 
 test: $(INSTALLED) lint
+	jupyter-book build book/ --all -q -n -W --keep-going
+	test -f _build/html/index.html
 	python -m pytest
 	python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider book/
-	jupyter-book build book/ --all -q -n -W --keep-going
-	test -f book/_build/html/index.html
 
 lint: $(INSTALLED)
 	ruff check dnalib tests
@@ -30,10 +30,10 @@ lint: $(INSTALLED)
 
 # Keep a finished run's results for the book: data/recorded, data/weights, notebooks, README.
 record: $(INSTALLED)
-	python -m dnalib.recording "$(PROFILE)"
+	python -m dnalib.recording "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
 clean:
-	rm -rf _build book/_build .snakemake .pytest_cache .ruff_cache
+	rm -rf _build .snakemake .pytest_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python {sys.version.split()[0]} found; the pins are for 3.11 and 3.12. Try: make PYTHON=python3.12"'

@@ -34,7 +34,8 @@ class Dataset:
         """Hash of samples, labels and split."""
         digest = hashlib.sha256(self.records.digest.encode())
         for part in (self.records.labels, self.split.train, self.split.test):
-            digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+            # The length first: a record that moves from one part to the next must change the hash.
+            digest.update(np.array([len(part), *part], dtype="<i8").tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property

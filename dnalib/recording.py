@@ -16,6 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
+from dnalib.data.locations import DATA_VARIABLE
 from dnalib.files import write_json
 from dnalib.pages import headline, write_run_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
@@ -105,6 +106,7 @@ def refresh_readme(run: Run, root: Path) -> None:
         published=tables.paper_points(run, attack="sap"),
         majority=tables.majority_share(run),
     )
+    (root / README_FIGURE).parent.mkdir(exist_ok=True)
     figure.savefig(root / README_FIGURE, dpi=110, metadata={"Software": None})
     readme = root / "README.md"
     before, rest = readme.read_text().split(README_MARKS[0])
@@ -129,6 +131,8 @@ def main() -> None:
         split=arguments.split,
     )
     record(run)
+    if arguments.data:
+        os.environ[DATA_VARIABLE] = arguments.data  # the notebooks draw a few real records
     execute_notebooks(root, profile=RECORDED + arguments.profile)
     recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     refresh_readme(recorded, root)

@@ -158,7 +158,8 @@ def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
         "index": list(dict.fromkeys(table.ensemble)),
         "columns": list(dict.fromkeys(table[columns])),
     }
-    return cells.pivot(index="ensemble", columns=columns, values="cell").reindex(**order)
+    found = cells.pivot(index="ensemble", columns=columns, values="cell").reindex(**order)
+    return found.rename(columns=lambda value: f"{value:g} µV") if columns == "epsilon" else found
 
 
 def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
@@ -205,20 +206,17 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("ensemble")
 
 
-def r_squared(run: Run, kind: str = "r_squared") -> dict[str, np.ndarray]:
-    """R² (or "adjusted") between the members of each ensemble, (regressor, regressand).
+def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:
+    """R² (or "adjusted") between the members of an ensemble, (regressor, regressand).
 
     NaN where it is undefined: features that never change have no variance to explain.
     """
-    return {
-        name: np.array(run.obtain(f"r_squared-{name}").results[kind], dtype=float)
-        for name in ENSEMBLES
-    }
+    return np.array(run.obtain(f"r_squared-{ensemble}").results[kind], dtype=float)
 
 
 def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
     """R² and adjusted R² of one ensemble, both directions, a row a pair."""
-    plain, adjusted = r_squared(run)[ensemble], r_squared(run, "adjusted")[ensemble]
+    plain, adjusted = r_squared(run, ensemble), r_squared(run, ensemble, "adjusted")
     members = ENSEMBLES[ensemble]
     rows = [
         {

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HTML = ROOT / "book" / "_build" / "html"
+HTML = ROOT / "_build" / "html"
 PAGES = [
     "index",
     "01_data",
