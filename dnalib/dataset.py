@@ -4,13 +4,17 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dnalib import data, synthetic
+from dnalib.files import write_json
 from dnalib.runs import ComputingRun, Settings
+from dnalib.runs.run import MANIFEST
+from dnalib.runs.settings import setting_names
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,22 @@ def load_dataset(
         cache, origin = run.root / "data" / "cache", "PhysioNet/CinC Challenge 2017"
     records = data.load_records(source, cache=cache)
     chosen = choose_split(records, split_file, settings=settings)
-    return Dataset(records, chosen, settings, origin)
+    dataset = Dataset(records, chosen, settings, origin)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    write_json(run.folder / MANIFEST, describe(dataset, profile=run.profile))
+    return dataset
+
+
+def describe(dataset: Dataset, *, profile: str) -> dict[str, Any]:
+    """What a run's manifest says of its settings and records, the split's origin among it."""
+    return {
+        "profile": profile,
+        "settings": dataset.settings.values(setting_names()),
+        "origin": dataset.origin,
+        "records": dataset.identity,
+        "digest": dataset.records.digest,
+        "split": dataset.split.source,
+    }
 
 
 def choose_split(

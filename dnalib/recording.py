@@ -17,11 +17,12 @@ from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
 from dnalib.data.locations import DATA_VARIABLE
+from dnalib.dataset import describe
 from dnalib.files import write_json
 from dnalib.pages import headline, write_run_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
 from dnalib.runs.run import MANIFEST
-from dnalib.runs.settings import RECORDED, setting_names
+from dnalib.runs.settings import RECORDED
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -47,14 +48,8 @@ def record(run: ComputingRun) -> Path:
     for artefact in artefacts:
         place = weights if artefact.name in stages.MEMBERS else folder
         entries[artefact.name] = keep(artefact, place, relative_to=folder)
-    manifest: dict[str, Any] = {
-        "profile": run.profile,
-        "settings": run.settings.values(setting_names()),
-        "records": run.dataset.identity,
-        "split": run.dataset.split.source,
-        "artefacts": entries,
-    }
-    write_json(folder / MANIFEST, manifest)
+    description = describe(run.dataset, profile=run.profile)
+    write_json(folder / MANIFEST, {**description, "artefacts": entries})
     return folder
 
 

@@ -30,7 +30,9 @@ def project(tmp_path_factory):
 
 
 def run_of(settings, root):
-    return SimpleNamespace(settings=settings, root=root, folder=root / "data" / "runs" / "demo")
+    return SimpleNamespace(
+        profile="tiny", settings=settings, root=root, folder=root / "data" / "runs" / "demo"
+    )
 
 
 @pytest.fixture(scope="module")

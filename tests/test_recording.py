@@ -51,9 +51,13 @@ def test_no_sample_of_a_record_is_recorded(tiny_run: ComputingRun, recorded: Rec
         assert tensor.abs().max() <= max(tiny_run.settings.epsilons)
 
 
-def test_manifest_says_where_everything_comes_from(recorded: RecordedRun) -> None:
+def test_manifest_says_where_everything_comes_from(
+    tiny_run: ComputingRun, recorded: RecordedRun
+) -> None:
     manifest = json.loads((recorded.folder / "manifest.json").read_text())
     assert manifest["split"] == "stratified, seed 0"
+    of_run = json.loads((tiny_run.folder / "manifest.json").read_text())
+    assert of_run == {name: manifest[name] for name in of_run}
     for entry in manifest["artefacts"].values():
         assert {"created", "device", "versions", "seconds", "revision", "sha256"} <= set(entry)
         assert (recorded.folder / entry["file"]).is_file()

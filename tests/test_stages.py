@@ -65,12 +65,12 @@ def test_members_stand_behind_their_filters():
 
 
 def test_a_second_call_finds_everything(run, folder, capsys):
-    files = {path: path.stat().st_mtime_ns for path in (folder / "tiny").iterdir()}
+    files = {path: path.stat().st_mtime_ns for path in (folder / "tiny").glob("*-*")}
     again = open_tiny(folder)
     for name in again.stages:
         again.obtain(name)
     assert capsys.readouterr().out == ""
-    assert {path: path.stat().st_mtime_ns for path in (folder / "tiny").iterdir()} == files
+    assert {path: path.stat().st_mtime_ns for path in (folder / "tiny").glob("*-*")} == files
     assert not list((folder / "tiny" / "checkpoints").iterdir())
 
 
