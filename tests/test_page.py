@@ -86,6 +86,11 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
             assert len(image.get("alt") or "") > 20, f"{name}: {image['src']}"
 
 
+def test_formulas_are_rendered_without_a_network(pages: dict[str, Page]) -> None:
+    assert 'src="_static/mathjax/tex-chtml.js"' in pages["04_dec"].text
+    assert (HTML / "_static" / "mathjax" / "tex-chtml.js").stat().st_size > 100_000
+
+
 def test_pages_stay_small(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
         images = {image["src"] for image in page.images if "_images/" in (image["src"] or "")}
