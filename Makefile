@@ -36,6 +36,10 @@ lint: $(INSTALLED)
 record: $(INSTALLED)
 	python -m dnalib.recording "$(PROFILE)" $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
+# After a change to a chapter: execute the notebooks again on what is recorded already.
+report: $(INSTALLED)
+	python -m dnalib.recording small --report $(if $(DATA),--data "$(DATA)")
+
 clean:
 	rm -rf _build .snakemake .pytest_cache .ruff_cache
 

@@ -1,6 +1,7 @@
 """Keep a finished run for the book: artefacts, weights, executed notebooks, the README's numbers.
 
-`python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks.
+`python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks. With
+`--report` it starts from `data/recorded`: for whoever changed a chapter and has no run.
 """
 
 import argparse
@@ -116,16 +117,15 @@ def main() -> None:
     parser.add_argument("profile", help="of a finished run, such as small")
     parser.add_argument("--data", help="archive or folder of the records")
     parser.add_argument("--split", help="random_permutation.npy")
+    parser.add_argument(
+        "--report", action="store_true", help="only refresh the book from what is recorded already"
+    )
     arguments = parser.parse_args()
     root = project_root()
-    run = stages.computing_run(
-        load_profile(arguments.profile),
-        profile=arguments.profile,
-        root=root,
-        place=arguments.data,
-        split=arguments.split,
-    )
-    record(run)
+    if not arguments.report:
+        settings = load_profile(arguments.profile)
+        places = {"place": arguments.data, "split": arguments.split}
+        record(stages.computing_run(settings, profile=arguments.profile, root=root, **places))
     if arguments.data:
         os.environ[DATA_VARIABLE] = arguments.data  # the notebooks draw a few real records
     execute_notebooks(root, profile=RECORDED + arguments.profile)
