@@ -15,6 +15,7 @@ from dnalib.files import write_json
 from dnalib.runs import ComputingRun, Settings
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import setting_names
+from dnalib.signals import PackedSignals
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ class Dataset:
     def signals(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Prepared signals of some records: (record, time), int16, raw units."""
         return torch.from_numpy(self.prepared.signals[indices])
+
+    def packed(self, indices: NDArray[np.int64]) -> PackedSignals:
+        """The same records without their padding, which each batch gets anew."""
+        return PackedSignals.pack(
+            self.signals(indices),
+            starts=torch.from_numpy(self.prepared.starts[indices]),
+            lengths=torch.from_numpy(self.prepared.lengths[indices]),
+        )
 
     def labels(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Classes of some records: (record,), int64."""

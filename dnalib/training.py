@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dnalib.checkpoints import TrainingState
+from dnalib.inference import infer
 from dnalib.losses import decorrelation_loss
 from dnalib.model import Network
+from dnalib.signals import PackedSignals
 
 Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -51,17 +53,17 @@ class TrainingData:
     """What a training reads.
 
     Attributes:
-        signals: (record, time), int16, raw units, all training records once.
+        signals: all training records once, int16, raw units.
         labels: (record,), int64.
         rows: (row,), int64, record of each training row after oversampling.
         test_signals, test_labels: the test records, for the learning curve only.
         earlier: features (record, 64), float32, of each earlier model, in the records' order.
     """
 
-    signals: Tensor
+    signals: PackedSignals
     labels: Tensor
     rows: Tensor
-    test_signals: Tensor
+    test_signals: PackedSignals
     test_labels: Tensor
     earlier: tuple[Tensor, ...] = ()
 
@@ -166,7 +168,7 @@ def train_step(
     generator: torch.Generator,
 ) -> Tensor:
     """One step; returns sums over its rows of cross-entropy, hits, decorrelation loss: (3,)."""
-    signals = data.signals[records].float().unsqueeze(1)  # (batch, 1, time)
+    signals = data.signals.batch(records).float().unsqueeze(1)  # (batch, 1, time)
     labels = data.labels[records]
     logits, features = state.network(signals, with_features=True)
     cross_entropy = functional.cross_entropy(logits.float(), labels)
@@ -186,32 +188,6 @@ def train_step(
     # The two losses are means over the batch; sums let batches of unequal size be averaged exactly.
     sums = torch.stack([cross_entropy * len(labels), hits, decorrelation * len(labels)])
     return sums.detach().double()
-
-
-@torch.no_grad()
-def infer(
-    network: Network, signals: Tensor, *, batch_size: int = 64, with_features: bool = False
-) -> Tensor:
-    """Logits, or features, of many records, a batch at a time, in evaluation mode and float32.
-
-    Args:
-        network: on any device; its mode is restored.
-        signals: (record, time), int16 or floating point, raw units.
-        batch_size: records a forward pass.
-        with_features: return the features instead.
-
-    Returns:
-        (record, 4) logits or (record, 64) features, float32, on the CPU.
-    """
-    device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
-    parts = []
-    for batch in signals.split(batch_size):
-        batch = batch.to(device).float().unsqueeze(1)  # (batch, 1, time)
-        parts.append((network.features(batch) if with_features else network(batch)).cpu())
-    network.train(was_training)
-    return torch.cat(parts)
 
 
 def number_of_batches(data: TrainingData, recipe: Recipe) -> int:

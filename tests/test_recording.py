@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from dnalib import recording, stages, tables
+from dnalib.inference import infer
 from dnalib.pages import headline
 from dnalib.runs import ComputingRun, RecordedRun
-from dnalib.training import infer
 
 
 @pytest.fixture(scope="module")

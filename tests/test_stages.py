@@ -11,11 +11,11 @@ from tiny import EPSILONS, SETTINGS, open_tiny
 
 from dnalib import attacks, losses, stages
 from dnalib.data import DataError
+from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, ParameterError, load_profile
 from dnalib.stages import ATTACKS, EARLIER, ENSEMBLES, MEMBERS, PADDINGS, perturbations
 from dnalib.stages.members import round_weights
-from dnalib.training import infer
 
 
 def tensors(run, name):

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from dnalib import losses, training
+from dnalib.inference import infer
 from dnalib.model import Network
+from dnalib.signals import PackedSignals
 from dnalib.training import (
     Recipe,
     TrainingData,
     derived_seed,
-    infer,
     make_schedule,
     number_of_batches,
     resolve_precision,
@@ -51,10 +52,16 @@ def sines(count, *, seed, time=300):
     return (200 * wave + 40 * noise).to(torch.int16), labels
 
 
+def padded(signals):
+    """All records at full length: float32 (record, time)."""
+    return signals.batch(torch.arange(len(signals))).float()
+
+
 @pytest.fixture(scope="module")
 def data():
     signals, labels = sines(120, seed=0)
     test_signals, test_labels = sines(40, seed=1)
+    signals, test_signals = PackedSignals.pack(signals), PackedSignals.pack(test_signals)
     return TrainingData(signals, labels, torch.arange(120), test_signals, test_labels)
 
 
@@ -90,7 +97,7 @@ def test_it_learns_what_is_easy(data):
     easy = dataclasses.replace(
         data,
         rows=slow_or_fast.repeat(2),
-        test_signals=data.test_signals[kept],
+        test_signals=data.test_signals.select(kept),
         test_labels=data.test_labels[kept],
     )
     recipe = dataclasses.replace(RECIPE, epochs=16, batch_size=20, learning_rate=0.01)
@@ -245,7 +252,7 @@ def test_the_order_of_the_records_does_not_matter(data_with_earlier, uninterrupt
     place[order] = torch.arange(120)
     renumbered = dataclasses.replace(
         data_with_earlier,
-        signals=data_with_earlier.signals[order],
+        signals=data_with_earlier.signals.select(order),
         labels=data_with_earlier.labels[order],
         rows=place,
         earlier=tuple(matrix[order] for matrix in data_with_earlier.earlier),
@@ -294,7 +301,7 @@ def test_the_history_tells_the_mean_over_rows(data, earlier):
     torch.manual_seed(recipe.seed)
     untrained = undropped().train()
     with torch.no_grad():
-        logits, features = untrained(data.signals.float().unsqueeze(1), with_features=True)
+        logits, features = untrained(padded(data.signals).unsqueeze(1), with_features=True)
     expected = torch.nn.functional.cross_entropy(logits, data.labels).item()
     assert history.train_loss[0] == pytest.approx(expected, rel=1e-4)
     accuracy = (logits.argmax(1) == data.labels).double().mean().item()
@@ -322,7 +329,9 @@ def test_decorrelation_without_weight_is_plain_training(data, data_with_earlier)
 
 def test_decorrelation_lowers_the_shared_information():
     signals, labels = sines(240, seed=0)
-    data = TrainingData(signals, labels, torch.arange(240), signals[:8], labels[:8])
+    signals = PackedSignals.pack(signals)
+    test = torch.arange(8)
+    data = TrainingData(signals, labels, torch.arange(240), signals.select(test), labels[test])
     recipe = dataclasses.replace(RECIPE, epochs=20, projected_dimension=20)
     base, _ = train(network, data, recipe=recipe, report=quiet)
     features = infer(base, signals, with_features=True)
@@ -433,23 +442,6 @@ def test_half_precision_trains_and_keeps_its_weights_in_single(data_with_earlier
     trained, history = train(network, data_with_earlier, recipe=recipe, report=quiet)
     assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
     assert history.train_loss.notna().all() and history.decorrelation_loss.notna().all()
-
-
-def test_inference_does_not_depend_on_the_batch(data):
-    torch.manual_seed(0)
-    model = network().train()
-    before = [tensor.clone() for tensor in model.state_dict().values()]
-    signals = data.test_signals
-    logits, features = infer(model, signals), infer(model, signals, with_features=True)
-    assert logits.shape == (40, 4) and features.shape == (40, 64)
-    assert logits.dtype == features.dtype == torch.float32 and not logits.requires_grad
-    assert torch.allclose(infer(model, signals, batch_size=7), logits, atol=1e-5)
-    assert torch.allclose(infer(model, signals.double(), batch_size=7), logits, atol=1e-5)
-    assert torch.allclose(model.fc(features), logits, atol=1e-5)
-    assert model.training  # and yet nothing was counted as training
-    after = model.state_dict().values()
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
-    assert not infer(model.eval(), signals).requires_grad and not model.training
 
 
 def test_epochs_have_seeds_of_their_own():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dnalib import losses
 from dnalib.filters import FourierFilter, ring_filters
+from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Run, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
@@ -19,7 +20,6 @@ from dnalib.training import (
     Recipe,
     TrainingData,
     derived_seed,
-    infer,
     resolve_precision,
     train,
 )
@@ -120,10 +120,10 @@ def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any
         for name in EARLIER.get(member, ())
     )
     data = TrainingData(
-        signals=dataset.signals(split.train),
+        signals=dataset.packed(split.train),
         labels=dataset.labels(split.train),
         rows=torch.from_numpy(dataset.rows),
-        test_signals=dataset.signals(split.test),
+        test_signals=dataset.packed(split.test),
         test_labels=dataset.labels(split.test),
         earlier=earlier,
     )
@@ -161,7 +161,7 @@ def round_weights(network: Network) -> dict[str, Tensor]:
 
 def store_features(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
     """Features of one member over the training records, in evaluation mode: (record, 64)."""
-    signals = run.dataset.signals(run.dataset.split.train)
+    signals = run.dataset.packed(run.dataset.split.train)
     save_file({"features": infer(load_member(run, member), signals, with_features=True)}, path)
     return {}
 
@@ -192,6 +192,6 @@ def finite(value: float) -> float | None:
 def store_natural(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
     """Logits of one member on the unperturbed test records, (record, class) fp16, and labels."""
     test = run.dataset.split.test
-    logits = infer(load_member(run, member), run.dataset.signals(test))
+    logits = infer(load_member(run, member), run.dataset.packed(test))
     save_file({"logits": logits.half(), "labels": run.dataset.labels(test).to(torch.uint8)}, path)
     return {}

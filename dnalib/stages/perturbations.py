@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnalib import attacks
+from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.members import load_member
-from dnalib.training import infer
 
 ATTACKS = ("pgd", "sap")
 PADDINGS = ("strip", "mask")
@@ -68,7 +68,7 @@ def attacked_positions(run: ComputingRun, network: Network) -> np.ndarray:
     """
     test = run.dataset.split.test
     # fp16 as in the stored natural logits, so that both name the same records.
-    predicted = infer(network, run.dataset.signals(test)).half().argmax(1)
+    predicted = infer(network, run.dataset.packed(test)).half().argmax(1)
     right = torch.nonzero(predicted == run.dataset.labels(test)).flatten().numpy()
     if not len(right):
         raise ValueError(

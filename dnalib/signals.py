@@ -1,0 +1,97 @@
+"""Records packed end to end, padded only when a batch is needed: small enough to stay on a GPU."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PackedSignals:
+    """Records without their padding, which a batch gets on the device that holds them.
+
+    The 8,528 records of CinC 2017 take 166 MB as int16; padded to 18,000 samples they would take
+    307 MB, and 614 MB in float32.
+
+    Attributes:
+        samples: (sample,), any dtype, raw units: all records end to end.
+        offsets: (record,), int64, where each record begins in `samples`.
+        starts: (record,), int64, where it begins on the padded axis: the zeros on its left.
+        lengths: (record,), int64, its samples.
+        length: samples of the padded axis.
+    """
+
+    samples: Tensor
+    offsets: Tensor
+    starts: Tensor
+    lengths: Tensor
+    length: int
+
+    @classmethod
+    def pack(
+        cls, padded: Tensor, *, starts: Tensor | None = None, lengths: Tensor | None = None
+    ) -> "PackedSignals":
+        """Pack records that are padded.
+
+        Args:
+            padded: (record, time).
+            starts, lengths: (record,), int64, where each record lies; None: it fills the axis.
+
+        Raises:
+            ValueError: a record that leaves the axis, or shapes that do not fit.
+        """
+        if padded.ndim != 2:
+            raise ValueError(f"padded has shape {tuple(padded.shape)}; accepted is (record, time)")
+        records, length = padded.shape
+        starts = torch.zeros(records, dtype=torch.int64) if starts is None else starts
+        lengths = torch.full((records,), length) - starts if lengths is None else lengths
+        if starts.shape != (records,) or lengths.shape != (records,):
+            raise ValueError(
+                f"starts and lengths have shapes {tuple(starts.shape)} and "
+                f"{tuple(lengths.shape)}; accepted is ({records},), one a record"
+            )
+        if ((starts < 0) | (lengths < 1) | (starts + lengths > length)).any():
+            raise ValueError(f"a record leaves the axis of {length} samples, or has none")
+        time = torch.arange(length)
+        inside = (time >= starts[:, None]) & (time < (starts + lengths)[:, None])
+        offsets = lengths.cumsum(0) - lengths
+        return cls(padded[inside], offsets, starts, lengths, length)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> "PackedSignals":
+        """The same records on a device."""
+        tensors = [field.name for field in fields(self) if field.name != "length"]
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+
+    def select(self, records: Tensor) -> "PackedSignals":
+        """Some of the records; their samples are shared, not copied.
+
+        Args:
+            records: (chosen,), int64 positions, on the device of the records.
+        """
+        chosen = {name: getattr(self, name)[records] for name in ("offsets", "starts", "lengths")}
+        return replace(self, **chosen)
+
+    def batch(self, records: Tensor, *, first: int = 0, last: int | None = None) -> Tensor:
+        """Records on the padded axis, or on a window of it: (batch, time), zero on the padding.
+
+        Args:
+            records: (batch,), int64 positions, on the device of the records.
+            first, last: the window's first sample and the one after its last; all by default.
+        """
+        position, inside = self._positions(records, first=first, last=last)
+        index = (self.offsets[records, None] + position).where(inside, 0)
+        return self.samples[index] * inside
+
+    def valid(self, records: Tensor, *, first: int = 0, last: int | None = None) -> Tensor:
+        """Where a batch is record and not padding: (batch, time), bool. Arguments as in `batch`."""
+        return self._positions(records, first=first, last=last)[1]
+
+    def _positions(self, records: Tensor, *, first: int, last: int | None) -> tuple[Tensor, Tensor]:
+        """Position in its record of each place of the window, and whether it is in the record."""
+        last = self.length if last is None else last
+        time = torch.arange(first, last, device=self.samples.device)  # (time,)
+        position = time - self.starts[records, None]  # (batch, time)
+        return position, (position >= 0) & (position < self.lengths[records, None])

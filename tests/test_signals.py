@@ -1,0 +1,75 @@
+"""Packed records: what a batch gets back is what was packed, zero where no record is."""
+
+import pytest
+import torch
+
+from dnalib.signals import PackedSignals
+
+
+@pytest.fixture
+def padded():
+    """Three records on an axis of ten samples: in the middle, whole, and at the end."""
+    padded = torch.zeros(3, 10, dtype=torch.int16)
+    padded[0, 3:7] = torch.tensor([1, 2, 0, 4])
+    padded[1] = torch.arange(11, 21)
+    padded[2, 9] = -5
+    return padded
+
+
+@pytest.fixture
+def packed(padded):
+    starts, lengths = torch.tensor([3, 0, 9]), torch.tensor([4, 10, 1])
+    return PackedSignals.pack(padded, starts=starts, lengths=lengths)
+
+
+def test_padding_is_not_stored_and_comes_back(padded, packed):
+    assert len(packed) == 3 and packed.samples.numel() == 15
+    order = torch.tensor([2, 0, 1, 0])
+    assert torch.equal(packed.batch(order), padded[order])
+    assert packed.batch(order).dtype == torch.int16
+    expected = torch.zeros(2, 10, dtype=torch.bool)
+    expected[0, 3:7] = True  # a zero in a record is record
+    expected[1] = True
+    assert torch.equal(packed.valid(torch.tensor([0, 1])), expected)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (3, 7), (5, 6), (0, 2), (8, 10)])
+def test_a_window_is_a_part_of_the_axis(padded, packed, first, last):
+    records = torch.arange(3)
+    window = packed.batch(records, first=first, last=last)
+    assert torch.equal(window, padded[:, first:last])
+    valid = packed.valid(records, first=first, last=last)
+    assert torch.equal(valid, packed.valid(records)[:, first:last])
+
+
+def test_a_window_may_leave_the_axis(packed):
+    window = packed.batch(torch.arange(3), first=-2, last=12)
+    assert torch.equal(window[:, 2:-2], packed.batch(torch.arange(3)))
+    assert not window[:, :2].any() and not window[:, -2:].any()
+
+
+def test_a_selection_shares_its_samples(padded, packed):
+    chosen = packed.select(torch.tensor([2, 1]))
+    assert len(chosen) == 2 and chosen.samples is packed.samples
+    assert torch.equal(chosen.batch(torch.tensor([0, 1])), padded[[2, 1]])
+
+
+def test_without_places_a_record_fills_the_axis(padded):
+    packed = PackedSignals.pack(padded.double())
+    assert packed.valid(torch.arange(3)).all()
+    assert torch.equal(packed.batch(torch.arange(3)), padded.double())
+
+
+@pytest.mark.parametrize(
+    ("starts", "lengths"), [([-1, 0, 0], [4, 4, 4]), ([0, 0, 7], [4, 4, 4]), ([0, 0, 0], [4, 0, 4])]
+)
+def test_a_record_that_leaves_the_axis_is_refused(padded, starts, lengths):
+    with pytest.raises(ValueError, match="a record leaves the axis of 10 samples"):
+        PackedSignals.pack(padded, starts=torch.tensor(starts), lengths=torch.tensor(lengths))
+
+
+def test_shapes_that_do_not_fit_are_refused(padded):
+    with pytest.raises(ValueError, match="accepted is .record, time."):
+        PackedSignals.pack(padded[0])
+    with pytest.raises(ValueError, match="one a record"):
+        PackedSignals.pack(padded, starts=torch.tensor([0]), lengths=torch.tensor([4]))
