@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnalib.losses import (
     adjusted_r_squared,
     decorrelation_loss,
+    draw_projections,
+    projected_decorrelation,
     projected_loss,
     r_squared,
-    random_projection,
 )
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
@@ -209,14 +211,79 @@ def test_the_loss_follows_its_generator_alone():
     assert first == again and first != another
 
 
-def test_a_projection_is_fresh_and_has_the_published_scale():
+def test_projections_are_fresh_and_have_the_published_scale():
     generator = torch.Generator().manual_seed(0)
-    matrices = [
-        random_projection(64, projected_dimension=50, generator=generator) for _ in range(9)
-    ]
-    assert matrices[0].shape == (64, 50) and not torch.equal(matrices[0], matrices[1])
-    assert torch.stack(matrices).std().item() == pytest.approx(1 / 8, rel=0.03)
-    assert torch.stack(matrices).mean().item() == pytest.approx(0, abs=0.005)
+    drawn = draw_projections(
+        steps=9, models=2, features=64, projected_dimension=50, generator=generator
+    )
+    assert drawn.matrices.shape == (9, 2, 64, 50)
+    assert len({matrix.sum().item() for step in drawn.matrices for matrix in step}) == 18
+    assert drawn.matrices.std().item() == pytest.approx(1 / 8, rel=0.02)
+    assert drawn.matrices.mean().item() == pytest.approx(0, abs=0.005)
+    assert len(drawn.current_is_regressor) == 9
+    assert {len(choices) for choices in drawn.current_is_regressor} == {2}
+    assert {choice for choices in drawn.current_is_regressor for choice in choices} == {True, False}
+
+
+def test_all_earlier_models_at_once_are_each_by_itself():
+    features, earlier = related()[0].float(), [related(seed)[1].float() for seed in (3, 4, 5)]
+    features.requires_grad_()
+    generator = torch.Generator().manual_seed(2)
+    drawn = draw_projections(
+        steps=4, models=3, features=64, projected_dimension=50, generator=generator
+    )
+    for step, choices in enumerate(drawn.current_is_regressor):
+        terms = []
+        for choice, fixed, matrix in zip(choices, earlier, drawn.matrices[step], strict=True):
+            x, y = (features, fixed) if choice else (fixed, features)
+            terms.append(projected_loss(x, y, projection=matrix))
+        together = projected_decorrelation(features, earlier, drawn, step=step)
+        assert together.item() == pytest.approx(sum(terms).item() / 3, rel=1e-9)
+        (found,) = torch.autograd.grad(together, features)
+        (expected,) = torch.autograd.grad(sum(terms) / 3, features)
+        torch.testing.assert_close(found, expected)
+
+
+class OnTheDeviceOnly(TorchDispatchMode):
+    """Refuses what would make the host wait: reading a value, and factorisations that check."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        name = function.name()
+        assert not name.startswith(("aten::_local_scalar_dense", "aten::is_nonzero")), name
+        if "cholesky_ex" in name:
+            assert not (keywords or {}).get("check_errors", False)
+        assert name not in ("aten::linalg_cholesky", "aten::linalg_eigh", "aten::_linalg_svd")
+        return function(*arguments, **(keywords or {}))
+
+
+def test_a_step_never_waits_for_the_device():
+    features = random_features().float().requires_grad_()
+    earlier = [random_features(seed=1).float(), random_features(seed=2).float()]
+    drawn = draw_projections(
+        steps=1, models=2, features=64, projected_dimension=50, generator=torch.Generator()
+    )
+    with OnTheDeviceOnly():
+        projected_decorrelation(features, earlier, drawn, step=0).backward()
+        with pytest.raises(AssertionError, match="local_scalar"):
+            features.sum().item()
+
+
+@pytest.mark.parametrize("collinearity", [1.0, 1e-1, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("seed", range(3))
+def test_float32_features_agree_with_an_exact_fit_however_collinear(collinearity, seed):
+    # All but eight directions are small: forty-two of the fifty projected ones.
+    large = random_features(80, 8, seed=seed) @ random_features(8, seed=seed + 10)
+    features = (large + collinearity * random_features(seed=seed + 20)).float()
+    fixed = (0.5 * features + random_features(seed=seed + 30)).float()
+    projection = random_features(64, 50, seed=seed + 40) / 8
+    for regressor, regressand in ((features, fixed), (fixed, features)):
+        x = regressor.double() - regressor.double().mean(0)
+        y = regressand.double() - regressand.double().mean(0)
+        basis, _ = torch.linalg.qr(x @ projection)
+        residual = y - basis @ (basis.T @ y)
+        expected = torch.log(y.square().sum() + 1e-5) - torch.log(residual.square().sum() + 1e-5)
+        found = projected_loss(regressor, regressand, projection=projection)
+        assert found.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 def test_steps_down_the_loss_lower_r_squared():
@@ -251,7 +318,7 @@ def test_arguments_that_do_not_fit_are_refused():
         decorrelation_loss(enough, [], generator=generator)
     for dimension in (0, 65):
         with pytest.raises(ValueError, match="projected_dimension is .* 1 to 64"):
-            random_projection(64, projected_dimension=dimension, generator=generator)
+            decorrelation_loss(enough, [enough], projected_dimension=dimension, generator=generator)
 
 
 @pytest.mark.golden
