@@ -1,10 +1,58 @@
 """Logits and features of many records, a batch at a time."""
 
-import torch
-from torch import Tensor
+from collections.abc import Iterator
 
+import torch
+from torch import Tensor, nn
+
+from dnalib.memory import records_that_fit
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
+from dnalib.trimming import TrimmedNetwork, folded
+
+
+class Evaluator:
+    """A network in evaluation mode, computed on as little of the padded axis as is exact.
+
+    Args:
+        network: on any device; it is copied, and its mode does not matter.
+        length: samples of the padded axis.
+    """
+
+    def __init__(self, network: Network, *, length: int) -> None:
+        was_training = network.training
+        network.eval()
+        self.length = length
+        self.full = folded(network)
+        self.trimmed = (
+            TrimmedNetwork(network, length=length) if network.fourier_filter is None else None
+        )
+        network.train(was_training)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.full.parameters()).device
+
+    def choose(self, first: int, last: int) -> tuple[nn.Module, int, int]:
+        """The cheapest exact computation for records within samples `first` … `last` − 1.
+
+        Returns:
+            A module with `features`, and the window of the padded axis that it takes.
+        """
+        window = self.trimmed.window(first, last) if self.trimmed is not None else None
+        return (self.full, 0, self.length) if window is None else (self.trimmed, *window)
+
+
+def batches_by_length(signals: PackedSignals, *, batch_size: int) -> Iterator[Tensor]:
+    """Positions of the records in batches of similar length, the longest first: (batch,)."""
+    yield from signals.lengths.argsort(descending=True, stable=True).split(batch_size)
+
+
+def span(signals: PackedSignals, records: Tensor) -> tuple[int, int]:
+    """The first sample that any of the records has on the padded axis, and one after the last."""
+    starts = signals.starts[records]
+    return int(starts.min()), int((starts + signals.lengths[records]).max())
 
 
 @torch.no_grad()
@@ -12,31 +60,41 @@ def infer(
     network: Network,
     signals: Tensor | PackedSignals,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     with_features: bool = False,
 ) -> Tensor:
     """Logits, or features, of many records, a batch at a time, in evaluation mode and float32.
 
+    Records are padded a batch at a time, and a network without a filter computes only where they
+    are (`dnalib.trimming`).
+
     Args:
-        network: on any device; its mode is restored.
-        signals: (record, time), int16 or floating point, raw units, or records packed.
-        batch_size: records a forward pass.
+        network: on any device; it is left as it is.
+        signals: (record, time), int16 or floating point, raw units, or records packed; on any
+            device.
+        batch_size: records a forward pass; None for what fits into memory, 64 at most.
         with_features: return the features instead.
 
     Returns:
-        (record, 4) logits or (record, 64) features, float32, on the CPU.
+        (record, 4) logits or (record, 64) features, float32, on the CPU, in the records' order.
     """
-    device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
-    parts = []
-    for records in torch.arange(len(signals)).split(batch_size):
-        batch = (
-            signals.batch(records.to(signals.samples.device))
-            if isinstance(signals, PackedSignals)
-            else signals[records]
-        )
-        inputs = batch.to(device).float().unsqueeze(1)  # (batch, 1, time)
-        parts.append(network.features(inputs) if with_features else network(inputs))
-    network.train(was_training)
-    return torch.cat(parts).cpu()
+    if not isinstance(signals, PackedSignals):
+        signals = PackedSignals.pack(signals)
+    evaluator = Evaluator(network, length=signals.length)
+    if batch_size is None:
+        batch_size = fitting_batch(evaluator)
+    order, parts = [], []
+    for records in batches_by_length(signals, batch_size=batch_size):
+        module, first, last = evaluator.choose(*span(signals, records))
+        batch = signals.batch(records, first=first, last=last)
+        inputs = batch.to(evaluator.device).float().unsqueeze(1)  # (batch, 1, time)
+        parts.append(module.features(inputs) if with_features else module(inputs))
+        order.append(records)
+    answers = torch.cat(parts).cpu()
+    return torch.empty_like(answers).index_copy_(0, torch.cat(order).cpu(), answers)
+
+
+def fitting_batch(evaluator: Evaluator) -> int:
+    """Records of full length that fit into memory together, gradients included."""
+    example = torch.zeros(1, 1, evaluator.length, device=evaluator.device)
+    return records_that_fit(evaluator.full, example)

@@ -85,6 +85,27 @@ class PackedSignals:
         index = (self.offsets[records, None] + position).where(inside, 0)
         return self.samples[index] * inside
 
+    def plus(self, perturbation: Tensor) -> "PackedSignals":
+        """The records with something added, float32.
+
+        Args:
+            perturbation: (record, time) on the padded axis, raw units, zero on the padding.
+
+        Raises:
+            ValueError: another shape, or a value on the padding, which would be lost.
+        """
+        if perturbation.shape != (len(self), self.length):
+            raise ValueError(
+                f"perturbation has shape {tuple(perturbation.shape)}; accepted is "
+                f"{(len(self), self.length)}, (record, time)"
+            )
+        added = PackedSignals.pack(perturbation, starts=self.starts, lengths=self.lengths)
+        if added.samples.count_nonzero() != perturbation.count_nonzero():
+            raise ValueError("perturbation is not zero on the padding of a record")
+        place = torch.arange(len(added.samples)) - added.offsets.repeat_interleave(self.lengths)
+        own = self.samples[self.offsets.repeat_interleave(self.lengths) + place]
+        return replace(added, samples=own.float() + added.samples.float())
+
     def valid(self, records: Tensor, *, first: int = 0, last: int | None = None) -> Tensor:
         """Where a batch is record and not padding: (batch, time), bool. Arguments as in `batch`."""
         return self._positions(records, first=first, last=last)[1]

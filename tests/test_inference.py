@@ -1,9 +1,14 @@
 """Inference: the same answer whatever the batch, whatever the records' layout."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from random_network import random_network, random_records
 
-from dnalib.inference import infer
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.inference import Evaluator, infer
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
 
@@ -28,3 +33,51 @@ def test_inference_does_not_depend_on_the_batch(signals):
     after = model.state_dict().values()
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert not infer(model.eval(), signals).requires_grad and not model.training
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_lengths_and_filters_do_not_change_the_answer(filtered):
+    lengths = torch.tensor([400, 9_000, 3_001, 2_000, 8_000])
+    padded = random_records(lengths.tolist(), length=9_000)
+    packed = PackedSignals.pack(
+        padded.squeeze(1).short(), starts=(9_000 - lengths) // 2, lengths=lengths
+    )
+    mask = FourierFilter(ring_filters(length=9_000)[0], length=9_000) if filtered else None
+    network = random_network(width=0.03, fourier_filter=mask)
+    evaluator = Evaluator(network, length=9_000)
+    assert (evaluator.choose(3_000, 6_000)[1:] == (0, 9_000)) == filtered
+    assert evaluator.choose(500, 8_500)[1:] == (0, 9_000)
+    with torch.no_grad():
+        logits, features = network(padded, with_features=True)
+    for batch_size in (None, 1, 2):
+        found = infer(network, packed, batch_size=batch_size)
+        torch.testing.assert_close(found, logits, atol=1e-4, rtol=0)
+        found = infer(network, packed, batch_size=batch_size, with_features=True)
+        torch.testing.assert_close(found, features, atol=1e-4, rtol=0)
+
+
+PEAK = """
+import resource, sys, torch
+from dnalib.inference import infer
+from dnalib.model import Network
+from dnalib.signals import PackedSignals
+torch.set_num_threads(1)
+records = int(sys.argv[1])
+network = Network(width=0.1).eval()
+signals = PackedSignals.pack(torch.zeros(records, 3000, dtype=torch.int16))
+infer(network, signals, batch_size=16)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(records):
+    """Peak memory in bytes of a process that infers so many records."""
+    command = [sys.executable, "-c", PEAK, str(records)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(answer.stdout) * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_memory_does_not_grow_with_the_number_of_records():
+    # 16 records of 3,000 samples take 25 MB in their widest layer alone. 512 more records add
+    # their int16 samples, 3 MB, and packing them a few times that; not one layer more.
+    assert peak(528) - peak(16) < 40e6

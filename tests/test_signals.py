@@ -73,3 +73,19 @@ def test_shapes_that_do_not_fit_are_refused(padded):
         PackedSignals.pack(padded[0])
     with pytest.raises(ValueError, match="one a record"):
         PackedSignals.pack(padded, starts=torch.tensor([0]), lengths=torch.tensor([4]))
+
+
+def test_a_perturbation_is_added_to_each_record(padded, packed):
+    perturbation = torch.zeros(3, 10)
+    perturbation[0, 3:7] = torch.tensor([0.5, -1.0, 2.0, 0.25])
+    perturbation[2, 9] = 1.5
+    attacked = packed.plus(perturbation)
+    assert torch.equal(attacked.batch(torch.arange(3)), padded + perturbation)
+    few = packed.select(torch.tensor([2, 0])).plus(perturbation[[2, 0]].half())
+    assert torch.equal(few.batch(torch.arange(2)), (padded + perturbation)[[2, 0]])
+    assert few.samples.dtype == torch.float32
+    with pytest.raises(ValueError, match=r"\(2, 10\); accepted is \(3, 10\)"):
+        packed.plus(perturbation[:2])
+    perturbation[0, 0] = 1
+    with pytest.raises(ValueError, match="not zero on the padding"):
+        packed.plus(perturbation)

@@ -45,6 +45,7 @@ class Settings:
         projected_dimension: columns of the random projection.
         epsilons: largest change of a sample, raw units (µV).
         pgd_steps, sap_steps: gradient steps; SAP's come after PGD's.
+        attack_precision: "32-true", or "bf16-mixed" for an attack's products in bf16.
         attack_records: test records that are attacked at most; 0 takes all the base model gets
             right.
     """
@@ -72,6 +73,7 @@ class Settings:
     epsilons: tuple[float, ...]
     pgd_steps: int
     sap_steps: int
+    attack_precision: Literal["32-true", "bf16-mixed"]
     attack_records: int
 
     def values(self, names: tuple[str, ...]) -> dict[str, Any]:

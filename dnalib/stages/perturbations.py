@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from dnalib import attacks
+from dnalib.crafting import attack_records
 from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
@@ -19,7 +20,7 @@ from dnalib.stages.members import load_member
 ATTACKS = ("pgd", "sap")
 PADDINGS = ("strip", "mask")
 EXAMPLES = 4  # attacked records that a recorded run keeps for the figures
-ATTACK = (*PREPARATION, "pgd_steps", "sap_steps", "attack_records")
+ATTACK = (*PREPARATION, "pgd_steps", "sap_steps", "attack_precision", "attack_records")
 
 
 def attack_stages(epsilon: float) -> list[Stage]:
@@ -84,38 +85,36 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
     network = load_member(run, "base")
     positions = attacked_positions(run, network)
     records = run.dataset.split.test[positions]
-    signals, labels = run.dataset.signals(records), run.dataset.labels(records)
-    valid = run.dataset.valid(records)
-    found = {name: torch.zeros(signals.shape, dtype=torch.float16) for name in ATTACKS}
+    signals, labels = run.dataset.packed(records), run.dataset.labels(records)
+    shape = (len(records), signals.length)
+    found = {name: torch.zeros(shape, dtype=torch.float16) for name in ATTACKS}
     todo = torch.arange(len(records))
     if padding == "mask":
         stripped = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
         found = {name: stripped[name].clone() for name in ATTACKS}
-        todo = torch.nonzero(~valid.all(dim=1)).flatten()
-    for number, batch in enumerate(todo.split(64) if len(todo) else ()):
-        perturbations = craft_batch(
+        todo = torch.nonzero(signals.lengths < signals.length).flatten()
+    if len(todo):
+        batches = attack_records(
+            partial(craft_batch, epsilon=epsilon, padding=padding, settings=run.settings),
             network,
-            signals[batch],
-            labels[batch],
-            valid[batch],
-            epsilon=epsilon,
+            signals.select(todo),
+            labels[todo],
             padding=padding,
-            settings=run.settings,
+            precision=run.settings.attack_precision,
         )
-        for name, perturbation in perturbations.items():
-            found[name][batch] = half_within(perturbation, epsilon).cpu()
-        print(
-            f"  ε = {epsilon:g} µV, {padding}: {min(64 * (number + 1), len(todo))} of "
-            f"{len(todo)} records",
-            flush=True,
-        )
+        done = 0
+        for batch, perturbations in batches:
+            for name, perturbation in perturbations.items():
+                found[name][todo[batch]] = half_within(perturbation, epsilon)
+            done += len(batch)
+            print(f"  ε = {epsilon:g} µV, {padding}: {done} of {len(todo)} records", flush=True)
     save_file({**found, "positions": torch.from_numpy(positions)}, path)
     return {}
 
 
 def craft_batch(
-    network: Network,
-    signals: Tensor,
+    model: nn.Module,
+    inputs: Tensor,
     labels: Tensor,
     valid: Tensor,
     *,
@@ -123,30 +122,27 @@ def craft_batch(
     padding: str,
     settings: Settings,
 ) -> dict[str, Tensor]:
-    """PGD's and SAP's perturbations of one batch, (record, time); SAP goes on from PGD's state."""
-    device = next(network.parameters()).device
-    inputs = signals.to(device).float().unsqueeze(1)  # (record, 1, time)
-    labels, mask = labels.to(device), valid.to(device).unsqueeze(1)
+    """PGD's and SAP's perturbations of a batch, (record, 1, time); SAP goes on from PGD's state."""
     start = attacks.pgd(
-        network,
+        model,
         inputs,
         labels,
         epsilon=epsilon,
         steps=settings.pgd_steps,
-        valid=mask,
+        valid=valid,
         padding="mask" if padding == "mask" else "keep",
     )
     smooth = attacks.sap(
-        network,
+        model,
         inputs,
         labels,
         epsilon=epsilon,
         steps=settings.sap_steps,
-        valid=mask,
+        valid=valid,
         padding=padding,
         start=start,
     )
-    return {"pgd": attacks.strip(start, mask).squeeze(1), "sap": smooth.squeeze(1)}
+    return {"pgd": attacks.strip(start, valid), "sap": smooth}
 
 
 def half_within(perturbation: Tensor, epsilon: float) -> Tensor:
@@ -161,18 +157,17 @@ def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict
     """Logits of all members under the stored perturbations: (member, record, class), fp16."""
     crafted = load_file(run.obtain(perturbations).path)
     positions = crafted["positions"]
-    records = run.dataset.split.test[positions.numpy()]
-    signals = run.dataset.signals(records).float()
+    signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
     networks = [load_member(run, member) for member in MEMBERS]
-    logits = {
-        name: torch.stack([infer(network, signals + crafted[name].float()) for network in networks])
-        for name in ATTACKS
-    }
+    logits = {}
+    for name in ATTACKS:
+        attacked = signals.plus(crafted[name])
+        logits[name] = torch.stack([infer(network, attacked) for network in networks])
     save_file(
         {**{name: value.half() for name, value in logits.items()}, "positions": positions}, path
     )
-    padded = ~run.dataset.valid(records).all(dim=1)
-    return {"members": list(MEMBERS), "attacked": len(records), "with_padding": int(padded.sum())}
+    padded = int((signals.lengths < signals.length).sum())
+    return {"members": list(MEMBERS), "attacked": len(signals), "with_padding": padded}
 
 
 def store_examples(run: ComputingRun, path: Path) -> dict[str, Any]:

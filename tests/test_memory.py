@@ -1,0 +1,47 @@
+"""Batches are sized to memory: what a forward pass keeps is counted, not guessed."""
+
+import torch
+from torch import nn
+
+from dnalib import memory
+from dnalib.memory import kept_bytes, records_that_fit
+from dnalib.model import Network
+
+EXAMPLE = torch.zeros(1, 1, 1000)
+
+
+def test_what_is_kept_is_counted_once_and_without_parameters():
+    # The exponential keeps its answer, the square its input, which is that answer.
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1000))
+
+        def forward(self, signals):
+            return (signals * self.scale).exp().square().sum()
+
+    assert kept_bytes(Model(), EXAMPLE) == 4000 + 4000  # the input, for the scale's gradient
+
+
+def test_a_network_keeps_in_proportion_to_length_and_width():
+    network = Network(width=0.1).eval().requires_grad_(False)
+    kept = kept_bytes(network, EXAMPLE)
+    assert 1.8 < kept_bytes(network, EXAMPLE.repeat(1, 1, 2)) / kept < 2.2
+    wide = Network(width=0.2).eval().requires_grad_(False)
+    assert 1.5 < kept_bytes(wide, EXAMPLE) / kept < 2.2
+
+
+def test_the_batch_follows_the_memory():
+    network = Network(width=0.1).eval().requires_grad_(False)
+    one = kept_bytes(network, EXAMPLE)
+    assert records_that_fit(network, EXAMPLE, free=20 * one) == 10
+    assert records_that_fit(network, EXAMPLE, free=10**15) == 64
+    assert records_that_fit(network, EXAMPLE, free=10**15, most=7) == 7
+    assert records_that_fit(network, EXAMPLE, free=0) == 1
+
+
+def test_the_devices_memory_is_asked(monkeypatch):
+    network = Network(width=0.1).eval().requires_grad_(False)
+    assert memory.free_bytes(torch.device("cpu")) > 10**7
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 6 * kept_bytes(network, EXAMPLE))
+    assert records_that_fit(network, EXAMPLE) == 3

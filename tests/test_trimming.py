@@ -1,0 +1,135 @@
+"""The trimmed evaluation is the full one: logits and gradients, whatever the record's length."""
+
+import pytest
+import torch
+from random_network import random_network, random_records
+
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.inference import Evaluator
+from dnalib.model import Network
+from dnalib.trimming import ALIGNMENT, TrimmedNetwork, folded
+
+LENGTH = 18_000
+SHORTEST = 2_714  # of the challenge's records
+DRAWN = torch.randint(
+    SHORTEST, LENGTH + 1, (12,), generator=torch.Generator().manual_seed(4)
+).tolist()
+# The longest record that is trimmed, the shortest that is not, both parities, the usual length.
+LENGTHS = sorted({SHORTEST, SHORTEST + 1, 9_000, 9_001, 13_392, 13_393, LENGTH, *DRAWN})
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_network(width=1.0)
+
+
+@pytest.fixture(scope="module")
+def evaluator(network):
+    return Evaluator(network, length=LENGTH)
+
+
+@pytest.fixture(scope="module")
+def trimmed(evaluator):
+    return evaluator.trimmed
+
+
+def place(samples, length=LENGTH):
+    first = (length - samples) // 2
+    return first, first + samples
+
+
+@pytest.mark.parametrize("samples", LENGTHS)
+@torch.no_grad()
+def test_logits_are_those_of_the_full_computation(network, evaluator, samples):
+    signals = random_records([samples], length=LENGTH, seed=samples)
+    module, first, last = evaluator.choose(*place(samples))
+    assert (module is evaluator.full) == (samples > 13_392)  # which reaches what the ends reach
+    if module is evaluator.trimmed:
+        assert first % ALIGNMENT == 0 and last - first < samples + ALIGNMENT
+    expected = network(signals)
+    # Rounding stays far below the 1e-4 that anyone would notice.
+    torch.testing.assert_close(module(signals[..., first:last]), expected, atol=1e-5, rtol=0)
+    silence = network(torch.zeros_like(signals))
+    assert (silence - expected).abs().max() > 1e-2  # the record does matter
+
+
+@torch.no_grad()
+def test_a_batch_of_several_lengths_shares_a_window(network, trimmed):
+    signals = random_records([3_000, 8_999, 5_501], length=LENGTH)
+    first, last = trimmed.window(*place(8_999))
+    torch.testing.assert_close(
+        trimmed(signals[..., first:last]), network(signals), atol=1e-5, rtol=0
+    )
+
+
+@torch.no_grad()
+def test_features_are_those_of_the_full_computation(network, trimmed):
+    signals = random_records([4_000], length=LENGTH)
+    first, last = trimmed.window(*place(4_000))
+    found = trimmed.features(signals[..., first:last])
+    torch.testing.assert_close(found, network.features(signals), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("samples", [2_715, 9_000])
+def test_gradients_are_those_of_the_full_computation(network, trimmed, samples):
+    signals = random_records([samples], length=LENGTH).requires_grad_()
+    (expected,) = torch.autograd.grad(network(signals).logsumexp(1).sum(), signals)
+    first, last = trimmed.window(*place(samples))
+    window = signals.detach()[..., first:last].requires_grad_()
+    (found,) = torch.autograd.grad(trimmed(window).logsumexp(1).sum(), window)
+    begin, end = place(samples)
+    inside, expected = found[..., begin - first : end - first], expected[..., begin:end]
+    assert (inside - expected).norm() < 5e-3 * expected.norm()
+    assert (inside.sign() == expected.sign()).double().mean() > 0.995
+
+
+@pytest.mark.parametrize("length", [600, 1_200, 3_000, 7_001, 18_000])
+@torch.no_grad()
+def test_every_window_that_is_given_is_exact(length):
+    # Narrow, and every length of record: whether a window is given is decided by arithmetic alone.
+    network = random_network(width=0.02, seed=1).double()
+    trimmed = TrimmedNetwork(network, length=length)
+    given = 0
+    for samples in torch.linspace(1, length, 25).int().tolist():
+        window = trimmed.window(*place(samples, length))
+        if window is None:
+            continue
+        given += 1
+        signals = random_records([samples], length=length, seed=samples).double()
+        found = trimmed(signals[..., slice(*window)])
+        torch.testing.assert_close(found, network(signals), atol=1e-9, rtol=0)
+    assert given == {600: 0, 1_200: 0, 3_000: 0, 7_001: 9, 18_000: 18}[length]
+
+
+@torch.no_grad()
+def test_a_longer_window_would_be_wrong():
+    # The limit is where it must be: a record that reaches further is not computed exactly.
+    network = random_network(width=0.02, seed=1).double()
+    trimmed = TrimmedNetwork(network, length=LENGTH)
+    signals = random_records([16_000], length=LENGTH).double()
+    first, last = place(16_000)
+    difference = trimmed(signals[..., first:last]) - network(signals)
+    assert difference.abs().max() > 1e-9
+
+
+@torch.no_grad()
+def test_folding_changes_nothing_and_leaves_the_network_alone():
+    mask = ring_filters(length=1_001)[0]
+    behind = FourierFilter(mask, length=1_001)
+    network = random_network(width=0.05, fourier_filter=behind)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    signals = random_records([900, 1_001], length=1_001)
+    copy = folded(network)
+    torch.testing.assert_close(copy(signals), network(signals), atol=1e-5, rtol=1e-5)
+    assert not any("running" in name for name in copy.state_dict())
+    assert not any(parameter.requires_grad for parameter in copy.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+
+def test_networks_that_cannot_be_trimmed_are_refused():
+    behind = FourierFilter(ring_filters(length=600)[0], length=600)
+    with pytest.raises(ValueError, match="Fourier filter"):
+        TrimmedNetwork(Network(width=0.02, fourier_filter=behind).eval(), length=600)
+    with pytest.raises(ValueError, match="training mode"):
+        TrimmedNetwork(Network(width=0.02), length=600)
