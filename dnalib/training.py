@@ -1,80 +1,23 @@
-"""One training loop for every member of every ensemble, resumable at each epoch, on any device."""
+"""One training loop for every member of every ensemble, on any device, resumable at any step."""
 
-import hashlib
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pandas
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dnalib.checkpoints import TrainingState
 from dnalib.inference import infer
-from dnalib.losses import decorrelation_loss
+from dnalib.losses import Projections, draw_projections, projected_decorrelation
 from dnalib.model import Network
-from dnalib.signals import PackedSignals
+from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
+from dnalib.training_data import TrainingData, number_of_batches
+from dnalib.training_state import Keeper, TrainingState, identify
 
-Schedule = Literal["one-cycle", "constant"]
-Precision = Literal["auto", "32-true", "bf16-mixed"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one network is trained.
-
-    Attributes:
-        epochs: passes over the training rows.
-        batch_size: rows a step.
-        learning_rate: Adam's step size; with "one-cycle" the peak.
-        schedule: "one-cycle" (rise and cosine fall) or "constant" (the paper's).
-        precision: "32-true", "bf16-mixed", or "auto": bf16 where the device multiplies it in
-            hardware.
-        seed: of the weights' start, the order of rows, dropout and projections.
-        decorrelation_weight: factor of the decorrelation loss.
-        projected_dimension: columns of the random projection.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    schedule: Schedule
-    precision: Precision
-    seed: int
-    decorrelation_weight: float = 0.2
-    projected_dimension: int = 50
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a training reads.
-
-    Attributes:
-        signals: all training records once, int16, raw units.
-        labels: (record,), int64.
-        rows: (row,), int64, record of each training row after oversampling.
-        test_signals, test_labels: the test records, for the learning curve only.
-        earlier: features (record, 64), float32, of each earlier model, in the records' order.
-    """
-
-    signals: PackedSignals
-    labels: Tensor
-    rows: Tensor
-    test_signals: PackedSignals
-    test_labels: Tensor
-    earlier: tuple[Tensor, ...] = ()
-
-    def to(self, device: torch.device) -> "TrainingData":
-        """The same data, resident on a device."""
-        moved = {
-            name: getattr(self, name).to(device)
-            for name in self.__dataclass_fields__
-            if name != "earlier"
-        }
-        return TrainingData(**moved, earlier=tuple(matrix.to(device) for matrix in self.earlier))
+__all__ = ["Recipe", "TrainingData", "derived_seed", "resolve_precision", "train"]
 
 
 def train(
@@ -83,79 +26,128 @@ def train(
     *,
     recipe: Recipe,
     checkpoint: Path | None = None,
+    checkpoint_minutes: float = 10.0,
+    max_minutes: float | None = None,
     report: Callable[[str], None] = print,
 ) -> tuple[Network, pandas.DataFrame]:
     """Train a network to the last epoch; nothing is chosen on the test records.
+
+    A call that is cut off, killed even, loses no more than the steps since its last checkpoint. The
+    same call goes on from there and, on a CPU, ends with the very weights of an undisturbed one.
 
     Args:
         make_network: builds the network; called once, after the seed is set.
         data: training rows, test records and the features of earlier models. With earlier models
             the decorrelation loss is added.
         recipe: epochs, schedule, weights, seed.
-        checkpoint: folder for the state after each epoch; a later call with the same recipe goes on
-            from there. None keeps no state.
+        checkpoint: folder for the state of this training alone; None keeps no state.
+        checkpoint_minutes: the state is kept after each epoch and, once that much time has passed,
+            after a step.
+        max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
+            last, end after that time. A call completes at least one epoch. None: no limit.
         report: receives one line an epoch.
 
     Returns:
         The network on the CPU in evaluation mode, and a row an epoch: epoch, train_loss,
-        train_accuracy, decorrelation_loss, test_accuracy, learning_rate, seconds.
+        train_accuracy, decorrelation_loss, test_accuracy, learning_rate, seconds. Where
+        `max_minutes` ended the call, there are fewer rows than epochs.
 
     Raises:
-        ValueError: too few rows a batch for the decorrelation fit, or no rows.
+        ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no
+            sense; a checkpoint of another recipe, network or data.
         FloatingPointError: the loss stopped being finite.
+        CheckpointError: a checkpoint could not be written; the one before it is intact.
     """
     from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
 
+    started = time.monotonic()
+    check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)
     batches = number_of_batches(data, recipe)
     fabric = Fabric(devices=1, precision=resolve_precision(recipe.precision))
-    data = data.to(fabric.device)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
         network = make_network()
-        optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
-        network, optimizer = fabric.setup(network, optimizer)
-        schedule = make_schedule(optimizer, recipe, steps=recipe.epochs * batches)
-        state = TrainingState(network, optimizer, schedule)
-        history = state.restore(checkpoint) if checkpoint else []
-        for epoch in range(len(history), recipe.epochs):
-            row = train_epoch(fabric, state, data, recipe=recipe, epoch=epoch, batches=batches)
-            history.append(row)
-            report(describe_epoch(row, epochs=recipe.epochs))
-            if checkpoint:
-                state.save(checkpoint, history)
-    trained = network.module.cpu().eval()
-    return trained, pandas.DataFrame(history)
+        identity = identify(network, data, recipe)
+        state = set_up(fabric, network, recipe=recipe, batches=batches)
+        keeper = Keeper(checkpoint, minutes=checkpoint_minutes, identity=identity)
+        keeper.restore(state)
+        data = data.to(fabric.device)
+        while len(state.history) < recipe.epochs:
+            train_epoch(fabric, state, data, recipe=recipe, batches=batches, keeper=keeper)
+            report(describe_epoch(state.history[-1], epochs=recipe.epochs))
+            keeper.save(state)
+            if is_time_up(state, recipe, since=started, max_minutes=max_minutes):
+                report(describe_end(state, epochs=recipe.epochs, max_minutes=max_minutes))
+                break
+    return network.cpu().eval(), pandas.DataFrame(state.history)
+
+
+def set_up(fabric, network: Network, *, recipe: Recipe, batches: int) -> TrainingState:
+    """The state before the first step, on the device that Fabric chose."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    return TrainingState(
+        network=wrapped,
+        optimizer=optimizer,
+        schedule=make_schedule(optimizer, recipe, steps=recipe.epochs * batches),
+        totals=torch.zeros(3, dtype=torch.float64, device=fabric.device),
+    )
 
 
 def train_epoch(
-    fabric, state: TrainingState, data: TrainingData, *, recipe: Recipe, epoch: int, batches: int
-) -> dict[str, float]:
-    """One pass over the rows in an order of its own; returns the row of the history."""
-    started = time.perf_counter()
-    # Every random number of an epoch follows from (seed, epoch): a resumed run repeats them.
-    torch.manual_seed(derived_seed(recipe.seed, epoch))
-    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, epoch))
+    fabric,
+    state: TrainingState,
+    data: TrainingData,
+    *,
+    recipe: Recipe,
+    batches: int,
+    keeper: Keeper,
+) -> None:
+    """What is left of the unfinished epoch; its row joins the history.
+
+    The host only queues work for the device here: nothing waits for a step before the epoch's end.
+
+    Raises:
+        FloatingPointError: the loss stopped being finite.
+    """
+    # All that is random in an epoch follows from (seed, epoch): a call that goes on draws the order
+    # and the projections again, and takes the state of the other random numbers where it was.
+    seed = derived_seed(recipe.seed, len(state.history))
+    generator = torch.Generator().manual_seed(seed)
     order = data.rows[torch.randperm(len(data.rows), generator=generator).to(data.rows.device)]
-    totals = torch.zeros(3, dtype=torch.float64, device=fabric.device)
+    projections = epoch_projections(data, recipe, steps=batches, generator=generator)
+    if state.step == 0:
+        torch.manual_seed(seed)
+    started = time.monotonic() - state.seconds
     state.network.train()
-    for records in order.tensor_split(batches):
-        totals += train_step(fabric, state, data, records, recipe=recipe, generator=generator)
-    cross_entropy, correct, decorrelation = (totals / len(order)).tolist()
-    if not torch.isfinite(totals).all():
-        raise FloatingPointError(
-            f"the loss of epoch {epoch + 1} is not finite; try a learning_rate below "
-            f"{recipe.learning_rate:g}"
+    for records in order.tensor_split(batches)[state.step :]:
+        state.totals += train_step(
+            fabric, state, data, records, recipe=recipe, projections=projections
         )
-    logits = infer(state.network.module, data.test_signals)
-    return {
-        "epoch": epoch + 1,
-        "train_loss": cross_entropy,
-        "train_accuracy": correct,
-        "decorrelation_loss": decorrelation if data.earlier else float("nan"),
-        "test_accuracy": (logits.argmax(1) == data.test_labels.cpu()).double().mean().item(),
-        "learning_rate": state.schedule.get_last_lr()[0],
-        "seconds": time.perf_counter() - started,
-    }
+        state.step += 1
+        state.seconds = time.monotonic() - started
+        if state.step < batches:
+            keeper.save_when_due(state)
+    row = summarise(state, data, recipe=recipe)
+    row["seconds"] = time.monotonic() - started
+    state.history.append(row)
+    state.step, state.seconds = 0, 0.0
+    state.totals.zero_()
+
+
+def epoch_projections(
+    data: TrainingData, recipe: Recipe, *, steps: int, generator: torch.Generator
+) -> Projections | None:
+    """What chance decides in an epoch's decorrelation losses, on the device; None without them."""
+    if not data.earlier:
+        return None
+    return draw_projections(
+        steps=steps,
+        models=len(data.earlier),
+        features=data.earlier[0].shape[1],
+        projected_dimension=recipe.projected_dimension,
+        generator=generator,
+    ).to(data.rows.device)
 
 
 def train_step(
@@ -165,7 +157,7 @@ def train_step(
     records: Tensor,
     *,
     recipe: Recipe,
-    generator: torch.Generator,
+    projections: Projections | None,
 ) -> Tensor:
     """One step; returns sums over its rows of cross-entropy, hits, decorrelation loss: (3,)."""
     signals = data.signals.batch(records).float().unsqueeze(1)  # (batch, 1, time)
@@ -173,13 +165,9 @@ def train_step(
     logits, features = state.network(signals, with_features=True)
     cross_entropy = functional.cross_entropy(logits.float(), labels)
     decorrelation = torch.zeros((), dtype=torch.float64, device=fabric.device)
-    if data.earlier:
-        decorrelation = decorrelation_loss(
-            features,
-            [matrix[records] for matrix in data.earlier],
-            projected_dimension=recipe.projected_dimension,
-            generator=generator,
-        )
+    if projections:
+        earlier = [matrix[records] for matrix in data.earlier]
+        decorrelation = projected_decorrelation(features, earlier, projections, step=state.step)
     state.optimizer.zero_grad()
     fabric.backward(cross_entropy + recipe.decorrelation_weight * decorrelation)
     state.optimizer.step()
@@ -190,68 +178,56 @@ def train_step(
     return sums.detach().double()
 
 
-def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
-    """Batches an epoch. Rows are spread evenly, so that no short last batch spoils a fit.
-
-    Raises:
-        ValueError: no rows, or decorrelation with too few rows a batch.
-    """
-    rows = len(data.rows)
-    if rows == 0 or recipe.batch_size < 2:
-        raise ValueError(
-            f"{rows} training rows at batch_size {recipe.batch_size}; accepted are at least one "
-            "row and a batch_size of 2"
+def summarise(state: TrainingState, data: TrainingData, *, recipe: Recipe) -> dict[str, float]:
+    """The finished epoch's row of the history, but for the time it took."""
+    epoch = len(state.history) + 1
+    cross_entropy, correct, decorrelation = (state.totals / len(data.rows)).tolist()
+    if not math.isfinite(cross_entropy + decorrelation):
+        raise FloatingPointError(
+            f"the loss of epoch {epoch} is not finite; try a learning_rate below "
+            f"{recipe.learning_rate:g}"
         )
-    batches = -(-rows // recipe.batch_size)
-    if data.earlier and rows // batches < recipe.projected_dimension + 2:
+    # Batches that training took fit, and unlike what fits at the moment they are always the same.
+    logits = infer(state.network.module, data.test_signals, batch_size=recipe.batch_size)
+    return {
+        "epoch": epoch,
+        "train_loss": cross_entropy,
+        "train_accuracy": correct,
+        "decorrelation_loss": decorrelation if data.earlier else math.nan,
+        "test_accuracy": (logits.argmax(1) == data.test_labels.cpu()).double().mean().item(),
+        "learning_rate": state.schedule.get_last_lr()[0],
+    }
+
+
+def check_minutes(
+    checkpoint: Path | None, *, checkpoint_minutes: float, max_minutes: float | None
+) -> None:
+    """Raise a ValueError unless the time limits make sense."""
+    for name, minutes in (("checkpoint_minutes", checkpoint_minutes), ("max_minutes", max_minutes)):
+        if minutes is not None and not minutes >= 0:
+            raise ValueError(f"{name} is {minutes}; accepted are 0 and more")
+    if max_minutes is not None and checkpoint is None:
         raise ValueError(
-            f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
-            f"decorrelation with projected_dimension {recipe.projected_dimension} needs at least "
-            f"{recipe.projected_dimension + 2}"
+            f"max_minutes is {max_minutes} and checkpoint is None; a training that may end early "
+            "needs a folder for its checkpoint"
         )
-    return batches
 
 
-def resolve_precision(precision: Precision) -> str:
-    """The precision that "auto" means on this machine: bf16 only where hardware multiplies it."""
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    capable = torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu_has_bf16()
-    return "bf16-mixed" if capable else "32-true"
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor lists matrix units for bf16 (Linux on x86; elsewhere no)."""
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
+def is_time_up(
+    state: TrainingState, recipe: Recipe, *, since: float, max_minutes: float | None
+) -> bool:
+    """Whether another epoch is due and would end, at the pace of the last one, after the limit."""
+    if max_minutes is None or len(state.history) == recipe.epochs:
         return False
+    return time.monotonic() - since + state.history[-1]["seconds"] > 60 * max_minutes
 
 
-def derived_seed(seed: int, number: int) -> int:
-    """A seed of its own for each number (of an epoch, or of a member)."""
-    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
-    return int.from_bytes(digest[:7], "little")
-
-
-def make_schedule(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, *, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning-rate schedule of a recipe over all its steps.
-
-    Raises:
-        ValueError: an unknown schedule.
-    """
-    if recipe.schedule == "one-cycle":
-        # One step more than is taken: the schedule is stepped once after the last of them.
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1
-        )
-    if recipe.schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    raise ValueError(f"schedule is {recipe.schedule!r}; accepted are 'one-cycle' and 'constant'")
+def describe_end(state: TrainingState, *, epochs: int, max_minutes: float) -> str:
+    """One line for the person who must call again."""
+    return (
+        f"  ended after epoch {len(state.history)}/{epochs}: another would exceed max_minutes "
+        f"{max_minutes:g}; the same call goes on from here"
+    )
 
 
 def describe_epoch(row: dict[str, float], *, epochs: int) -> str:

@@ -1,0 +1,79 @@
+"""How a network is trained: recipe, schedule of learning rates, precision and seeds."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+Schedule = Literal["one-cycle", "constant"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained.
+
+    Attributes:
+        epochs: passes over the training rows.
+        batch_size: rows a step.
+        learning_rate: Adam's step size; with "one-cycle" the peak.
+        schedule: "one-cycle" (rise and cosine fall) or "constant" (the paper's).
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the device multiplies it in
+            hardware.
+        seed: of the weights' start, the order of rows, dropout and projections.
+        decorrelation_weight: factor of the decorrelation loss.
+        projected_dimension: columns of the random projection.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: Schedule
+    precision: Precision
+    seed: int
+    decorrelation_weight: float = 0.2
+    projected_dimension: int = 50
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, *, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning-rate schedule of a recipe over all its steps.
+
+    Raises:
+        ValueError: an unknown schedule.
+    """
+    if recipe.schedule == "one-cycle":
+        # One step more than is taken: the schedule is stepped once after the last of them.
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1
+        )
+    if recipe.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    raise ValueError(f"schedule is {recipe.schedule!r}; accepted are 'one-cycle' and 'constant'")
+
+
+def resolve_precision(precision: Precision) -> str:
+    """The precision that "auto" means on this machine: bf16 only where hardware multiplies it."""
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    capable = torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu_has_bf16()
+    return "bf16-mixed" if capable else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor lists matrix units for bf16 (Linux on x86; elsewhere no)."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """A seed of its own for each number (of an epoch, or of a member)."""
+    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")

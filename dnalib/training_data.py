@@ -1,0 +1,96 @@
+"""What a training reads, and how it is told from another training's data."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from dnalib.recipes import Recipe
+from dnalib.signals import PackedSignals
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training reads.
+
+    Attributes:
+        signals: all training records once, int16, raw units.
+        labels: (record,), int64.
+        rows: (row,), int64, record of each training row after oversampling.
+        test_signals, test_labels: the test records, for the learning curve only.
+        earlier: features (record, 64), float32, of each earlier model, in the records' order.
+    """
+
+    signals: PackedSignals
+    labels: Tensor
+    rows: Tensor
+    test_signals: PackedSignals
+    test_labels: Tensor
+    earlier: tuple[Tensor, ...] = ()
+
+    def to(self, device: torch.device) -> "TrainingData":
+        """The same data, resident on a device."""
+        moved = {
+            field.name: getattr(self, field.name).to(device)
+            for field in fields(self)
+            if field.name != "earlier"
+        }
+        return replace(self, **moved, earlier=tuple(matrix.to(device) for matrix in self.earlier))
+
+    def digests(self) -> dict[str, str]:
+        """Each part of the data in a few characters: its size and the start of its SHA-256."""
+        parts = {
+            "training signals": signal_tensors(self.signals),
+            "training labels": [self.labels],
+            "training rows": [self.rows],
+            "test signals": signal_tensors(self.test_signals),
+            "test labels": [self.test_labels],
+        }
+        parts |= {
+            f"features of earlier model {number}": [matrix]
+            for number, matrix in enumerate(self.earlier, start=1)
+        }
+        return {name: describe_tensors(tensors) for name, tensors in parts.items()}
+
+
+def signal_tensors(signals: PackedSignals) -> list[Tensor]:
+    """All that tells packed signals from others, the number of records first."""
+    return [
+        signals.lengths,
+        signals.starts,
+        signals.offsets,
+        torch.tensor(signals.length),
+        signals.samples,
+    ]
+
+
+def describe_tensors(tensors: list[Tensor]) -> str:
+    """Rows of the first of some tensors, and a digest of all."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return f"{len(tensors[0])} ({digest.hexdigest()[:16]})"
+
+
+def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
+    """Batches an epoch. Rows are spread evenly, so that no short last batch spoils a fit.
+
+    Raises:
+        ValueError: no rows, or decorrelation with too few rows a batch.
+    """
+    rows = len(data.rows)
+    if rows == 0 or recipe.batch_size < 2:
+        raise ValueError(
+            f"{rows} training rows at batch_size {recipe.batch_size}; accepted are at least one "
+            "row and a batch_size of 2"
+        )
+    batches = -(-rows // recipe.batch_size)
+    if data.earlier and rows // batches < recipe.projected_dimension + 2:
+        raise ValueError(
+            f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
+            f"decorrelation with projected_dimension {recipe.projected_dimension} needs at least "
+            f"{recipe.projected_dimension + 2}"
+        )
+    return batches

@@ -1,0 +1,69 @@
+"""Recipes: schedules, precision and seeds."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from dnalib import recipes
+from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
+
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=60,
+    learning_rate=4e-3,
+    schedule="one-cycle",
+    precision="32-true",
+    seed=3,
+)
+
+
+def learning_rates(schedule, steps=10):
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=RECIPE.learning_rate)
+    recipe = dataclasses.replace(RECIPE, schedule=schedule)
+    made = make_schedule(optimizer, recipe, steps=steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(made.get_last_lr()[0])
+        optimizer.step()
+        made.step()
+    return rates
+
+
+def test_schedules():
+    assert learning_rates("constant") == [pytest.approx(4e-3)] * 10
+    rates = learning_rates("one-cycle", steps=100)
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(4e-3, rel=1e-3)
+    assert 20 < peak < 40
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[0] < 4e-4 and rates[-1] < 1e-5
+    with pytest.raises(ValueError, match="schedule is 'cosine'; accepted are"):
+        learning_rates("cosine")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "bf16", "capability", "matrix_units", "expected"),
+    [
+        (True, True, "DEFAULT", False, "bf16-mixed"),
+        (True, False, "AVX512", True, "32-true"),
+        (False, True, "AVX512", True, "bf16-mixed"),
+        (False, True, "AVX512", False, "32-true"),
+        (False, True, "AVX2", True, "32-true"),
+    ],
+)
+def test_automatic_precision(monkeypatch, cuda, bf16, capability, matrix_units, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(recipes, "cpu_has_bf16", lambda: matrix_units)
+    assert resolve_precision("auto") == expected
+    assert resolve_precision("32-true") == "32-true"
+    assert resolve_precision("bf16-mixed") == "bf16-mixed"
+
+
+def test_epochs_have_seeds_of_their_own():
+    seeds = {derived_seed(seed, epoch) for seed in range(20) for epoch in range(200)}
+    assert len(seeds) == 4000
+    assert derived_seed(1, 11) == derived_seed(1, 11) != derived_seed(11, 1)
