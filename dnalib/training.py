@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dnalib.acceleration import accelerate, lay_out_contiguous
 from dnalib.inference import infer
 from dnalib.losses import Projections, draw_projections, projected_decorrelation
 from dnalib.model import Network
@@ -28,6 +29,7 @@ def train(
     checkpoint: Path | None = None,
     checkpoint_minutes: float = 10.0,
     max_minutes: float | None = None,
+    compiled: bool | None = None,
     report: Callable[[str], None] = print,
 ) -> tuple[Network, pandas.DataFrame]:
     """Train a network to the last epoch; nothing is chosen on the test records.
@@ -45,6 +47,7 @@ def train(
             after a step.
         max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
             last, end after that time. A call completes at least one epoch. None: no limit.
+        compiled: whether the forward and backward passes are compiled; None: on a GPU.
         report: receives one line an epoch.
 
     Returns:
@@ -68,7 +71,7 @@ def train(
         torch.manual_seed(recipe.seed)
         network = make_network()
         identity = identify(network, data, recipe)
-        state = set_up(fabric, network, recipe=recipe, batches=batches)
+        state = set_up(fabric, network, recipe=recipe, batches=batches, compiled=compiled)
         keeper = Keeper(checkpoint, minutes=checkpoint_minutes, identity=identity)
         keeper.restore(state)
         data = data.to(fabric.device)
@@ -79,13 +82,18 @@ def train(
             if is_time_up(state, recipe, since=started, max_minutes=max_minutes):
                 report(describe_end(state, epochs=recipe.epochs, max_minutes=max_minutes))
                 break
-    return network.cpu().eval(), pandas.DataFrame(state.history)
+    network = network.cpu().eval()
+    lay_out_contiguous(network)
+    return network, pandas.DataFrame(state.history)
 
 
-def set_up(fabric, network: Network, *, recipe: Recipe, batches: int) -> TrainingState:
+def set_up(
+    fabric, network: Network, *, recipe: Recipe, batches: int, compiled: bool | None
+) -> TrainingState:
     """The state before the first step, on the device that Fabric chose."""
+    callable_network = accelerate(network, device=fabric.device, compiled=compiled)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
-    wrapped, optimizer = fabric.setup(network, optimizer)
+    wrapped, optimizer = fabric.setup(callable_network, optimizer)
     return TrainingState(
         network=wrapped,
         optimizer=optimizer,

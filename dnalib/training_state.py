@@ -78,6 +78,7 @@ class TrainingState:
             index, key = name.split(".", 1)
             moments.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({"state": moments, "param_groups": content["groups"]})
+        match_layouts(self.optimizer)
         self.schedule.load_state_dict(content["schedule"])
         self.totals = tensors["totals"].to(self.totals.device)
         self.history = [from_json(row) for row in content["history"]]
@@ -159,6 +160,14 @@ def identify(network: Network, data: TrainingData, recipe: Recipe) -> dict[str, 
         **data.digests(),
         **shapes,
     }
+
+
+def match_layouts(optimizer: torch.optim.Optimizer) -> None:
+    """Lay the moments out in memory like their parameters, which a fused step requires."""
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def below(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

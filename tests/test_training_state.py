@@ -10,17 +10,18 @@ from lightning.fabric import Fabric
 from trainings import RECIPE, make_data, network, quiet, same_tensors
 
 from dnalib import training
+from dnalib.acceleration import lay_out_channels_last
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 from dnalib.training import train
-from dnalib.training_state import Keeper, from_json, to_json
+from dnalib.training_state import Keeper, from_json, match_layouts, to_json
 
 
 def make_state(*, seed):
     """A state with nothing in it at its start: two steps were taken."""
     torch.manual_seed(seed)
     fabric = Fabric(devices=1, accelerator="cpu")
-    state = training.set_up(fabric, network(), recipe=RECIPE, batches=2)
+    state = training.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=False)
     data = make_data(earlier_models=1)
     projections = training.epoch_projections(
         data, RECIPE, steps=2, generator=torch.Generator().manual_seed(seed)
@@ -124,6 +125,21 @@ def test_another_training_is_refused(tmp_path):
         attempt(make_network=lambda: filtered(1), checkpoint=behind)
     with pytest.raises(ValueError, match="Fourier filter 151 .*and this call has none"):
         attempt(checkpoint=behind)
+
+
+def test_moments_lie_in_memory_like_their_parameters():
+    made = network()
+    lay_out_channels_last(made)
+    optimizer = torch.optim.Adam(made.parameters(), fused=True)
+    made(torch.randn(2, 1, 300)).sum().backward()
+    optimizer.step()
+    moment = optimizer.state[made.conv2.weight]
+    expected = moment["exp_avg"].clone()
+    moment["exp_avg"] = expected.contiguous()
+    assert moment["exp_avg"].stride() != made.conv2.weight.stride()
+    match_layouts(optimizer)
+    assert moment["exp_avg"].stride() == made.conv2.weight.stride()
+    assert torch.equal(moment["exp_avg"], expected) and moment["step"].shape == ()
 
 
 def test_json_has_no_number_that_is_none():
