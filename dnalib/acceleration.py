@@ -1,5 +1,9 @@
 """What makes a training step fast on a GPU: memory layout and compilation."""
 
+import os
+import shutil
+import warnings
+
 import torch
 from torch import nn
 
@@ -12,17 +16,32 @@ def accelerate(network: nn.Module, *, device: torch.device, compiled: bool | Non
     Args:
         network: changed in place: on a GPU its kernels are laid out channels-last.
         device: where the step will run.
-        compiled: whether to compile; None: on a GPU.
+        compiled: whether to compile; None: on a GPU, if there is a C compiler, which PyTorch needs
+            for it. On a CPU the dropout of `dnalib.model` stays uncompiled, and little is gained.
 
     Returns:
         The network itself, or one compiled around it that shares its weights.
     """
     if device.type == "cuda":
         lay_out_channels_last(network)
-    if device.type == "cuda" if compiled is None else compiled:
+    if compiled is None:
+        compiled = device.type == "cuda" and has_compiler()
+    if compiled:
         # Batches come in two sizes at most: a program for each beats one for all sizes.
         return torch.compile(network, dynamic=False)
     return network
+
+
+def has_compiler() -> bool:
+    """Whether there is a C compiler, without which nothing compiles; warns where there is none."""
+    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
+        return True
+    warnings.warn(
+        "there is no C compiler, so the training step is not compiled and takes longer; install "
+        "gcc or clang, or set CC",
+        stacklevel=2,
+    )
+    return False
 
 
 def lay_out_channels_last(network: nn.Module) -> None:

@@ -47,7 +47,8 @@ def train(
             after a step.
         max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
             last, end after that time. A call completes at least one epoch. None: no limit.
-        compiled: whether the forward and backward passes are compiled; None: on a GPU.
+        compiled: whether the forward and backward passes are compiled; None: on a GPU, if there is
+            a C compiler.
         report: receives one line an epoch.
 
     Returns:

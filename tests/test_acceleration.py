@@ -10,6 +10,7 @@ from trainings import RECIPE, assert_same, make_data, network, quiet
 
 from dnalib import model, training
 from dnalib.acceleration import accelerate, lay_out_channels_last, lay_out_contiguous
+from dnalib.filters import FourierFilter, ring_filters
 from dnalib.training import train
 
 CPU = torch.device("cpu")
@@ -43,11 +44,30 @@ def test_a_cpu_gets_the_network_as_it_is(monkeypatch):
 
 def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
+    monkeypatch.setenv("CC", "cc")
     made = network()
     gpu = torch.device("cuda")
     assert accelerate(made, device=gpu, compiled=None) == (made, False)
     assert not made.conv2.weight.is_contiguous()
     assert accelerate(made, device=gpu, compiled=False) is made
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr(shutil, "which", {"clang": "/bin/clang"}.get)
+    assert accelerate(made, device=gpu, compiled=None) == (made, False)
+    monkeypatch.setattr(shutil, "which", {}.get)
+    with pytest.warns(UserWarning, match="no C compiler, so the training step is not compiled"):
+        assert accelerate(made, device=gpu, compiled=None) is made
+    assert accelerate(made, device=gpu, compiled=True) == (made, False)
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_gpu_gets_one_program_for_the_whole_network(filtered):
+    # Away from the CPU, which the meta device is; a break in the program would be an error here.
+    masks = ring_filters(bands=10, length=300)
+    behind = FourierFilter(masks[0], length=300) if filtered else None
+    made = model.Network(width=0.02, dropout=0.1, fourier_filter=behind).to("meta").train()
+    program = torch.compile(made, dynamic=False, fullgraph=True, backend="eager")
+    logits, features = program(torch.zeros(5, 1, 300, device="meta"), with_features=True)
+    assert logits.shape == (5, 4) and features.shape == (5, 64)
 
 
 def test_a_training_in_the_layout_of_a_gpu_goes_on(tmp_path, monkeypatch):
