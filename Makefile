@@ -4,6 +4,7 @@ PROFILE ?= demo
 DATA ?=
 SPLIT ?=
 CORES ?= all
+MAX_MINUTES ?=
 
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -19,7 +20,7 @@ export GOMP_SPINCOUNT ?= 3000
 
 book: $(INSTALLED)
 	snakemake --quiet rules host --cores $(CORES) --rerun-incomplete \
-	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)"
+	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)" max_minutes="$(MAX_MINUTES)"
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
 
 test: $(INSTALLED) lint

@@ -25,6 +25,8 @@ PLACES = {name: str(Path(config[name]).expanduser().resolve()) for name in ("dat
           if config.get(name)}
 PARAMETERS = " ".join(f"-p {name} {shlex.quote(value)}" for name, value in
                       {"profile": PROFILE, **PLACES}.items())
+# Each chapter may compute that long; the next call goes on.
+LIMIT = f" -p max_minutes {shlex.quote(str(config['max_minutes']))}" if config.get("max_minutes") else ""
 
 
 rule all:
@@ -44,7 +46,7 @@ for chapter, earlier in CHAPTERS.items():
         output:
             f"{RUN}/book/{chapter}.ipynb",
         params:
-            parameters=PARAMETERS,
+            parameters=PARAMETERS + LIMIT,
         # One notebook at a time, with every core: Snakemake limits a job's threads to this.
         threads: workflow.cores
         message: f"chapter {chapter}"

@@ -84,7 +84,7 @@ def test_parameters_cell_names_real_parameters_of_the_recorded_run(path: Path) -
     cells = nbformat.read(path, as_version=4).cells
     (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = re.findall(r"^(\w+) =", cell.source, re.MULTILINE)
-    assert set(names) <= {*PLACES, *setting_names()}
+    assert {*PLACES} <= set(names) <= {*PLACES, *setting_names()}
     assert 'profile = "recorded/' in cell.source
 
 
@@ -115,6 +115,21 @@ def test_recorded_run_refuses_another_value(tmp_path: Path) -> None:
     done = run_papermill("04_dec", tmp_path, decorrelation_weight=0.5)
     assert done.returncode != 0
     assert "-p profile demo" in done.stderr and "only read" in done.stderr
+
+
+def test_minutes_that_are_over_are_one_sentence(tmp_path: Path) -> None:
+    parameters = {**TINY, "runs_folder": tmp_path, "max_minutes": 1e-9}
+    done = run_papermill("01_data", tmp_path, **parameters)
+    assert done.returncode != 0
+    (output,) = [
+        output
+        for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    ]
+    sentence = "max_minutes is over: survey is not begun; call again to go on"
+    assert output.traceback == [f"OutOfTime: {sentence}"]
+    assert f"OutOfTime: {sentence}" in done.stderr
 
 
 def test_missing_records_never_become_synthetic_ones(tmp_path: Path) -> None:

@@ -120,9 +120,14 @@ def test_workflow_has_one_job_a_notebook(root: Path, tmp_path: Path) -> None:
         "--cores",
         "1",
         "--nolock",
+        "--printshellcmds",
+        "--config",
+        "max_minutes=2.5",
     ]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for notebook in (root / "book").glob("*.ipynb"):
         assert re.search(rf"^{notebook.stem} +1$", done.stdout, re.MULTILINE)
     assert re.search(r"^site +1$", done.stdout, re.MULTILINE)
+    assert len(re.findall(r"papermill .* -p max_minutes 2.5 ", done.stdout)) == 8
+    assert not re.search(r"dnalib.pages .*max_minutes", done.stdout), "drawing pages takes no limit"

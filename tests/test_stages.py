@@ -13,7 +13,7 @@ from dnalib import attacks, losses, stages
 from dnalib.data import DataError
 from dnalib.inference import infer
 from dnalib.model import Network
-from dnalib.runs import ComputingRun, ParameterError, load_profile
+from dnalib.runs import ComputingRun, OutOfTime, ParameterError, load_profile
 from dnalib.stages import ATTACKS, EARLIER, ENSEMBLES, MEMBERS, PADDINGS, perturbations
 from dnalib.stages.members import round_weights
 
@@ -113,6 +113,22 @@ def test_members_differ(run):
             assert (one == other) == torch.equal(first[one], first[other])
 
 
+def test_a_training_that_time_cuts_off_leaves_its_checkpoint_alone(tmp_path, run, monkeypatch):
+    cut = open_tiny(tmp_path)
+    monkeypatch.setattr(cut, "minutes_left", lambda: 1e-9)
+    with pytest.raises(OutOfTime, match="base has 1 of 3 epochs; call again to go on"):
+        cut.obtain("base")
+    files = {path.relative_to(tmp_path / "tiny").as_posix() for path in cut.folder.rglob("*base*")}
+    assert files == {f"checkpoints/base-{run.identity('base')}"}
+    assert len(list(cut.folder.glob("checkpoints/base-*/epoch1.*"))) == 2
+    with pytest.raises(OutOfTime, match="survey is not begun"):
+        open_tiny(tmp_path, max_minutes=1e-9).obtain("survey")
+    finished = open_tiny(tmp_path, max_minutes=10)
+    assert finished.obtain("base").results["history"]["epoch"] == [1, 2, 3]
+    weights, uninterrupted = tensors(finished, "base"), tensors(run, "base")
+    assert all(torch.equal(weights[name], uninterrupted[name]) for name in uninterrupted)
+
+
 class Enough(Exception):
     """Stops a training that was looked at."""
 
@@ -120,7 +136,7 @@ class Enough(Exception):
 def test_what_each_member_is_trained_with(run, monkeypatch, tmp_path):
     seen = {}
 
-    def spy(make_network, data, *, recipe, checkpoint):
+    def spy(make_network, data, *, recipe, checkpoint, max_minutes):
         seen[member] = (recipe, data)
         raise Enough
 

@@ -30,7 +30,9 @@ SETTINGS = dataclasses.replace(
 )
 
 
-def open_tiny(folder: Path, **changes: Any) -> ComputingRun:
+def open_tiny(folder: Path, *, max_minutes: float | None = None, **changes: Any) -> ComputingRun:
     """The tiny run in a folder, with some settings changed."""
     settings = dataclasses.replace(SETTINGS, **changes)
-    return stages.computing_run(settings, profile="tiny", root=folder, runs_folder=folder)
+    return stages.computing_run(
+        settings, profile="tiny", root=folder, runs_folder=folder, max_minutes=max_minutes
+    )

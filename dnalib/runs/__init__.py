@@ -2,7 +2,7 @@
 
 from dnalib.runs.artefacts import Artefact, ArtefactError
 from dnalib.runs.folders import project_root
-from dnalib.runs.run import ComputingRun, RecordedRun, Run, Stage
+from dnalib.runs.run import ComputingRun, OutOfTime, RecordedRun, Run, Stage
 from dnalib.runs.settings import (
     ParameterError,
     Settings,
@@ -15,6 +15,7 @@ __all__ = [
     "Artefact",
     "ArtefactError",
     "ComputingRun",
+    "OutOfTime",
     "ParameterError",
     "RecordedRun",
     "Run",

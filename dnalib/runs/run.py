@@ -1,6 +1,7 @@
 """A run: what was computed with one set of parameters, and what is still missing."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,24 @@ from typing import Any, Protocol
 from dnalib.files import file_sha256
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact, ArtefactError
-from dnalib.runs.settings import RECORDED, ParameterError, Settings, accept, settings_from
+from dnalib.runs.settings import (
+    RECORDED,
+    ParameterError,
+    Settings,
+    accept,
+    accept_minutes,
+    settings_from,
+)
 
 MANIFEST = "manifest.json"
+
+
+class OutOfTime(RuntimeError):
+    """The minutes of a call are over. What is finished is kept, and a later call goes on."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: this is no fault to look for."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,10 @@ class ComputingRun:
         root: the project's folder.
         stages: all stages by name.
         load_dataset: loads the records on first use; its answer has an `identity`.
+        max_minutes: how long it may compute, counted from here; None for as long as it takes.
+
+    Raises:
+        ParameterError: `max_minutes` is not a number above 0.
     """
 
     recorded = False
@@ -67,6 +87,7 @@ class ComputingRun:
         root: Path,
         stages: Mapping[str, Stage],
         load_dataset: Callable[["ComputingRun"], Any],
+        max_minutes: float | None = None,
     ) -> None:
         self.profile = profile
         self.settings = settings
@@ -75,6 +96,14 @@ class ComputingRun:
         self.stages = stages
         self._load_dataset = load_dataset
         self._dataset: Any = None
+        self._max_minutes = accept_minutes(max_minutes)
+        self._opened = time.monotonic()
+
+    def minutes_left(self) -> float | None:
+        """Minutes that this run may still compute, 0 when they are over; None without a limit."""
+        if self._max_minutes is None:
+            return None
+        return max(0.0, self._max_minutes - (time.monotonic() - self._opened) / 60)
 
     @property
     def dataset(self) -> Any:
@@ -96,7 +125,11 @@ class ComputingRun:
         return {"records": self.dataset.identity, **{name: self.identity(name) for name in names}}
 
     def obtain(self, name: str) -> Artefact:
-        """The artefact of a stage, from the run's folder or computed now, with its inputs first."""
+        """The artefact of a stage, from the run's folder or computed now, with its inputs first.
+
+        Raises:
+            OutOfTime: it is not there and the minutes are over.
+        """
         stage = self.stages[name]
         identity = self.identity(name)
         found = artefacts.find(self.folder, name=name, suffix=stage.suffix, identity=identity)
@@ -104,6 +137,8 @@ class ComputingRun:
             return found
         for needed in stage.inputs:
             self.obtain(needed)
+        if self.minutes_left() == 0:
+            raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")
         print(f"{name}: computing", flush=True)
         made = artefacts.make(
             self.folder,

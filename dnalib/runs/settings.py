@@ -10,8 +10,8 @@ import yaml
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 RECORDED = "recorded/"
-# Parameters that say where things are; all others are settings.
-PLACES = ("profile", "data", "split", "runs_folder")
+# Parameters that say where things are and how long it may take; all others are settings.
+PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
 NOTEBOOK_NAMES = ("In", "Out")
 
 
@@ -154,6 +154,19 @@ def accept(name: str, value: Any) -> Any:
         wanted = "a whole number from 0" if kind is int else "a number from 0"
         raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
     return kind(value)
+
+
+def accept_minutes(value: Any) -> float | None:
+    """The longest time that a call may take, in minutes; None without a limit.
+
+    Raises:
+        ParameterError: neither None nor a number above 0.
+    """
+    if value is None:
+        return None
+    if not is_number(value) or value <= 0:
+        raise ParameterError(f"max_minutes is {value!r}; accepted is a number above 0")
+    return float(value)
 
 
 def is_number(value: Any) -> bool:

@@ -17,7 +17,7 @@ from dnalib.runs import (
     notebook_parameters,
     project_root,
 )
-from dnalib.runs.settings import PLACES, RECORDED, override
+from dnalib.runs.settings import PLACES, RECORDED, accept_minutes, override
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
@@ -40,6 +40,7 @@ def open_run(variables: Mapping[str, Any]) -> Run:
     parameters = notebook_parameters(variables)
     places = {name: parameters.pop(name, None) for name in PLACES}
     profile = str(places["profile"])
+    max_minutes = accept_minutes(places["max_minutes"])
     root = project_root()
     if profile.startswith(RECORDED):
         run = RecordedRun(root / "data" / profile, root=root, place=places["data"])
@@ -53,6 +54,7 @@ def open_run(variables: Mapping[str, Any]) -> Run:
         runs_folder=places["runs_folder"],
         place=places["data"],
         split=places["split"],
+        max_minutes=max_minutes,
     )
 
 
@@ -64,6 +66,7 @@ def computing_run(
     runs_folder: str | Path | None = None,
     place: str | Path | None = None,
     split: str | Path | None = None,
+    max_minutes: float | None = None,
 ) -> ComputingRun:
     """A run that computes, with its artefacts in `<runs_folder>/<profile>`.
 
@@ -73,6 +76,7 @@ def computing_run(
         root: the project's folder.
         runs_folder: None for `data/runs` in the project's folder.
         place, split: where the real records and their split are, as in `load_dataset`.
+        max_minutes: how long it may compute from now on; None for as long as it takes.
     """
     folder = Path(runs_folder) if runs_folder else root / "data" / "runs"
     return ComputingRun(
@@ -82,6 +86,7 @@ def computing_run(
         root=root,
         stages=all_stages(settings),
         load_dataset=partial(load_dataset, place=place, split=split),
+        max_minutes=max_minutes,
     )
 
 

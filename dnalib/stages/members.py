@@ -14,7 +14,7 @@ from dnalib import losses
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
 from dnalib.model import Network
-from dnalib.runs import ComputingRun, Run, Settings, Stage
+from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
 from dnalib.training import (
     Recipe,
@@ -112,7 +112,11 @@ def fastest_device() -> torch.device:
 
 
 def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
-    """Train one member and store its weights, rounded to fp16; the history is the result."""
+    """Train one member and store its weights, rounded to fp16; the history is the result.
+
+    Raises:
+        OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
+    """
     settings, dataset = run.settings, run.dataset
     split = dataset.split
     earlier = tuple(
@@ -140,8 +144,17 @@ def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any
     )
     checkpoint = run.folder / "checkpoints" / f"{member}-{run.identity(member)}"
     network, history = train(
-        partial(make_network, settings, member=member), data, recipe=recipe, checkpoint=checkpoint
+        partial(make_network, settings, member=member),
+        data,
+        recipe=recipe,
+        checkpoint=checkpoint,
+        max_minutes=run.minutes_left(),
     )
+    if len(history) < recipe.epochs:
+        raise OutOfTime(
+            f"max_minutes is over: {member} has {len(history)} of {recipe.epochs} epochs; "
+            "call again to go on"
+        )
     save_file(round_weights(network), path)
     shutil.rmtree(checkpoint)
     return {

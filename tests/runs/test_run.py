@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from dnalib.files import file_sha256
 from dnalib.runs import (
     ArtefactError,
     ComputingRun,
+    OutOfTime,
     ParameterError,
     RecordedRun,
     Stage,
@@ -42,7 +44,7 @@ class Kitchen:
 
         return Stage(name, ".txt", settings, inputs, compute)
 
-    def run(self, *, records="r", **changes):
+    def run(self, *, records="r", max_minutes=None, **changes):
         stages = [
             self.stage("soup", ("epochs",), ("stock", "herbs")),
             self.stage("stock", ("seed",), ()),
@@ -56,6 +58,7 @@ class Kitchen:
             root=self.folder,
             stages={stage.name: stage for stage in stages},
             load_dataset=lambda run: SimpleNamespace(identity=records),
+            max_minutes=max_minutes,
         )
 
 
@@ -123,6 +126,31 @@ def test_a_killed_computation_goes_on_where_it_stopped(kitchen):
     kitchen.order.clear()
     kitchen.run().obtain("soup")
     assert kitchen.order == ["soup"]
+
+
+def test_nothing_more_is_begun_when_the_minutes_are_over(kitchen, monkeypatch):
+    kitchen.run().obtain("stock")
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    run = kitchen.run(max_minutes=2)
+    assert run.minutes_left() == 2
+    now[0] += 90
+    assert run.minutes_left() == 0.5
+    run.obtain("bread")
+    now[0] += 31
+    assert run.minutes_left() == 0
+    with pytest.raises(
+        OutOfTime, match="^max_minutes is over: herbs is not begun; call again to g"
+    ):
+        run.obtain("soup")
+    assert kitchen.order == ["stock", "bread"]
+    assert run.obtain("stock").results == {"name": "stock"}, "what is finished is served"
+    assert kitchen.run().minutes_left() is None
+    assert kitchen.run().obtain("soup").results == {"name": "soup"}
+
+
+def test_a_notebook_shows_one_sentence_when_the_minutes_are_over():
+    assert OutOfTime("it is late")._render_traceback_() == ["OutOfTime: it is late"]
 
 
 def test_a_stage_that_does_not_exist(kitchen):

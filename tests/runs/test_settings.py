@@ -13,6 +13,7 @@ from dnalib.runs.settings import (
     ParameterError,
     Settings,
     accept,
+    accept_minutes,
     override,
     setting_names,
     settings_from,
@@ -110,6 +111,18 @@ def test_values_that_are_refused(name, given):
 def test_numbers_that_are_not_finite_are_refused(name, given):
     with pytest.raises(ParameterError, match=f"{name} is .*; accepted"):
         accept(name, given)
+
+
+@pytest.mark.parametrize("given", [0, -1, True, "9", math.inf, math.nan, [9]])
+def test_minutes_that_are_refused(given):
+    with pytest.raises(ParameterError, match="max_minutes is .*; accepted is a number above 0"):
+        accept_minutes(given)
+
+
+def test_minutes_are_no_setting_and_may_be_absent():
+    assert (accept_minutes(None), accept_minutes(9), accept_minutes(0.5)) == (None, 9.0, 0.5)
+    assert notebook_parameters({"max_minutes": 9}) == {"max_minutes": 9}
+    assert "max_minutes" not in setting_names()
 
 
 def test_a_misspelt_setting_is_named():
