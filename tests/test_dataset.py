@@ -132,6 +132,22 @@ def test_a_split_file_is_used_where_it_is_given(source, tmp_path):
     assert without.identity != given.identity
 
 
+def test_packed_records_have_the_identity_of_the_records_they_were_packed_from(source, tmp_path):
+    run = run_of(REAL, tmp_path)
+    split = permutation_file(tmp_path)
+    expected = load_dataset(run, place=source, split=split)
+    packed = tmp_path / "packed"
+    data.export_packed(source, packed, cache=tmp_path / "data" / "cache")
+    (packed / "random_permutation.npy").write_bytes(split.read_bytes())
+    found = load_dataset(run_of(REAL, tmp_path / "bare"), place=packed)
+    assert found.identity == expected.identity
+    assert found.records.digest == expected.records.digest
+    assert found.records.names == expected.records.names
+    np.testing.assert_array_equal(found.records.samples, expected.records.samples)
+    np.testing.assert_array_equal(found.split.test, expected.split.test)
+    assert not (tmp_path / "bare" / "data" / "cache").exists()
+
+
 def test_a_split_beside_the_records_is_found_and_a_wrong_one_refused(source, tmp_path, monkeypatch):
     run = run_of(REAL, tmp_path)
     monkeypatch.setenv("DNALIB_DATA", str(source))

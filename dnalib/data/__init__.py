@@ -3,7 +3,7 @@
 Imports go one way: records, locations, record_files, reading, cache, splits, preparation, download.
 """
 
-from .cache import load_records
+from .cache import export_packed, load_records
 from .download import Expected, fetch
 from .locations import find_labels, locate, locate_split
 from .preparation import PreparedRecords, prepare, prepare_signal
@@ -32,6 +32,7 @@ __all__ = [
     "PreparedRecords",
     "Records",
     "Split",
+    "export_packed",
     "fetch",
     "find_labels",
     "load_records",

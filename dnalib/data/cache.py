@@ -2,7 +2,8 @@
 
 Reading 8,528 records through wfdb takes some ten seconds; from the cache well under one.
 What is read back is compared with the digest of the samples that wfdb gave, so a damaged cache is
-noticed and made again, never served.
+noticed and made again, never served. The same two files beside the labels stand for the records on
+a machine that has no others.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,11 +24,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .locations import find_labels
+from .locations import LABELS_NAME, PACKED_NAME, find_labels
 from .reading import Source, open_source, with_progress
 from .records import RATE, DataError, Records, labels_in_order, read_labels
 
 VERSION = 1  # of the cache's layout; part of the file name
+PACKED_SUFFIX = Path(PACKED_NAME).suffix
 PARTS = 8  # of the stream, decoded side by side
 THREADS = 4
 
@@ -50,7 +53,8 @@ def load_records(
     """Load all records of an archive or folder, through a packed cache made on first use.
 
     Args:
-        source: `training2017.zip`, another archive, or a folder of WFDB records.
+        source: `training2017.zip`, another archive, a folder of WFDB records, or a packed stream
+            (`.flac`, its index beside it), which is read as it is.
         cache: folder of the packed cache (two files a source, 44 MB for the challenge's records).
         labels: the labels file; None for `REFERENCE-v3.csv` beside the source. It is read every
             time and never cached.
@@ -62,15 +66,18 @@ def load_records(
     Raises:
         DataError: a record or label is missing, damaged or of another kind; nothing is written.
     """
-    with open_source(source) as opened:
-        labels_path = find_labels(source) if labels is None else labels
-        classes = labels_in_order(opened.names, read_labels(labels_path), path=labels_path)
-        stream = cache / f"{opened.fingerprint}-v{VERSION}.flac"
-        content = _read_if_sound(stream)
-        if content is None:
-            pack(opened, stream, progress=progress)
-            content = read_packed(stream)
-    index, samples = content
+    if source.suffix == PACKED_SUFFIX:
+        index, samples = _read_packed_source(source)
+        classes = _classes(source, index.names, labels)
+    else:
+        with open_source(source) as opened:
+            classes = _classes(source, opened.names, labels)
+            stream = cache / f"{opened.fingerprint}-v{VERSION}{PACKED_SUFFIX}"
+            content = _read_if_sound(stream)
+            if content is None:
+                pack(opened, stream, progress=progress)
+                content = read_packed(stream)
+        index, samples = content
     return Records(
         names=tuple(index.names),
         samples=samples,
@@ -78,6 +85,36 @@ def load_records(
         labels=classes,
         digest=index.digest,
     )
+
+
+def export_packed(source: Path, folder: Path, *, cache: Path, progress: bool = True) -> Path:
+    """Copy the packed stream of a source, its index and its labels to a folder of their own.
+
+    The folder stands for the records wherever a place of records is asked for.
+
+    Args:
+        source: as in `load_records`; it is read whole, and its labels are checked.
+        folder: where the three files go; made where it is missing.
+        cache: as in `load_records`.
+        progress: show a progress bar while packing.
+
+    Returns:
+        The stream.
+
+    Raises:
+        DataError: as in `load_records`.
+    """
+    load_records(source, cache=cache, progress=progress)
+    packed = source
+    if source.suffix != PACKED_SUFFIX:
+        with open_source(source) as opened:
+            packed = cache / f"{opened.fingerprint}-v{VERSION}{PACKED_SUFFIX}"
+    folder.mkdir(parents=True, exist_ok=True)
+    stream = folder / PACKED_NAME
+    shutil.copyfile(find_labels(source), folder / LABELS_NAME)
+    shutil.copyfile(packed, stream)
+    shutil.copyfile(packed.with_suffix(".json"), stream.with_suffix(".json"))
+    return stream
 
 
 def pack(source: Source, stream: Path, *, progress: bool = True) -> None:
@@ -130,6 +167,21 @@ def read_packed(stream: Path) -> tuple[Index, NDArray[np.int16]]:
     if found != index.digest:
         raise DataError(f"{stream}: the packed cache is damaged (its samples' digest differs).")
     return index, samples
+
+
+def _classes(source: Path, names: Sequence[str], labels: Path | None) -> NDArray[np.int64]:
+    path = find_labels(source) if labels is None else labels
+    return labels_in_order(names, read_labels(path), path=path)
+
+
+def _read_packed_source(stream: Path) -> tuple[Index, NDArray[np.int16]]:
+    try:
+        return read_packed(stream)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{stream}: there are not both the packed stream and its index "
+            f"{stream.with_suffix('.json').name} beside it."
+        ) from error
 
 
 def _read_if_sound(stream: Path) -> tuple[Index, NDArray[np.int16]] | None:

@@ -10,6 +10,7 @@ from .records import DataError
 ARCHIVE_NAME = "training2017.zip"
 LABELS_NAME = "REFERENCE-v3.csv"
 SPLIT_NAME = "random_permutation.npy"
+PACKED_NAME = "records.flac"
 DEFAULT_FOLDER = Path("data", "cinc2017")
 DATA_VARIABLE = "DNALIB_DATA"
 SPLIT_VARIABLE = "DNALIB_SPLIT"
@@ -28,8 +29,9 @@ def locate(path: str | Path | None = None, *, root: Path) -> Path:
         root: the project's folder.
 
     Returns:
-        The archive, or a folder that holds the records' headers. A folder that holds
-        `training2017.zip`, or its unpacked folder `training2017`, stands for that.
+        The archive, a folder that holds the records' headers, or a packed stream. A folder that
+        holds `training2017.zip`, its unpacked folder `training2017`, or `records.flac` stands for
+        that.
 
     Raises:
         DataError: nothing is there.
@@ -43,6 +45,8 @@ def locate(path: str | Path | None = None, *, root: Path) -> Path:
     for folder in (place, place / Path(ARCHIVE_NAME).stem):
         if folder.is_dir() and any(folder.glob("*.hea")):
             return folder
+    if (place / PACKED_NAME).is_file():
+        return place / PACKED_NAME
     raise DataError(f"No ECG records at {place}: {HOW_TO_GET}.")
 
 

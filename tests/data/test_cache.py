@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import wfdb
 
-from dnalib.data import Records, load_records
+from dnalib.data import DataError, Records, export_packed, load_records
 
 if TYPE_CHECKING:
     from conftest import Dataset
@@ -134,6 +134,52 @@ def test_a_damaged_cache_is_made_again(
     with pytest.warns(UserWarning, match="packed cache is damaged.*made again"):
         assert_holds(load_records(source, cache=cache, progress=False), dataset)
     assert_holds(load_records(source, cache=cache, progress=False), dataset)  # no warning now
+
+
+def test_records_load_from_an_exported_stream_alone(
+    source: Path, cache: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    stream = export_packed(source, folder, cache=cache, progress=False)
+    held = {"REFERENCE-v3.csv", "records.flac", "records.json"}
+    assert {path.name for path in folder.iterdir()} == held
+    source.unlink()
+    forbid_wfdb(monkeypatch)
+    other = tmp_path / "other"
+    records = load_records(stream, cache=other, progress=False)
+    assert_holds(records, dataset)
+    again = export_packed(stream, tmp_path / "again", cache=other, progress=False)
+    assert_holds(load_records(again, cache=other, progress=False), dataset)
+    assert not other.exists(), "a packed stream is read as it is"
+
+
+def test_a_damaged_exported_stream_is_refused(
+    source: Path, cache: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    stream = export_packed(source, tmp_path / "elsewhere", cache=cache, progress=False)
+    whole, index = stream.read_bytes(), stream.with_suffix(".json").read_bytes()
+    for content in (flip(whole, len(whole) // 2), other_samples(whole, stream), b""):
+        stream.write_bytes(content)
+        with pytest.raises(DataError, match=r"records.flac: the packed cache is damaged"):
+            load_records(stream, cache=cache, progress=False)
+    stream.write_bytes(whole)
+    stream.with_suffix(".json").write_bytes(index.replace(b"A00003", b"A00013"))
+    with pytest.raises(DataError):
+        load_records(stream, cache=cache, progress=False)
+    stream.with_suffix(".json").unlink()
+    with pytest.raises(DataError, match=r"not both the packed stream and its index records.json"):
+        load_records(stream, cache=cache, progress=False)
+
+
+@pytest.mark.real
+def test_the_real_records_load_from_an_exported_stream(
+    real_records: Records, real_archive: Path, real_cache: Path, tmp_path: Path
+) -> None:
+    stream = export_packed(real_archive, tmp_path, cache=real_cache, progress=False)
+    records = load_records(stream, cache=tmp_path / "none", progress=False)
+    assert records.names == real_records.names and records.digest == REAL_DIGEST
+    np.testing.assert_array_equal(records.labels, real_records.labels)
+    np.testing.assert_array_equal(records.lengths, real_records.lengths)
 
 
 def test_an_interrupted_packing_leaves_nothing(

@@ -36,6 +36,15 @@ def test_an_unpacked_archive_stands_for_its_folder(tmp_path: Path) -> None:
     assert locate(tmp_path, root=tmp_path) == unpacked
 
 
+def test_a_packed_stream_stands_for_its_folder_where_nothing_else_does(tmp_path: Path) -> None:
+    stream = touch(tmp_path / "records.flac")
+    assert locate(tmp_path, root=tmp_path) == locate(stream, root=tmp_path) == stream
+    labels, split = touch(tmp_path / "REFERENCE-v3.csv"), touch(tmp_path / "random_permutation.npy")
+    assert (find_labels(stream), locate_split(stream)) == (labels, split)
+    archive = touch(tmp_path / "training2017.zip")
+    assert locate(tmp_path, root=tmp_path) == archive
+
+
 @pytest.mark.parametrize("asked", [None, "elsewhere"])
 def test_absent_records_say_how_to_get_them(tmp_path: Path, asked: str | None) -> None:
     (tmp_path / "data/cinc2017").mkdir(parents=True)
