@@ -5,6 +5,8 @@ DATA ?=
 SPLIT ?=
 CORES ?= all
 MAX_MINUTES ?=
+PACK_PYTHON ?= 3.12
+PACK_PRESENT ?=
 
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -16,7 +18,7 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning
 # and keeps a training several times faster on one that does something else as well.
 export GOMP_SPINCOUNT ?= 3000
 
-.PHONY: book test lint record report clean
+.PHONY: book test lint record report pack clean
 
 book: $(INSTALLED)
 	snakemake --quiet rules host --cores $(CORES) --rerun-incomplete \
@@ -40,6 +42,12 @@ record: $(INSTALLED)
 # After a change to a chapter: execute the notebooks again on what is recorded already.
 report: $(INSTALLED)
 	python -m dnalib.recording small --report $(if $(DATA),--data "$(DATA)")
+
+# Everything that a machine without a network needs, in _build/pack; README.md says how it is used.
+pack: $(INSTALLED)
+	python -m dnalib.packing --python "$(PACK_PYTHON)" \
+	  $(if $(PACK_PRESENT),--present "$(PACK_PRESENT)") \
+	  $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
 clean:
 	rm -rf _build .snakemake .pytest_cache .ruff_cache

@@ -18,6 +18,7 @@ import torch
 
 from dnalib.files import file_sha256, write_json
 
+REVISION = "REVISION"  # a file beside code that was packed without its repository
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
 PACKAGES = ("torch", "numpy", "scipy", "wfdb", "lightning")
 
@@ -134,6 +135,9 @@ def device_name() -> str:
 
 def code_revision(root: Path) -> str:
     """The commit that the code stands at, with a plus sign when it was changed since."""
+    packed = root / REVISION
+    if packed.is_file():
+        return packed.read_text().strip()
     try:
         head = git(root, "rev-parse", "HEAD")
         return head + ("+" if git(root, "status", "--porcelain", "--", "dnalib") else "")
