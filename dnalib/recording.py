@@ -1,7 +1,8 @@
 """Keep a finished run for the book: artefacts, weights, executed notebooks, the README's numbers.
 
 `python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks. With
-`--report` it starts from `data/recorded`: for whoever changed a chapter and has no run.
+`-p epochs 8` it is the run of that many epochs. With `--report` it starts from `data/recorded`: for
+whoever changed a chapter and has no run.
 """
 
 import argparse
@@ -10,10 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
@@ -23,7 +26,7 @@ from dnalib.files import write_json
 from dnalib.pages import headline, write_run_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
 from dnalib.runs.run import MANIFEST
-from dnalib.runs.settings import RECORDED
+from dnalib.runs.settings import RECORDED, override
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -111,6 +114,11 @@ def refresh_readme(run: Run, root: Path) -> None:
     readme.write_text(before + text + after)
 
 
+def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """Names and values as papermill's `-p` takes them: numbers and lists are read as such."""
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -120,10 +128,20 @@ def main() -> None:
     parser.add_argument(
         "--report", action="store_true", help="only refresh the book from what is recorded already"
     )
+    parser.add_argument(
+        "-p",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a setting that the run has another value of than its profile",
+    )
     arguments = parser.parse_args()
+    if arguments.report and arguments.p:
+        parser.error("-p is for a run that is recorded now; --report reads what was recorded")
     root = project_root()
     if not arguments.report:
-        settings = load_profile(arguments.profile)
+        settings = override(load_profile(arguments.profile), given_settings(arguments.p))
         places = {"place": arguments.data, "split": arguments.split}
         record(stages.computing_run(settings, profile=arguments.profile, root=root, **places))
     if arguments.data:

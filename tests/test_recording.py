@@ -63,6 +63,27 @@ def test_manifest_says_where_everything_comes_from(
         assert (recorded.folder / entry["file"]).is_file()
 
 
+def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = []
+    monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(recording, "record", lambda run: recorded.append(run))
+    monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile: None)
+    monkeypatch.setattr(recording, "RecordedRun", lambda folder, *, root: None)
+    monkeypatch.setattr(recording, "refresh_readme", lambda run, root: None)
+    monkeypatch.setattr(recording, "write_run_page", lambda run, path: None)
+    words = "recording demo -p epochs 2 -p epsilons [10,50] -p schedule constant"
+    monkeypatch.setattr("sys.argv", words.split())
+    recording.main()
+    (run,) = recorded
+    assert run.profile == "demo" and run.settings.epochs == 2
+    assert run.settings.epsilons == (10.0, 50.0) and run.settings.schedule == "constant"
+    monkeypatch.setattr("sys.argv", [*words.split(), "--report"])
+    with pytest.raises(SystemExit):
+        recording.main()
+
+
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
     parameters = nbformat.v4.new_code_cell('profile = "recorded/other"')
     parameters.metadata["tags"] = ["parameters"]
