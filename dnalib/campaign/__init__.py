@@ -1,0 +1,7 @@
+"""Long computations in short calls, on a machine that is lent for minutes and then forgets.
+
+`python -m dnalib.campaign --steps full:8 full --minutes 9 --output FOLDER` goes on where the last
+call stopped and leaves in FOLDER what is new; `--unpack FOLDER` puts that into a checkout's runs.
+
+Imports go one way: limits, steps, throughput, pieces, handout, restoring.
+"""

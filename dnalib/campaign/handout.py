@@ -1,0 +1,187 @@
+"""Handing out what is new, within limits on files and bytes, the most valuable first."""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dnalib.campaign.pieces import LEDGER, Ledger, Manifest, Piece, Volume, whole_piece
+from dnalib.stages import MEMBERS
+
+WEIGHTS, SMALL, FEATURES, CHECKPOINT = range(4)  # in the order in which they are handed out
+BYTES_A_PIECE = 400  # of the manifest, at most
+BYTES_A_MANIFEST = 2_000
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may hand out.
+
+    Attributes:
+        files: at most that many, the manifest among them; at least 2.
+        file_bytes: of one file.
+        total_bytes: of all.
+    """
+
+    files: int = 8
+    file_bytes: int = 15 * MEGABYTE
+    total_bytes: int = 60 * MEGABYTE
+
+    @property
+    def room(self) -> int:
+        """Bytes for pieces and what the manifest says of them."""
+        return min(self.total_bytes, (self.files - 1) * self.file_bytes) - BYTES_A_MANIFEST
+
+
+def hand_out(runs: Path, output: Path, *, limits: Limits, split_large: bool = False) -> list[str]:
+    """Write a set of what was not handed out before, as far as the limits let it.
+
+    Args:
+        runs: folder of the runs.
+        output: where the set's files go.
+        limits: on them.
+        split_large: begin a file that is larger than a whole set, and go on with it in the next
+            call; for calls that compute nothing, since a training makes a new checkpoint.
+
+    Returns:
+        Lines for the person who waits: what was handed out and what was not.
+    """
+    ledger = Ledger(runs)
+    chosen, waiting = choose(pending(runs, ledger), limits=limits, split_large=split_large)
+    lines = []
+    if chosen:
+        name = write_set(chosen, runs, output, limits=limits)
+        for piece in chosen:
+            ledger.note(piece)
+        ledger.save()
+        size = sum(piece.bytes for piece in chosen)
+        lines.append(f"handed out {len(chosen)} files, {size / MEGABYTE:.1f} MB, as set {name}")
+    else:
+        lines.append("nothing new to hand out")
+    if waiting:
+        size = sum(piece.bytes for piece in waiting)
+        lines.append(
+            f"not handed out for want of room: {len(waiting)} files, {size / MEGABYTE:.1f} MB, "
+            f"first {waiting[0].path}; a call with --minutes 0 goes on with them"
+        )
+    return lines
+
+
+def pending(runs: Path, ledger: Ledger) -> list[Piece]:
+    """What was not handed out yet, the most valuable first, each file's rest as one piece."""
+    found = [*artefact_files(runs), *benchmark_files(runs), *checkpoint_files(runs)]
+    rests = []
+    for _, path in sorted(found, key=lambda item: item[0]):
+        piece = whole_piece(path, runs=runs)
+        sent = ledger.sent(piece.path, sha256=piece.sha256)
+        if sent < piece.size:
+            rests.append(replace(piece, offset=sent, bytes=piece.size - sent))
+    return rests
+
+
+def artefact_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
+    """Finished artefacts, each before its sidecar; perturbations are large and made again."""
+    for sidecar in runs.glob("*/*.json"):
+        path = sidecar.with_name(sidecar.name.removesuffix(".json"))
+        name = artefact_name(sidecar)
+        if name is None or name.startswith("perturbations-") or not path.is_file():
+            continue
+        kind = FEATURES if name.startswith("features-") else SMALL
+        kind = WEIGHTS if name in MEMBERS else kind
+        made = path.stat().st_mtime
+        yield (kind, made), path
+        yield (kind, made), sidecar
+
+
+def artefact_name(sidecar: Path) -> str | None:
+    """The name that a sidecar gives; None for another JSON file."""
+    try:
+        content = json.loads(sidecar.read_text())
+        return content["name"] if "sha256" in content else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def benchmark_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
+    """What was measured on machines."""
+    for path in (runs / LEDGER.parent).glob("benchmark-*.json"):
+        yield (SMALL, path.stat().st_mtime), path
+
+
+def checkpoint_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
+    """The newest state of each unfinished training, and its description."""
+    for folder in runs.glob("*/checkpoints/*-*"):
+        if (folder.parent.parent / f"{folder.name}.safetensors").is_file():
+            continue
+        states = sorted(folder.glob("epoch*.json"), key=lambda path: int(path.stem[5:]))
+        if states and states[-1].with_suffix(".safetensors").is_file():
+            made = states[-1].stat().st_mtime
+            yield (CHECKPOINT, made), states[-1].with_suffix(".safetensors")
+            yield (CHECKPOINT, made), states[-1]
+
+
+def choose(
+    pieces: list[Piece], *, limits: Limits, split_large: bool
+) -> tuple[list[Piece], list[Piece]]:
+    """Which pieces go into a set, and which wait for a later one."""
+    room = limits.room
+    chosen, waiting = [], []
+    for piece in pieces:
+        free = room - BYTES_A_PIECE
+        large = piece.bytes + BYTES_A_PIECE > limits.room
+        if piece.bytes <= free:
+            chosen.append(piece)
+        elif split_large and large and free > 0:
+            chosen.append(replace(piece, bytes=free))
+            waiting.append(replace(piece, offset=piece.offset + free, bytes=piece.bytes - free))
+        else:
+            waiting.append(piece)
+            continue
+        room -= chosen[-1].bytes + BYTES_A_PIECE
+    return chosen, waiting
+
+
+def write_set(pieces: list[Piece], runs: Path, output: Path, *, limits: Limits) -> str:
+    """Write volumes, and last the manifest, which says that they are whole; returns its name."""
+    output.mkdir(parents=True, exist_ok=True)
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:4]}"
+    volumes: list[Volume] = []
+    for part in cut(read_pieces(pieces, runs), size=limits.file_bytes):
+        digest = hashlib.sha256(part).hexdigest()
+        volumes.append(Volume(f"{name}.part{len(volumes) + 1}", len(part), digest))
+        write_beside(output / volumes[-1].name, part)
+    manifest = Manifest(tuple(volumes), tuple(pieces))
+    write_beside(output / f"{name}.json", manifest.text().encode())
+    return name
+
+
+def read_pieces(pieces: list[Piece], runs: Path) -> Iterator[bytes]:
+    """The bytes of pieces, one piece at a time."""
+    for piece in pieces:
+        with (runs / piece.path).open("rb") as file:
+            file.seek(piece.offset)
+            yield file.read(piece.bytes)
+
+
+def cut(stream: Iterable[bytes], *, size: int) -> Iterator[bytes]:
+    """The same bytes in parts of that size; the last may be shorter."""
+    content = b""
+    for more in stream:
+        content += more
+        while len(content) >= size:
+            yield content[:size]
+            content = content[size:]
+    if content:
+        yield content
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it."""
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(content)
+    os.replace(part, path)

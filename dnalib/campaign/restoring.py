@@ -1,0 +1,145 @@
+"""Putting what calls handed out back into a folder of runs."""
+
+import hashlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dnalib.campaign.limits import CampaignError
+from dnalib.campaign.pieces import Ledger, Manifest, Piece, read_manifest
+from dnalib.files import file_sha256
+
+FILE_OF_A_SET = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.(json|part\d+)")
+
+
+def restore(files: Sequence[Path], runs: Path) -> list[str]:
+    """Restore the files of some sets. Nothing is written unless all sets are whole and sound.
+
+    Args:
+        files: manifests and volumes, of one set or several; a folder stands for those in it.
+        runs: folder of the runs; files that are there already with the same content are left.
+
+    Returns:
+        Lines for the person who waits: what was restored and what was not.
+
+    Raises:
+        CampaignError: a set is damaged or incomplete, or a file of other content is there.
+    """
+    pieces: dict[str, list[tuple[Piece, bytes]]] = defaultdict(list)
+    for piece, content in read_sets(flattened(files)):
+        pieces[piece.path].append((piece, content))
+    contents, lines = {}, []
+    for path, parts in pieces.items():
+        content = joined(parts)
+        if content is None:
+            lines.append(f"{path}: its rest is in a set that was not given; left out")
+        else:
+            contents[path] = content
+            check_free(runs / path, content)
+    ledger = Ledger(runs)
+    for path, content in contents.items():
+        write_beside(runs / path, content)
+        first = pieces[path][0][0]
+        ledger.note(Piece(path, 0, first.size, first.size, first.sha256))
+    ledger.save()
+    return [f"restored {len(contents)} files into {runs}", *lines]
+
+
+def flattened(files: Sequence[Path]) -> list[Path]:
+    """The files, and those of sets in folders.
+
+    Raises:
+        CampaignError: one does not exist, or is no file of a set.
+    """
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            found += sorted(file for file in path.iterdir() if FILE_OF_A_SET.fullmatch(file.name))
+        elif not path.is_file():
+            raise CampaignError(f"{path}: there is no such file or folder")
+        elif not FILE_OF_A_SET.fullmatch(path.name):
+            raise CampaignError(f"{path.name} is no file of a set; those end in .json and .partN")
+        else:
+            found.append(path)
+    if not found:
+        raise CampaignError("no set was found in what was given")
+    return found
+
+
+def read_sets(files: Sequence[Path]) -> Iterator[tuple[Piece, bytes]]:
+    """The pieces of all sets, each with its bytes.
+
+    Raises:
+        CampaignError: a set lacks its manifest or a volume, or one is damaged.
+    """
+    by_name = {path.name: path for path in files}
+    manifests = {path: read_manifest(path) for path in files if path.suffix == ".json"}
+    known = {volume.name for manifest in manifests.values() for volume in manifest.volumes}
+    for path in files:
+        if path.suffix != ".json" and path.name not in known:
+            raise CampaignError(f"{path.name} came without its manifest {path.stem}.json")
+    for path, manifest in manifests.items():
+        content = read_volumes(manifest, by_name, name=path.name)
+        for piece in manifest.pieces:
+            yield piece, content[: piece.bytes]
+            content = content[piece.bytes :]
+
+
+def read_volumes(manifest: Manifest, files: dict[str, Path], *, name: str) -> memoryview:
+    """The bytes of a set's volumes, end to end.
+
+    Raises:
+        CampaignError: one is missing or damaged.
+    """
+    parts = []
+    for volume in manifest.volumes:
+        if volume.name not in files:
+            raise CampaignError(f"the set {name} is incomplete: {volume.name} was not given")
+        path = files[volume.name]
+        if path.stat().st_size != volume.bytes or file_sha256(path) != volume.sha256:
+            raise CampaignError(f"{volume.name} is damaged: it differs from its digest")
+        parts.append(path.read_bytes())
+    content = b"".join(parts)
+    if len(content) != sum(piece.bytes for piece in manifest.pieces):
+        raise CampaignError(f"{name} is damaged: its pieces do not fill its volumes")
+    return memoryview(content)
+
+
+def joined(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
+    """A file's bytes from its pieces; None where some are missing.
+
+    Raises:
+        CampaignError: two sets hold different files of that name, or its digest differs.
+    """
+    first = parts[0][0]
+    if any(piece.sha256 != first.sha256 for piece, _ in parts):
+        raise CampaignError(f"{first.path} differs between the sets given; restore one at a time")
+    content = b""
+    for piece, part in sorted(parts, key=lambda item: item[0].offset):
+        if piece.offset > len(content):
+            return None
+        content += bytes(part[len(content) - piece.offset :])
+    if len(content) < first.size:
+        return None
+    if hashlib.sha256(content).hexdigest() != first.sha256:
+        raise CampaignError(f"{first.path} is damaged in its set: it differs from its digest")
+    return content
+
+
+def check_free(path: Path, content: bytes) -> None:
+    """Raise a CampaignError where a file of other content lies."""
+    if path.exists() and path.read_bytes() != content:
+        raise CampaignError(
+            f"{path} is there already and differs; move it away if the set's is the one to keep"
+        )
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it; one that is there already is the same."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}")
+        part.write_bytes(content)
+        os.replace(part, path)

@@ -1,0 +1,188 @@
+"""The steps of a campaign: every chapter of a profile, executed by papermill within the time."""
+
+import json
+import logging
+import math
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dnalib.campaign.limits import CampaignError, Clock
+from dnalib.runs import OutOfTime, ParameterError, load_profile
+from dnalib.runs.settings import override
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recipe for all nine models and the attacks.
+
+    Attributes:
+        profile: its parameters.
+        epochs: in place of the profile's; None for those.
+    """
+
+    profile: str
+    epochs: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        return self.profile if self.epochs is None else f"{self.profile}:{self.epochs}"
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """Settings that differ from the profile's."""
+        return {} if self.epochs is None else {"epochs": self.epochs}
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the training rows that each model takes."""
+        return override(load_profile(self.profile), self.changes).epochs
+
+    @property
+    def full_size(self) -> bool:
+        """Whether its networks are the paper's, whose speed is measured."""
+        settings = load_profile(self.profile)
+        return (settings.width, settings.length) == (1.0, 18_000)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a campaign finds and keeps things.
+
+    Attributes:
+        root: the project's folder.
+        runs: where runs are kept.
+        data, split: of the real records, as notebooks take them.
+    """
+
+    root: Path
+    runs: Path
+    data: str | None = None
+    split: str | None = None
+
+
+def parse_step(text: str) -> Step:
+    """A step as it is written on the command line, `PROFILE` or `PROFILE:EPOCHS`.
+
+    Raises:
+        CampaignError: it is written otherwise, or there is no such profile.
+    """
+    found = re.fullmatch(r"([\w-]+)(?::([1-9]\d*))?", text)
+    if found is None:
+        raise CampaignError(f"step is {text!r}; accepted are PROFILE and PROFILE:EPOCHS")
+    try:
+        load_profile(found[1])
+    except ParameterError as error:
+        raise CampaignError(f"step is {text!r}: {error}") from error
+    return Step(found[1], int(found[2]) if found[2] else None)
+
+
+def run_step(step: Step, places: Places, clock: Clock) -> None:
+    """Execute the chapters of a step that were not executed to the end before.
+
+    Raises:
+        OutOfTime: the call's time ended first; the message names the chapter.
+        CampaignError: a chapter failed.
+    """
+    for notebook in sorted((places.root / "book").glob("*.ipynb")):
+        chapter = notebook.stem
+        if is_finished(notebook, step, places):
+            continue
+        started = time.monotonic()
+        try:
+            if clock.working() == 0:
+                raise OutOfTime("it is not begun; call again to go on")
+            print(f"{step.name}: chapter {chapter}", flush=True)
+            execute(notebook, step, places, clock)
+        except OutOfTime as error:
+            raise OutOfTime(f"{step.name}, chapter {chapter}: {error}") from error
+        seconds = time.monotonic() - started
+        print(f"{step.name}: chapter {chapter} done in {seconds:.1f} s", flush=True)
+
+
+def is_finished(notebook: Path, step: Step, places: Places) -> bool:
+    """Whether a chapter was executed to the end, and neither it nor the library changed since."""
+    executed = executed_path(step, places, notebook.stem)
+    if not executed.is_file():
+        return False
+    sources = [notebook, *(places.root / "dnalib").rglob("*.py")]
+    return executed.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+
+
+def executed_path(step: Step, places: Places, chapter: str) -> Path:
+    """Where an executed chapter is kept: other epochs lie beside the profile's own."""
+    folder = "book" if step.epochs is None else f"book-{step.epochs}-epochs"
+    return places.runs / step.profile / folder / f"{chapter}.ipynb"
+
+
+def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
+    """Execute one chapter, by force no longer than the call may take.
+
+    Raises:
+        OutOfTime: the time ended first.
+        CampaignError: it failed.
+    """
+    import papermill  # only this needs it, and it is no part of the library's requirements
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    # It would warn of settings that a chapter does not list; all were checked.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    output = executed_path(step, places, notebook.stem)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f".{output.name}")  # only a whole one counts as executed
+    try:
+        papermill.execute_notebook(
+            notebook,
+            part,
+            notebook_parameters(step, places, clock),
+            cwd=notebook.parent,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            timeout_func=lambda cell: seconds_for_a_cell(clock),
+            shutdown_kernel="immediate",
+        )
+        part.replace(output)
+    except papermill.PapermillExecutionError as error:
+        if error.ename == OutOfTime.__name__:
+            raise OutOfTime(error.evalue) from error
+        print("\n".join(error.traceback), file=sys.stderr)
+        raise CampaignError(f"{notebook.stem} failed: {error.ename}: {error.evalue}") from error
+    except CellTimeoutError as error:
+        raise OutOfTime("stopped within a stage; call again to go on") from error
+    except DeadKernelError as error:
+        sentence = f"{notebook.stem} failed: its kernel died, perhaps for want of memory"
+        raise CampaignError(sentence) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def seconds_for_a_cell(clock: Clock) -> int | None:
+    """How long a cell that begins now may run, whole seconds from 1; None without a limit."""
+    left = clock.running()
+    return None if math.isinf(left) else max(1, int(left))  # papermill takes 0 for no limit
+
+
+def notebook_parameters(step: Step, places: Places, clock: Clock) -> dict[str, Any]:
+    """What a chapter is executed with."""
+    given: dict[str, Any] = {"profile": step.profile, **step.changes}
+    given["runs_folder"] = str(places.runs)
+    for name, place in (("data", places.data), ("split", places.split)):
+        if place:
+            given[name] = str(Path(place).expanduser().resolve())
+    if not math.isinf(clock.working()):
+        given["max_minutes"] = clock.working() / 60
+    return given
+
+
+def finished_stages(runs: Path) -> dict[Path, float]:
+    """Seconds that each finished artefact took, by its path below the runs."""
+    found = {}
+    for sidecar in sorted(runs.glob("*/*.json"), key=lambda path: path.stat().st_mtime):
+        content = json.loads(sidecar.read_text())
+        if "sha256" in content:
+            found[sidecar.relative_to(runs).with_suffix("")] = content["seconds"]
+    return found

@@ -1,0 +1,112 @@
+"""How fast this machine is, measured once, and what that means for the steps."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dnalib.campaign.limits import Clock
+from dnalib.campaign.pieces import LEDGER
+from dnalib.campaign.steps import Step
+from dnalib.files import write_json
+from dnalib.runs.artefacts import device_name
+from dnalib.stages import MEMBERS
+
+BENCHMARKS = ("training", "attacks", "decorrelation")  # in benchmarks/, where they are
+LONGEST = 120.0  # s, for one of them
+
+
+def measure(root: Path, runs: Path, clock: Clock, *, device: str) -> dict[str, dict[str, Any]]:
+    """Run the benchmarks that were not run on this kind of machine.
+
+    A benchmark that fails or takes too long is said so and costs nothing but its number.
+
+    Args:
+        root: the project's folder.
+        runs: folder of the runs, where the numbers are kept.
+        clock: of this call.
+        device: "cuda" or "cpu".
+
+    Returns:
+        What each benchmark printed last, by its name.
+    """
+    found = {}
+    for name in BENCHMARKS:
+        result = kept_result(runs, name)
+        script = root / "benchmarks" / f"{name}.py"
+        if result is None and script.is_file():
+            result = run_benchmark(script, clock, device=device)
+            if result is not None:
+                keep_result(runs, name, result)
+        if result is not None:
+            found[name] = result
+    return found
+
+
+def kept_result(runs: Path, name: str) -> dict[str, Any] | None:
+    """A benchmark's numbers on this kind of machine; None where there are none."""
+    for path in sorted((runs / LEDGER.parent).glob(f"benchmark-{name}-{machine()}-*.json")):
+        return json.loads(path.read_text())
+    return None
+
+
+def keep_result(runs: Path, name: str, result: dict[str, Any]) -> None:
+    """Keep a benchmark's numbers; another machine of the kind measures others, kept beside them."""
+    digest = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:8]
+    path = runs / LEDGER.parent / f"benchmark-{name}-{machine()}-{digest}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+
+
+def machine() -> str:
+    """The device's name as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
+
+
+def run_benchmark(script: Path, clock: Clock, *, device: str) -> dict[str, Any] | None:
+    """Run one benchmark; returns the JSON object of its last line, None where there is none."""
+    seconds = min(LONGEST, clock.working())
+    command = [sys.executable, str(script), "--device", device, "--quick"]
+    # Under a safe path a script does not find the modules beside it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=script.parents[1],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=seconds,
+        )
+        print(done.stdout, end="", flush=True)
+        result = json.loads(done.stdout.strip().splitlines()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
+        print(f"{script.name} gave no numbers: {type(error).__name__}: {error}", flush=True)
+        return None
+    return result if isinstance(result, dict) else None
+
+
+def estimates(steps: Sequence[Step], found: dict[str, dict[str, Any]]) -> list[str]:
+    """What the throughput means for each step, one line each; none without a number."""
+    seconds = epoch_seconds(found.get("training", {}))
+    if seconds is None:
+        return []
+    models = len(MEMBERS)
+    return [f"an epoch at full size takes {seconds:.1f} s on this machine"] + [
+        f"{step.name}: {models} models of {step.total_epochs} epochs about "
+        f"{models * step.total_epochs * seconds / 60:.0f} min"
+        for step in steps
+        if step.full_size
+    ]
+
+
+def epoch_seconds(result: dict[str, Any]) -> float | None:
+    """Seconds that an epoch takes, from the training benchmark's numbers."""
+    value = result.get("epoch_seconds")
+    return float(value) if isinstance(value, int | float) else None
