@@ -216,6 +216,10 @@ def test_records_that_are_asked_for_must_be_there(
     monkeypatch.delenv("DNALIB_DATA", raising=False)
     sizes = packing.make_pack(tmp_path / "pack", root=project, python=HERE, fetch=fetch)
     assert "records" not in sizes and "Packed without records" in capsys.readouterr().out
+    runs = tmp_path / "pack" / "work" / "runs"
+    runs.mkdir(parents=True)
+    packing.make_pack(tmp_path / "pack", root=project, python=HERE, fetch=fetch)
+    assert runs.is_dir(), "what was computed in place outlives the pack"
     kept = (tmp_path / "pack" / "run").stat().st_ino
     with pytest.raises(data.DataError, match="nowhere"):
         packing.make_pack(

@@ -107,6 +107,6 @@ def estimates(steps: Sequence[Step], found: dict[str, dict[str, Any]]) -> list[s
 
 
 def epoch_seconds(result: dict[str, Any]) -> float | None:
-    """Seconds that an epoch takes, from the training benchmark's numbers."""
+    """Seconds that an epoch takes, from the training benchmark's `epoch_seconds`; None without."""
     value = result.get("epoch_seconds")
     return float(value) if isinstance(value, int | float) else None

@@ -14,7 +14,7 @@ import nbformat
 
 from dnalib import data
 from dnalib.data.locations import SPLIT_NAME
-from dnalib.packing.unpack import CODE, CONTENTS, RECORDS, WHEELS
+from dnalib.packing.unpack import CODE, CONTENTS, RECORDS, WHEELS, WORK
 from dnalib.packing.wheels import fetch_wheels, needed_wheels
 from dnalib.runs.artefacts import REVISION, code_revision
 
@@ -65,6 +65,8 @@ def make_pack(
         contents = {"python": python, "wheels": [wheel.name for wheel in wheels]}
         (part / CONTENTS).write_text(json.dumps(contents, indent=1) + "\n")
         sizes = {path.name: size_of(path) for path in sorted(part.iterdir())}
+        if (folder / WORK).is_dir():  # runs that were computed where the pack was made
+            os.replace(folder / WORK, part / WORK)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
     return sizes

@@ -18,6 +18,7 @@ CODE = "code.tar.gz"
 CONTENTS = "contents.json"
 RECORDS = "records"
 WHEELS = "wheels"
+WORK = "work"  # where `run` unpacks to, unless told otherwise
 STATE = "unpacked.json"
 
 
