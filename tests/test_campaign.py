@@ -287,6 +287,17 @@ def test_what_does_not_fit_waits_and_only_a_last_call_splits_it() -> None:
     assert chosen[1].bytes == waiting[0].offset and waiting[0].bytes + chosen[1].bytes == 150_000
 
 
+def test_a_description_waits_for_what_it_describes() -> None:
+    pieces = [piece("a.safetensors", 150_000), piece("a.safetensors.json", 100)]
+    pieces += [piece("epoch3.safetensors", 150_000), piece("epoch3.json", 100)]
+    pieces += [piece("survey.json", 2), piece("survey.json.json", 100)]
+    for split_large in (False, True):
+        chosen, _ = choose(pieces, limits=SMALL, split_large=split_large)
+        names = {item.path for item in chosen} - {"a.safetensors"}
+        assert names == (set() if split_large else {"survey.json", "survey.json.json"})
+    assert len(choose(pieces[1:2] + pieces[3:], limits=SMALL, split_large=False)[0]) == 4
+
+
 def test_a_checkpoint_that_does_not_fit_is_said_and_no_failure(runs: Path, tmp_path: Path) -> None:
     lines = hand_out(runs, tmp_path / "out", limits=SMALL)
     assert any(
@@ -383,6 +394,8 @@ def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monkey
         "paper: 9 models of 200 epochs about 180 min",
     ]
     assert throughput.estimates([Step("full")], {}) == []
+    (line,) = throughput.estimates([Step("full")], {"training": {"seconds": 6}})
+    assert "no epoch_seconds" in line
     monkeypatch.setattr(throughput, "machine", lambda: "another")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == {}
 

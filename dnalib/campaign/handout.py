@@ -134,6 +134,9 @@ def choose(
     for piece in pieces:
         free = room - BYTES_A_PIECE
         large = piece.bytes + BYTES_A_PIECE > limits.room
+        if described(piece.path) & {other.path for other in waiting}:
+            waiting.append(piece)
+            continue
         if piece.bytes <= free:
             chosen.append(piece)
         elif split_large and large and free > 0:
@@ -144,6 +147,12 @@ def choose(
             continue
         room -= chosen[-1].bytes + BYTES_A_PIECE
     return chosen, waiting
+
+
+def described(path: str) -> set[str]:
+    """The files that a JSON file may describe; it would be misleading without them."""
+    stem = path.removesuffix(".json")
+    return {stem, f"{stem}.safetensors"} if stem != path else set()
 
 
 def write_set(pieces: list[Piece], runs: Path, output: Path, *, limits: Limits) -> str:
