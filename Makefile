@@ -32,8 +32,8 @@ test: $(INSTALLED) lint
 	python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider book/
 
 lint: $(INSTALLED)
-	ruff check dnalib tests
-	ruff format --check dnalib tests
+	ruff check benchmarks dnalib tests
+	ruff format --check benchmarks dnalib tests
 
 # Keep a finished run's results for the book: data/recorded, data/weights, notebooks, README.
 record: $(INSTALLED)

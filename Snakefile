@@ -16,8 +16,8 @@ CHAPTERS = {
     "08_results": ["07_attacks"],
 }
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
-PAGES = ["book/index.md", "book/reproduction.md", "book/api.md", "book/references.bib",
-         "_config.yml", "_toc.yml"]
+PAGES = ["book/index.md", "book/reproduction.md", "book/speed.md", "book/measured_speed.md",
+         "book/api.md", "book/references.bib", "_config.yml", "_toc.yml"]
 
 
 # Where the records are, if that was said; absolute, since notebooks may run elsewhere.

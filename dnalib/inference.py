@@ -10,6 +10,8 @@ from dnalib.model import Network
 from dnalib.signals import PackedSignals
 from dnalib.trimming import TrimmedNetwork, folded
 
+SIMILAR = 0.8  # of a batch's longest record
+
 
 class Evaluator:
     """A network in evaluation mode, computed on as little of the padded axis as is exact.
@@ -45,8 +47,18 @@ class Evaluator:
 
 
 def batches_by_length(signals: PackedSignals, *, batch_size: int) -> Iterator[Tensor]:
-    """Positions of the records in batches of similar length, the longest first: (batch,)."""
-    yield from signals.lengths.argsort(descending=True, stable=True).split(batch_size)
+    """Positions of the records in batches of similar length, the longest first: (batch,).
+
+    Nothing in a batch is shorter than four fifths of its longest record, which sets the window.
+    """
+    order = signals.lengths.argsort(descending=True, stable=True)
+    lengths = signals.lengths[order].tolist()
+    first = 0
+    for position in range(1, len(lengths) + 1):
+        ended = position == len(lengths) or lengths[position] < SIMILAR * lengths[first]
+        if ended or position - first == batch_size:
+            yield order[first:position]
+            first = position
 
 
 def span(signals: PackedSignals, records: Tensor) -> tuple[int, int]:

@@ -1,10 +1,12 @@
-"""Text that is generated from a run: what it is, and its headline.
+"""Text that is generated: what a run is, its headline, and what was measured of speed.
 
 `python -m dnalib.pages FILE -p profile PROFILE` writes the passage that the first page includes.
 """
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 from dnalib import stages, tables
 from dnalib.runs import Run
@@ -37,6 +39,53 @@ def headline(run: Run) -> str:
             f"{', '.join(accuracy)} |"
         )
     return "\n".join(lines)
+
+
+def write_speed_page(folder: Path, path: Path) -> None:
+    """Write the measured speeds, a table for each machine.
+
+    Args:
+        folder: of the benchmarks' results, a JSON file for each machine: its hardware, the
+            benchmarks' lines, and the effect of bf16 on attacks where it was measured.
+        path: the Markdown file to write.
+    """
+    sections = [
+        speed_section(json.loads(file.read_text())) for file in sorted(folder.glob("*.json"))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(sections) + "\n")
+
+
+def speed_section(result: dict[str, Any]) -> str:
+    """One machine's table in Markdown."""
+    lines = [
+        f"**{result['hardware']}**, PyTorch {result['torch']}, {result['date']}.",
+        "",
+        "| what | straightforward (s) | ours (s) | times faster | wanted | what limits ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['benchmark']} | {row['straightforward_seconds']:.3g} | "
+            f"{row['ours_seconds']:.3g} | {row['ratio']:.1f} | {row['wanted']:g} | {row['limit']} |"
+        )
+    if result.get("bf16"):
+        lines += ["", *bf16_lines(result["bf16"])]
+    return "\n".join(lines)
+
+
+def bf16_lines(rows: list[dict[str, float]]) -> list[str]:
+    """What bf16 products do to an attack, as a table in Markdown."""
+    lines = [
+        "| PGD at ε (µV), masked | records | right, float32 (%) | right, bf16 (%) |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['epsilon']:g} | {row['records']} | {100 * row['32-true']:.1f} | "
+            f"{100 * row['bf16-mixed']:.1f} |"
+        )
+    return lines
 
 
 def main() -> None:

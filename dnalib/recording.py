@@ -23,7 +23,7 @@ from dnalib import plots, stages, tables
 from dnalib.data.locations import DATA_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.pages import headline, write_run_page
+from dnalib.pages import headline, write_run_page, write_speed_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, override
@@ -150,6 +150,7 @@ def main() -> None:
     recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     refresh_readme(recorded, root)
     write_run_page(recorded, root / "book" / "run.md")
+    write_speed_page(root / "benchmarks" / "results", root / "book" / "measured_speed.md")
 
 
 if __name__ == "__main__":

@@ -289,7 +289,7 @@ def test_what_does_not_fit_waits_and_only_a_last_call_splits_it() -> None:
 
 def test_a_description_waits_for_what_it_describes() -> None:
     pieces = [piece("a.safetensors", 150_000), piece("a.safetensors.json", 100)]
-    pieces += [piece("epoch3.safetensors", 150_000), piece("epoch3.json", 100)]
+    pieces += [piece("epoch3-part2of2.safetensors", 150_000), piece("epoch3.json", 100)]
     pieces += [piece("survey.json", 2), piece("survey.json.json", 100)]
     for split_large in (False, True):
         chosen, _ = choose(pieces, limits=SMALL, split_large=split_large)

@@ -11,7 +11,7 @@ from dnalib.crafting import InPrecision, attack_records
 from dnalib.signals import PackedSignals
 
 LENGTH = 9_000  # long enough for windows
-LENGTHS = [500, 9_000, 1_501, 3_000, 2_998, 7_000]
+LENGTHS = [500, 9_000, 1_501, 3_000, 2_998, 7_400]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def labels(network, padded):
 
 
 def pgd(model, inputs, labels, valid, *, padding):
-    found = attacks.pgd(model, inputs, labels, epsilon=50, steps=3, valid=valid, padding=padding)
+    found = attacks.pgd(model, inputs, labels, epsilon=50, steps=1, valid=valid, padding=padding)
     return {"pgd": found}
 
 
@@ -66,7 +66,7 @@ def test_perturbations_are_those_of_the_full_computation(
         (found[row] == expected[row])[valid[row, 0]].double().mean().item()
         for row in range(len(signals))
     ]
-    assert min(agree) > 0.98  # signs of gradients near zero turn with the rounding
+    assert min(agree) > 0.99  # signs of gradients near zero turn with the rounding
 
 
 def test_a_masked_attack_computes_only_where_records_are(network, signals, labels):
@@ -81,19 +81,19 @@ def test_a_masked_attack_computes_only_where_records_are(network, signals, label
         for _, found in attack_records(
             spy, network, signals, labels, padding=padding, batch_size=2
         ):
-            assert found["zero"].shape == (2, LENGTH)
-    masked, stripped = seen[:3], seen[3:]
-    assert [size for size, _ in seen] == [2] * 6
-    # By length: 9,000 and 7,000 reach the ends; 3,000 and 2,998; 1,501 and 500.
-    assert masked[0] == (2, LENGTH)
-    assert 3_000 <= masked[1][1] <= 3_008 and 1_501 <= masked[2][1] <= 1_509
-    assert stripped == [(2, LENGTH)] * 3
+            assert found["zero"].shape[1] == LENGTH
+    masked, stripped = seen[:4], seen[4:]
+    # By length: 9,000 and 7,400 reach the ends; 1,501 and 500 are too different for one batch.
+    assert [size for size, _ in masked] == [size for size, _ in stripped] == [2, 2, 1, 1]
+    assert masked[0][1] == LENGTH and 3_000 <= masked[1][1] <= 3_008
+    assert 1_501 <= masked[2][1] <= 1_509 and 500 <= masked[3][1] <= 508
+    assert {length for _, length in stripped} == {LENGTH}
 
 
 def test_bf16_changes_products_and_not_the_step(network, signals, labels):
     exact = collected(network, signals, labels, padding="mask")
     rounded = collected(network, signals, labels, padding="mask", precision="bf16-mixed")
-    assert set(rounded.unique().tolist()) <= {5.0 * step for step in range(-3, 4)}
+    assert set(rounded.unique().tolist()) <= {5.0 * step for step in range(-1, 2)}
     agree = (exact == rounded)[exact != 0].double().mean()
     assert 0.4 < agree < 0.9999
 

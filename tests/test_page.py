@@ -6,6 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from dnalib.pages import write_speed_page
+
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 PAGES = [
@@ -19,6 +21,7 @@ PAGES = [
     "07_attacks",
     "08_results",
     "reproduction",
+    "speed",
     "api",
 ]
 
@@ -102,3 +105,8 @@ def test_run_is_named_on_every_chapter(pages: dict[str, Page]) -> None:
     for name in PAGES[1:9]:
         assert "Profile" in pages[name].text and "recorded/" in pages[name].text
         assert str(ROOT) not in pages[name].text, "a path of the machine that built it"
+
+
+def test_the_speed_page_is_what_was_measured(root: Path, tmp_path: Path) -> None:
+    write_speed_page(root / "benchmarks" / "results", tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == (root / "book" / "measured_speed.md").read_text()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dnalib.campaign.pieces import LEDGER, Ledger, Manifest, Piece, Volume, whole_piece
+from dnalib.checkpoints import CheckpointFolder
 from dnalib.stages import MEMBERS
 
 WEIGHTS, SMALL, FEATURES, CHECKPOINT = range(4)  # in the order in which they are handed out
 BYTES_A_PIECE = 400  # of the manifest, at most
 BYTES_A_MANIFEST = 2_000
 MEGABYTE = 1_000_000
+PART = "-part"  # what follows a checkpoint's name in the names of its tensors' files
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,13 @@ def checkpoint_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
     for folder in runs.glob("*/checkpoints/*-*"):
         if (folder.parent.parent / f"{folder.name}.safetensors").is_file():
             continue
-        states = sorted(folder.glob("epoch*.json"), key=lambda path: int(path.stem[5:]))
-        if states and states[-1].with_suffix(".safetensors").is_file():
-            made = states[-1].stat().st_mtime
-            yield (CHECKPOINT, made), states[-1].with_suffix(".safetensors")
-            yield (CHECKPOINT, made), states[-1]
+        names = CheckpointFolder(folder).names()  # newest first
+        if names:
+            description = folder / f"{names[0]}.json"
+            made = description.stat().st_mtime
+            for part in sorted(folder.glob(f"{names[0]}{PART}*.safetensors")):
+                yield (CHECKPOINT, made), part
+            yield (CHECKPOINT, made), description
 
 
 def choose(
@@ -134,7 +139,7 @@ def choose(
     for piece in pieces:
         free = room - BYTES_A_PIECE
         large = piece.bytes + BYTES_A_PIECE > limits.room
-        if described(piece.path) & {other.path for other in waiting}:
+        if any(describes(piece.path, other.path) for other in waiting):
             waiting.append(piece)
             continue
         if piece.bytes <= free:
@@ -149,10 +154,11 @@ def choose(
     return chosen, waiting
 
 
-def described(path: str) -> set[str]:
-    """The files that a JSON file may describe; it would be misleading without them."""
+def describes(path: str, other: str) -> bool:
+    """Whether a file is the JSON beside another one, and would be misleading without it."""
     stem = path.removesuffix(".json")
-    return {stem, f"{stem}.safetensors"} if stem != path else set()
+    whole = re.sub(rf"{PART}\d+of\d+\.safetensors$", "", other)  # a checkpoint's part
+    return stem != path and stem in (other, whole)
 
 
 def write_set(pieces: list[Piece], runs: Path, output: Path, *, limits: Limits) -> str:

@@ -1,0 +1,182 @@
+"""PGD and SAP on records of the real lengths: ours against full length, parameter gradients on.
+
+The lengths are those of the recorded survey's histogram. With `--data`, the effect of bf16 on the
+attack's success is measured as well, on the recorded run's base model.
+"""
+
+import json
+from functools import partial
+
+import numpy as np
+import torch
+from sides import PlainNetwork, alternate, parse, report
+from torch import Tensor
+from torch.nn import functional
+
+from dnalib import attacks
+from dnalib.attacks import SMOOTHING_SIGMAS, SMOOTHING_SIZES
+from dnalib.crafting import attack_records
+from dnalib.dataset import load_dataset
+from dnalib.inference import infer
+from dnalib.model import Network
+from dnalib.runs import load_profile, project_root
+from dnalib.signals import PackedSignals
+from dnalib.stages import computing_run, load_member, open_run
+from dnalib.training import resolve_precision
+
+LENGTH = 18_000
+EPSILON = 50.0
+
+
+def lengths_of(count: int) -> list[int]:
+    """Record lengths at even quantiles of the recorded histogram, samples."""
+    survey = open_run({"profile": "recorded/small"}).obtain("survey").results
+    counts = np.array(survey["length_counts"]).sum(axis=0)
+    edges = np.array(survey["length_edges"])  # s
+    position = (np.arange(count) + 0.5) / count * counts.sum()
+    bins = np.searchsorted(counts.cumsum(), position)
+    seconds = (edges[bins] + edges[bins + 1]) / 2
+    return np.clip(seconds * 300, 2_714, LENGTH).astype(int).tolist()
+
+
+def made_up_records(lengths: list[int]) -> PackedSignals:
+    """Noise of those lengths, centred."""
+    each = torch.tensor(lengths)
+    padded = torch.randint(-300, 300, (len(lengths), LENGTH), dtype=torch.int16)
+    return PackedSignals.pack(padded, starts=(LENGTH - each) // 2, lengths=each)
+
+
+def smoothing_kernels(device: str) -> list[Tensor]:
+    """The 25 kernels of SAP, one by one: (1, 1, size)."""
+    kernels = []
+    for size in SMOOTHING_SIZES:
+        time = torch.arange(size, device=device, dtype=torch.float32) - size // 2
+        for sigma in SMOOTHING_SIGMAS:
+            kernel = torch.exp(-(time**2) / (2 * sigma**2))
+            kernels.append((kernel / kernel.sum()).view(1, 1, -1))
+    return kernels
+
+
+def plain_attack(
+    model: PlainNetwork, inputs: Tensor, labels: Tensor, valid: Tensor, *, smooth: bool, steps: int
+) -> None:
+    """Signed gradient steps with a backward pass through everything."""
+    kernels = smoothing_kernels(str(inputs.device)) if smooth else []
+    theta = torch.zeros_like(inputs)
+    for _ in range(steps):
+        theta = theta.detach().requires_grad_(True)
+        change = theta * valid
+        if kernels:
+            parts = [functional.conv1d(theta, k, padding=k.shape[-1] // 2) for k in kernels]
+            change = sum(parts) / len(parts) * valid
+        functional.cross_entropy(model(inputs + change), labels).backward()
+        theta = (theta + EPSILON / 10 * theta.grad.sign()).clamp(-EPSILON, EPSILON)
+
+
+def our_attack(
+    model: torch.nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    *,
+    smooth: bool,
+    steps: int,
+) -> dict[str, Tensor]:
+    """The library's attack with the same number of gradients."""
+    options = {"epsilon": EPSILON, "steps": steps, "valid": valid, "padding": "mask"}
+    if not smooth:
+        return {"found": attacks.pgd(model, inputs, labels, **options)}
+    start = torch.zeros_like(inputs)
+    return {"found": attacks.sap(model, inputs, labels, start=start, **options)}
+
+
+def effect_of_bf16(data: str, epsilons: tuple[float, ...]) -> list[dict[str, float]]:
+    """Share of attacked records still right under PGD whose products were float32 or bf16."""
+    run = computing_run(load_profile("small"), profile="small", root=project_root(), place=data)
+    dataset = load_dataset(run, place=data)
+    network = load_member(open_run({"profile": "recorded/small"}), "base")
+    signals, labels = dataset.packed(dataset.split.test), dataset.labels(dataset.split.test)
+    right = torch.nonzero(infer(network, signals).argmax(1) == labels).flatten()
+    signals, labels = signals.select(right), labels[right]
+    rows = []
+    for epsilon in epsilons:
+        row = {"epsilon": epsilon, "records": len(right)}
+        for precision in ("32-true", "bf16-mixed"):
+            found = torch.zeros(len(right), signals.length)
+            attack = partial(pgd_alone, epsilon=epsilon)
+            for records, batch in attack_records(
+                attack, network, signals, labels, padding="mask", precision=precision
+            ):
+                found[records] = batch["pgd"]
+            answers = infer(network, signals.plus(found)).argmax(1)
+            row[precision] = (answers == labels).double().mean().item()
+        rows.append(row)
+    return rows
+
+
+def pgd_alone(
+    model: torch.nn.Module, inputs: Tensor, labels: Tensor, valid: Tensor, *, epsilon: float
+) -> dict[str, Tensor]:
+    """PGD in the paper's 20 steps, held to the record."""
+    return {"pgd": attacks.pgd(model, inputs, labels, epsilon=epsilon, valid=valid, padding="mask")}
+
+
+def measure(
+    name: str, network: Network, plain: PlainNetwork, signals: PackedSignals, labels: Tensor, *,
+    steps: int, repeats: int, device: str, precision: str,
+) -> float:  # fmt: skip
+    """Both sides of one attack over all records; prints a line of JSON, returns the ratio."""
+    smooth = name == "sap"
+
+    def ours() -> None:
+        attack = partial(our_attack, smooth=smooth, steps=steps)
+        for _ in attack_records(
+            attack, network, signals, labels, padding="mask", precision=precision
+        ):
+            pass
+
+    def straightforward() -> None:
+        for records in torch.arange(len(signals)).split(64 if device == "cuda" else 4):
+            inputs = signals.batch(records).float().unsqueeze(1).to(device)
+            valid = signals.valid(records).unsqueeze(1).to(device)
+            plain_attack(
+                plain, inputs, labels[records].to(device), valid, smooth=smooth, steps=steps
+            )
+
+    fast, slow = alternate(ours, straightforward, repeats=repeats, device=device)
+    report(
+        f"{name}, {precision}",
+        ours=fast,
+        straightforward=slow,
+        records=len(signals),
+        steps=steps,
+    )
+    return slow / fast
+
+
+def main() -> None:
+    """The command line."""
+    parser = parse(__doc__.splitlines()[0])
+    parser.add_argument("--data", help="records, to measure the effect of bf16 on success")
+    arguments = parser.parse_args()
+    device = arguments.device
+    count = 128 if device == "cuda" else 8
+    torch.manual_seed(0)
+    signals = made_up_records(lengths_of(count))
+    labels = torch.randint(0, 4, (count,))
+    network, plain = Network().eval().to(device), PlainNetwork().eval().to(device)
+    precisions = dict.fromkeys(("32-true", resolve_precision("auto")))
+    ratios = {
+        f"{name}, {precision}": measure(
+            name, network, plain, signals, labels, steps=10 if device == "cuda" else 1,
+            repeats=1 if arguments.quick else 3, device=device, precision=precision,
+        )
+        for name in ("pgd", "sap") for precision in precisions
+    }  # fmt: skip
+    effect = effect_of_bf16(arguments.data, (10.0, 50.0)) if arguments.data else None
+    smallest = min(ratios.values())
+    print(json.dumps({"benchmark": "attacks", "ratio": smallest, "ratios": ratios, "bf16": effect}))
+
+
+if __name__ == "__main__":
+    main()

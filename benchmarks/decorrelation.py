@@ -1,0 +1,59 @@
+"""The decorrelation loss and its gradient at full size: ours against pinv, one model at a time."""
+
+import torch
+from sides import alternate, parse, report
+from torch import Tensor
+
+from dnalib.losses import draw_projections, projected_decorrelation
+
+RECORDS, FEATURES, PROJECTED, MODELS = 80, 64, 50, 2
+CALLS = 100  # a measurement: one call is too short
+
+
+def pinv_loss(features: Tensor, earlier: list[Tensor]) -> Tensor:
+    """The loss by a pseudo-inverse in float32, as the published scripts take it."""
+    total = features.new_zeros(())
+    for fixed in earlier:
+        swap = torch.rand(()).item() > 0.5
+        regressor, regressand = (fixed, features) if swap else (features, fixed)
+        projection = torch.randn(FEATURES, PROJECTED).to(features.device) / FEATURES**0.5
+        ones = torch.ones(RECORDS, 1).to(features.device)
+        x = torch.cat([regressor @ projection, ones], dim=1)
+        fitted = (x @ torch.linalg.pinv(x)) @ regressand
+        residual = (regressand - fitted).square().sum()
+        spread = (regressand - regressand.mean(dim=0)).square().sum()
+        total = total + torch.log(spread + 1e-5) - torch.log(residual + 1e-5)
+    return total / len(earlier)
+
+
+def main() -> None:
+    """The command line."""
+    arguments = parse(__doc__.splitlines()[0]).parse_args()
+    device = arguments.device
+    torch.manual_seed(0)
+    features = torch.randn(RECORDS, FEATURES, device=device, requires_grad=True)
+    earlier = [torch.randn(RECORDS, FEATURES, device=device) for _ in range(MODELS)]
+    generator = torch.Generator()
+
+    def ours() -> None:
+        drawn = draw_projections(
+            steps=CALLS,
+            models=MODELS,
+            features=FEATURES,
+            projected_dimension=PROJECTED,
+            generator=generator,
+        ).to(device)
+        for step in range(CALLS):
+            projected_decorrelation(features, earlier, drawn, step=step).backward()
+
+    def straightforward() -> None:
+        for _ in range(CALLS):
+            pinv_loss(features, earlier).backward()
+
+    repeats = 3 if arguments.quick else 15
+    fast, slow = alternate(ours, straightforward, repeats=repeats, device=device)
+    report("decorrelation", ours=fast / CALLS, straightforward=slow / CALLS, models=MODELS)
+
+
+if __name__ == "__main__":
+    main()
