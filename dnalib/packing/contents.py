@@ -21,6 +21,8 @@ from dnalib.runs.artefacts import REVISION, code_revision
 HERE = Path(__file__).resolve().parent
 # Recorded results and their tests are not needed to compute a run.
 LEFT_OUT = ("data/recorded/", "data/weights/", "tests/", "book/images/")
+# The attack benchmark takes the records' lengths from the recorded survey.
+KEPT = ("data/recorded/small/manifest.json", "data/recorded/small/survey.json")
 
 
 def make_pack(
@@ -99,7 +101,11 @@ def pack_code(path: Path, *, root: Path) -> None:
     """Pack the work tree's tracked files, and the revision that they stand at."""
     command = ["git", "-C", str(root), "ls-files", "-z"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    names = [name for name in listed.split("\0") if name and not name.startswith(LEFT_OUT)]
+    names = [
+        name
+        for name in listed.split("\0")
+        if name and (name in KEPT or not name.startswith(LEFT_OUT))
+    ]
     with tarfile.open(path, "w:gz") as archive:
         for name in names:
             if name.endswith(".ipynb"):
