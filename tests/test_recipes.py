@@ -4,18 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from trainings import RECIPE
 
 from dnalib import recipes
-from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
-
-RECIPE = Recipe(
-    epochs=4,
-    batch_size=60,
-    learning_rate=4e-3,
-    schedule="one-cycle",
-    precision="32-true",
-    seed=3,
-)
+from dnalib.recipes import derived_seed, make_schedule, resolve_precision
 
 
 def learning_rates(schedule, steps=10):
