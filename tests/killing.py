@@ -22,7 +22,7 @@ from trainings import RECIPE, make_data, network, quiet
 from dnalib.training import Recipe, train
 
 EPOCHS = 5
-STEPS = 6  # an epoch: 360 rows in batches of 60
+CALLS = ("os.rename", "open", "os.remove")  # as Python's audit events name them
 
 
 def main() -> None:
@@ -30,54 +30,44 @@ def main() -> None:
     torch.set_num_threads(1)  # and no thread may run before a fork
     recipe = dataclasses.replace(RECIPE, epochs=EPOCHS, precision=precision)
     wait(start(folder / "undisturbed", recipe, checkpoint=None))
-    rehearsal = rehearse(folder / "rehearsal", recipe)
-    attempts = kill_repeatedly(
-        folder / "killed", recipe, rehearsal=rehearsal, kills=kills, choose=random.Random(seed)
-    )
-    print(json.dumps({"rehearsal": rehearsal, "attempts": attempts}))
-
-
-def rehearse(folder: Path, recipe: Recipe) -> dict[str, float]:
-    """Seconds until a training writes its first checkpoint, and from there to its end."""
     started = time.monotonic()
-    process = start(folder, recipe, checkpoint=folder / "checkpoint")
-    while newest(folder / "checkpoint") == [0, 0]:
-        time.sleep(0.001)
-    begun = time.monotonic()
-    wait(process)
-    return {"start": begun - started, "training": time.monotonic() - begun}
+    wait(start(folder / "checkpointed", recipe, checkpoint=folder / "checkpointed" / "checkpoint"))
+    attempts = kill_repeatedly(
+        folder / "killed",
+        recipe,
+        kills=kills,
+        longest=(time.monotonic() - started) / 3,
+        choose=random.Random(seed),
+    )
+    print(json.dumps(attempts))
 
 
 def kill_repeatedly(
-    folder: Path,
-    recipe: Recipe,
-    *,
-    rehearsal: dict[str, float],
-    kills: int,
-    choose: random.Random,
+    folder: Path, recipe: Recipe, *, kills: int, longest: float, choose: random.Random
 ) -> list[dict]:
     """Start a training until it ends by itself; tells of each attempt what it found and left.
 
-    The delays before the kills are random; the more is left to train, the longer, so that they
-    spread over the whole of it. Each second kill then waits for a file to be written.
+    By turns a training is killed from outside after a random time of at most `longest` seconds, or
+    once it has gone on by a step, and kills itself at a random one of the calls by which
+    checkpoints are written and removed.
     """
     checkpoint = folder / "checkpoint"
     attempts = []
     while not attempts or attempts[-1]["killed"]:
         found, before = newest(checkpoint), being_written(checkpoint)
-        process = start(folder, recipe, checkpoint=checkpoint)
-        if len(attempts) < kills:
-            left = 1 - (STEPS * found[0] + found[1]) / (STEPS * EPOCHS)
-            share = left * rehearsal["training"] / (kills - len(attempts) + 2)
-            time.sleep(choose.uniform(0, rehearsal["start"] + 2 * share))
-            deadline = time.monotonic() + rehearsal["start"]
-            while len(attempts) % 2 and time.monotonic() < deadline:
-                if being_written(checkpoint) - before:
-                    break
+        number = len(attempts)
+        inside = number < kills and number % 2 == 1
+        last_call = (CALLS[number // 2 % len(CALLS)], choose.randint(2, 6)) if inside else None
+        process = start(folder, recipe, checkpoint=checkpoint, last_call=last_call)
+        if number < kills and not inside:
+            deadline = time.monotonic() + choose.uniform(0, longest)
+            while time.monotonic() < deadline and newest(checkpoint) == found:
+                time.sleep(0.001)
             os.kill(process, signal.SIGKILL)
         attempts.append(
             {
                 "killed": wait(process),
+                "last_call": last_call,
                 "found": found,
                 "left": newest(checkpoint),
                 "writing": bool(being_written(checkpoint) - before),
@@ -86,17 +76,39 @@ def kill_repeatedly(
     return attempts
 
 
-def start(folder: Path, recipe: Recipe, *, checkpoint: Path | None) -> int:
+def kill_self_at(call: str, count: int, folder: Path) -> None:
+    """End this process with SIGKILL just before a kind of call names the folder for that time."""
+    remaining = count
+
+    def watch(event: str, arguments: tuple) -> None:
+        nonlocal remaining
+        if event == call and str(arguments[0]).startswith(str(folder)):
+            remaining -= 1
+            if not remaining:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def start(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None,
+    last_call: tuple[str, int] | None = None,
+) -> int:
     """Fork a process that trains and stores what comes out; returns its number."""
     process = os.fork()
     if process:
         return process
     status = 1
     try:
+        if last_call and checkpoint:
+            kill_self_at(*last_call, checkpoint)
         data = make_data(earlier_models=2)
         trained, history = train(
             network,
-            dataclasses.replace(data, rows=torch.arange(120).repeat(3)),
+            dataclasses.replace(data, rows=torch.arange(120).repeat(3)),  # 6 steps of 60
             recipe=recipe,
             checkpoint=checkpoint,
             checkpoint_minutes=0,
