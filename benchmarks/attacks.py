@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from sides import PlainNetwork, alternate, parse, report
+from sides import PlainNetwork, alternate, most_time, parse, report
 from torch import Tensor
 from torch.nn import functional
 
@@ -148,6 +148,8 @@ def measure(
         f"{name}, {precision}",
         ours=fast,
         straightforward=slow,
+        device=device,
+        most_time=most_time(ours, device=device),
         records=len(signals),
         steps=steps,
     )
@@ -160,7 +162,7 @@ def main() -> None:
     parser.add_argument("--data", help="records, to measure the effect of bf16 on success")
     arguments = parser.parse_args()
     device = arguments.device
-    count = 128 if device == "cuda" else 8
+    count = 128 if device == "cuda" else (4 if arguments.quick else 8)
     torch.manual_seed(0)
     signals = made_up_records(lengths_of(count))
     labels = torch.randint(0, 4, (count,))

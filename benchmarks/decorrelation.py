@@ -1,7 +1,7 @@
 """The decorrelation loss and its gradient at full size: ours against pinv, one model at a time."""
 
 import torch
-from sides import alternate, parse, report
+from sides import alternate, most_time, parse, report
 from torch import Tensor
 
 from dnalib.losses import draw_projections, projected_decorrelation
@@ -52,7 +52,14 @@ def main() -> None:
 
     repeats = 3 if arguments.quick else 15
     fast, slow = alternate(ours, straightforward, repeats=repeats, device=device)
-    report("decorrelation", ours=fast / CALLS, straightforward=slow / CALLS, models=MODELS)
+    report(
+        "decorrelation",
+        ours=fast / CALLS,
+        straightforward=slow / CALLS,
+        device=device,
+        most_time=most_time(ours, device=device),
+        models=MODELS,
+    )
 
 
 if __name__ == "__main__":

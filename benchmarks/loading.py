@@ -62,7 +62,7 @@ def main() -> None:
 
         repeats = 2 if arguments.quick else 5
         fast, slow = alternate(ours, straightforward, repeats=repeats, device="cpu")
-        report("loading", ours=fast, straightforward=slow, records=len(names))
+        report("loading", ours=fast, straightforward=slow, device="cpu", records=len(names))
 
 
 if __name__ == "__main__":

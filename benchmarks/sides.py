@@ -1,6 +1,7 @@
 """What the benchmarks share: two sides measured in turn, and the straightforward network."""
 
 import argparse
+import gc
 import json
 import platform
 import statistics
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.model import BLOCKS, FEATURES
-from dnalib.runs.artefacts import device_name
+from dnalib.recipes import cpu_has_bf16
 
 
 def parse(description: str) -> argparse.ArgumentParser:
@@ -27,10 +28,14 @@ def parse(description: str) -> argparse.ArgumentParser:
 def alternate(
     ours: Callable[[], Any], straightforward: Callable[[], Any], *, repeats: int, device: str
 ) -> tuple[float, float]:
-    """Median seconds of both sides, run in turn after one warm-up each."""
+    """Median seconds of both sides, run in turn after one warm-up each.
+
+    Neither side pays for collecting what the other left behind.
+    """
     seconds: tuple[list[float], list[float]] = ([], [])
     for repeat in range(repeats + 1):
         for side, times in zip((ours, straightforward), seconds, strict=True):
+            gc.collect()
             started = time.perf_counter()
             side()
             if device == "cuda":
@@ -40,7 +45,7 @@ def alternate(
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
-def report(name: str, *, ours: float, straightforward: float, **details: Any) -> None:
+def report(name: str, *, ours: float, straightforward: float, device: str, **details: Any) -> None:
     """Print the medians, and last one line of JSON."""
     ratio = straightforward / ours
     print(f"{name}: straightforward {straightforward:.4g} s, ours {ours:.4g} s, {ratio:.2f} times")
@@ -49,24 +54,46 @@ def report(name: str, *, ours: float, straightforward: float, **details: Any) ->
         "ratio": round(ratio, 3),
         "ours_seconds": ours,
         "straightforward_seconds": straightforward,
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "torch": torch.__version__,
         **details,
     }
     print(json.dumps(content))
 
 
-def hardware() -> str:
-    """The GPU's name, or the processor's model and the threads in use."""
-    if torch.cuda.is_available():
-        return device_name()
+def most_time(side: Callable[[], Any], *, device: str, most: int = 3) -> dict[str, float]:
+    """Where a side's time goes: the costliest operations with their share of all operations' time.
+
+    On a GPU kernels' time counts, on a CPU that of the operations themselves, gaps left out.
+    """
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    side()
+    with torch.profiler.profile(activities=activities) as profile:
+        side()
+        if device == "cuda":
+            torch.cuda.synchronize()
+    time_of = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    times = {event.key: getattr(event, time_of) for event in profile.key_averages()}
+    total = sum(times.values())
+    costliest = sorted(times, key=times.__getitem__, reverse=True)[:most]
+    return {name: round(times[name] / total, 3) for name in costliest}
+
+
+def hardware(device: str) -> str:
+    """The GPU's name, or the processor's model, its matrix units and the threads in use."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor()
-    units = " with AMX" if "amx_bf16" in "".join(lines) else ""
-    return f"{model}{units}, {torch.backends.cpu.get_cpu_capability()}, {device_name()}"
+    except OSError:  # not Linux
+        lines = []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.processor()
+    capability = torch.backends.cpu.get_cpu_capability()
+    units = " and AMX" if cpu_has_bf16() else ""
+    return f"{model} with {capability}{units}, {torch.get_num_threads()} threads"
 
 
 class PlainNetwork(nn.Module):

@@ -51,7 +51,8 @@ def draw_projections(
     """
     check_projected_dimension(projected_dimension, features=features)
     shape = (steps, models, features, projected_dimension)
-    matrices = torch.randn(shape, generator=generator, dtype=torch.float64) / features**0.5
+    # Drawn in float32, which takes a fifth of the time; the fit itself is in float64.
+    matrices = torch.randn(shape, generator=generator).double() / features**0.5
     choices = torch.rand(steps, models, generator=generator) < 0.5  # (step, model)
     return Projections(matrices, tuple(tuple(row) for row in choices.tolist()))
 
@@ -121,65 +122,76 @@ def projected_decorrelation(
     for fixed in earlier:
         check_features(features, fixed, columns=matrices.shape[-1] + 1)
     choices = projections.current_is_regressor[step]
-    pairs = [
-        (features, fixed) if current_is_regressor else (fixed, features)
-        for current_is_regressor, fixed in zip(choices, earlier, strict=True)
-    ]
-    regressors, regressands = (torch.stack(side) for side in zip(*pairs, strict=True))
-    return projected_loss(regressors, regressands, projection=matrices).mean()
+    return _DecorrelationLoss.apply(choices, matrices, features, *earlier)
 
 
 def projected_loss(regressor: Tensor, regressand: Tensor, *, projection: Tensor) -> Tensor:
     """log SS_tot − log SS_res of the fit of the regressand on the projected regressor.
 
     Args:
-        regressor: (..., record, feature X), floating point; leading axes are fits side by side.
-        regressand: (..., record, feature Y).
-        projection: (..., feature X, projected).
+        regressor: (record, feature X), floating point.
+        regressand: (record, feature Y), floating point.
+        projection: (feature X, projected), floating point.
 
     Returns:
-        (...,), float64. Gradients reach both feature matrices.
+        Scalar, float64. Gradients reach both feature matrices.
 
     Source: Wiedeman & Wang, equations 4–6.
     """
-    return _ProjectedLoss.apply(regressor, regressand, projection)
+    return _DecorrelationLoss.apply((True,), projection.unsqueeze(0), regressor, regressand)
 
 
-class _ProjectedLoss(torch.autograd.Function):
-    """The loss with its gradient written out.
+class _DecorrelationLoss(torch.autograd.Function):
+    """The mean loss over pairs of feature matrices, with its gradient written out.
 
     At the optimum SS_res does not change with the coefficients to first order, so they count as
     constants, and no factorisation is differentiated: with residual E = Y − XRB,
-    ∂L/∂X = 2 E (RB)ᵀ / SS_res and ∂L/∂Y = 2 Y / SS_tot − 2 E / SS_res.
+    ∂L/∂X = 2 E (RB)ᵀ / SS_res and ∂L/∂Y = 2 Y / SS_tot − 2 E / SS_res. What it needs is at hand in
+    the forward pass, and kept as one matrix.
     """
 
     @staticmethod
-    def forward(ctx, regressor: Tensor, regressand: Tensor, projection: Tensor) -> Tensor:
-        projection = projection.double()
-        y = centred(regressand)  # (..., record, feature Y)
-        x = centred(regressor) @ projection  # (..., record, projected)
-        coefficients = least_squares(x, y)  # (..., projected, feature Y)
-        residual = y - x @ coefficients  # (..., record, feature Y)
-        residual_sum = sum_of_squares(residual) + STABILITY  # (..., 1, 1)
-        total_sum = sum_of_squares(y) + STABILITY
+    def forward(
+        ctx, choices: Sequence[bool], projections: Tensor, features: Tensor, *earlier: Tensor
+    ) -> Tensor:
+        current, *fixed = (centred(matrix) for matrix in (features, *earlier))
+        pairs = [
+            (current, other) if current_is_regressor else (other, current)
+            for current_is_regressor, other in zip(choices, fixed, strict=True)
+        ]
+        regressors, y = (torch.stack(side) for side in zip(*pairs, strict=True))
+        projections = projections.double()  # (model, feature X, projected)
+        x = regressors @ projections  # (model, record, projected)
+        coefficients = least_squares(x, y)  # (model, projected, feature Y)
+        residual = torch.baddbmm(y, x, coefficients, alpha=-1)  # (model, record, feature Y)
+        residual_sum = sum_of_squares(residual).add_(STABILITY)  # (model, 1, 1)
+        total_sum = sum_of_squares(y).add_(STABILITY)
+        loss = (total_sum / residual_sum).log_().mean()
+        weight = 2 / len(pairs)
+        scaled = residual.mul_(weight / residual_sum)
+        terms: list[list[Tensor]] = [[] for _ in (features, *earlier)]
+        for model, current_is_regressor in enumerate(choices):
+            regressor, regressand = (0, model + 1) if current_is_regressor else (model + 1, 0)
+            if ctx.needs_input_grad[2 + regressor]:
+                mapping = projections[model] @ coefficients[model]  # (feature X, feature Y)
+                terms[regressor].append(scaled[model] @ mapping.T)
+            if ctx.needs_input_grad[2 + regressand]:
+                terms[regressand].append(y[model] * (weight / total_sum[model]) - scaled[model])
         ctx.save_for_backward(
-            projection, coefficients, residual.mul_(2 / residual_sum), y, total_sum
+            *(
+                sum(some[1:], some[0]).to(matrix.dtype) if some else None
+                for some, matrix in zip(terms, (features, *earlier), strict=True)
+            )
         )
-        ctx.dtypes = regressor.dtype, regressand.dtype
-        return (total_sum / residual_sum).log_()[..., 0, 0]
+        return loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        projection, coefficients, scaled, y, total_sum = ctx.saved_tensors
-        gradient = gradient[..., None, None]
-        scaled = scaled * gradient  # (..., record, feature Y)
-        of_regressor = of_regressand = None
-        if ctx.needs_input_grad[0]:
-            of_regressor = (scaled @ (projection @ coefficients).mT).to(ctx.dtypes[0])
-        if ctx.needs_input_grad[1]:
-            of_regressand = (y * (2 * gradient / total_sum) - scaled).to(ctx.dtypes[1])
-        return of_regressor, of_regressand, None
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = (
+            None if one is None else one * gradient.to(one.dtype) for one in ctx.saved_tensors
+        )
+        return None, None, *scaled
 
 
 def r_squared(regressor: Tensor, regressand: Tensor) -> float:

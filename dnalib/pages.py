@@ -69,8 +69,11 @@ def speed_section(result: dict[str, Any]) -> str:
             f"| {row['benchmark']} | {row['straightforward_seconds']:.3g} | "
             f"{row['ours_seconds']:.3g} | {row['ratio']:.1f} | {row['wanted']:g} |"
         )
-    lines += ["", "What limits ours now:", ""]
-    lines += [f"- {row['benchmark']}: {row['limit']}." for row in result["rows"]]
+    lines += ["", "Where ours spends its time, the costliest operations and their share:", ""]
+    for row in result["rows"]:
+        shares = row.get("most_time", {}).items()
+        costliest = ", ".join(f"`{name}` {100 * share:.0f} %" for name, share in shares)
+        lines.append(f"- {row['benchmark']}: {costliest or 'not profiled'}")
     if result.get("bf16"):
         lines += ["", *bf16_lines(result["bf16"])]
     return "\n".join(lines)

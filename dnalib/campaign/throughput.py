@@ -17,7 +17,7 @@ from dnalib.files import write_json
 from dnalib.runs.artefacts import device_name
 from dnalib.stages import MEMBERS
 
-BENCHMARKS = ("training", "attacks", "decorrelation")  # in benchmarks/, where they are
+BENCHMARKS = ("training", "decorrelation", "attacks")  # in benchmarks/, where they are
 LONGEST = 75.0  # s, for one of them
 
 

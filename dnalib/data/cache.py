@@ -30,7 +30,7 @@ from .records import RATE, DataError, Records, labels_in_order, read_labels
 
 VERSION = 1  # of the cache's layout; part of the file name
 PACKED_SUFFIX = Path(PACKED_NAME).suffix
-PARTS = 8  # of the stream, decoded side by side
+PARTS = 16  # of the stream, decoded side by side
 THREADS = 4
 
 

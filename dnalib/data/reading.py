@@ -7,12 +7,13 @@ temporary folder, since wfdb reads files, and are removed before the next ones.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
@@ -96,17 +97,18 @@ class _ZipSource:
         self._archive = archive
         for name in archive.namelist():
             _check_member_path(path, name)
-        files = [member for member in archive.infolist() if not member.is_dir()]
-        held = [member for member in files if _is_record_file(PurePosixPath(member.filename).name)]
-        folders = sorted({str(PurePosixPath(member.filename).parent) for member in held})
+        # Names stay strings: Path objects take longer than reading the archive's directory.
+        held = [member for member in archive.infolist() if _is_record_file(_base(member.filename))]
+        folders = sorted({posixpath.dirname(member.filename) or "." for member in held})
         if len(folders) > 1:
             raise DataError(f"{path}: records lie in {' and '.join(folders[:2])}; one is accepted.")
-        self._members = {PurePosixPath(member.filename).name: member for member in held}
+        self._members = {_base(member.filename): member for member in held}
         if len(self._members) < len(held):
             raise DataError(f"{path}: holds two members of the same name.")
         self.names = _record_names(self._members, where=path)
         self.fingerprint = _fingerprint(
-            (name, member.file_size, member.CRC) for name, member in sorted(self._members.items())
+            (name, self._members[name].file_size, self._members[name].CRC)
+            for name in sorted(self._members)
         )
 
     def signals(self) -> Iterator[NDArray[np.int16]]:
@@ -151,13 +153,18 @@ def _check_member_path(path: Path, member: str) -> None:
         raise DataError(f"{path}: the path of member {member!r} leaves the archive's folder.")
 
 
+def _base(member: str) -> str:
+    """Name of a member without its folder; empty where the member is a folder."""
+    return member.rpartition("/")[2]
+
+
 def _is_record_file(name: str) -> bool:
     return name.endswith(RECORD_SUFFIXES) and not name.startswith(".")
 
 
 def _record_names(files: Iterable[str], *, where: Path) -> tuple[str, ...]:
     present = set(files)
-    names = sorted({Path(name).stem for name in present})
+    names = sorted({posixpath.splitext(name)[0] for name in present})
     if not names:
         raise DataError(f"{where}: holds no records (no .hea files).")
     for name in names:
