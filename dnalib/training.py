@@ -14,6 +14,13 @@ from dnalib.acceleration import accelerate, lay_out_contiguous
 from dnalib.inference import infer
 from dnalib.losses import Projections, draw_projections, projected_decorrelation
 from dnalib.model import Network
+from dnalib.processes import (
+    SynchronisedBatchNorm,
+    make_fabric,
+    rows_of_all,
+    set_batch_norms,
+    share,
+)
 from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
 from dnalib.training_data import TrainingData, number_of_batches
 from dnalib.training_state import Keeper, TrainingState, identify
@@ -36,6 +43,9 @@ def train(
 
     A call that is cut off, killed even, loses no more than the steps since its last checkpoint. The
     same call goes on from there and, on a CPU, ends with the very weights of an undisturbed one.
+
+    Processes that `torchrun` started train one network together when all make the same call: they
+    divide each batch, and the first one keeps the state, after epochs alone.
 
     Args:
         make_network: builds the network; called once, after the seed is set.
@@ -62,15 +72,16 @@ def train(
         FloatingPointError: the loss stopped being finite.
         CheckpointError: a checkpoint could not be written; the one before it is intact.
     """
-    from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
-
     started = time.monotonic()
     check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)
     batches = number_of_batches(data, recipe)
-    fabric = Fabric(devices=1, precision=resolve_precision(recipe.precision))
+    fabric = make_fabric(resolve_precision(recipe.precision))
+    check_processes(fabric, data, batches=batches)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
         network = make_network()
+        if fabric.world_size > 1:
+            set_batch_norms(network, SynchronisedBatchNorm)
         identity = identify(network, data, recipe)
         state = set_up(fabric, network, recipe=recipe, batches=batches, compiled=compiled)
         keeper = Keeper(checkpoint, minutes=checkpoint_minutes, identity=identity)
@@ -78,11 +89,15 @@ def train(
         data = data.to(fabric.device)
         while len(state.history) < recipe.epochs:
             train_epoch(fabric, state, data, recipe=recipe, batches=batches, keeper=keeper)
-            report(describe_epoch(state.history[-1], epochs=recipe.epochs))
-            keeper.save(state)
-            if is_time_up(state, recipe, since=started, max_minutes=max_minutes):
-                report(describe_end(state, epochs=recipe.epochs, max_minutes=max_minutes))
+            if fabric.is_global_zero:
+                report(describe_epoch(state.history[-1], epochs=recipe.epochs))
+                keeper.save(state)
+            time_is_up = is_time_up(state, recipe, since=started, max_minutes=max_minutes)
+            if fabric.broadcast(time_is_up):  # no two clocks agree
+                if fabric.is_global_zero:
+                    report(describe_end(state, epochs=recipe.epochs, max_minutes=max_minutes))
                 break
+    set_batch_norms(network, torch.nn.BatchNorm2d)
     network = network.cpu().eval()
     lay_out_contiguous(network)
     return network, pandas.DataFrame(state.history)
@@ -125,7 +140,10 @@ def train_epoch(
     generator = torch.Generator().manual_seed(seed)
     order = data.rows[torch.randperm(len(data.rows), generator=generator).to(data.rows.device)]
     projections = epoch_projections(data, recipe, steps=batches, generator=generator)
-    if state.step == 0:
+    if fabric.world_size > 1:
+        # Each process drops other elements, so each draws from random numbers of its own.
+        torch.manual_seed(derived_seed(seed, fabric.global_rank))
+    elif state.step == 0:
         torch.manual_seed(seed)
     started = time.monotonic() - state.seconds
     state.network.train()
@@ -135,9 +153,9 @@ def train_epoch(
         )
         state.step += 1
         state.seconds = time.monotonic() - started
-        if state.step < batches:
+        if state.step < batches and fabric.world_size == 1:
             keeper.save_when_due(state)
-    row = summarise(state, data, recipe=recipe)
+    row = summarise(fabric, state, data, recipe=recipe)
     row["seconds"] = time.monotonic() - started
     state.history.append(row)
     state.step, state.seconds = 0, 0.0
@@ -168,17 +186,24 @@ def train_step(
     recipe: Recipe,
     projections: Projections | None,
 ) -> Tensor:
-    """One step; returns sums over its rows of cross-entropy, hits, decorrelation loss: (3,)."""
-    signals = data.signals.batch(records).float().unsqueeze(1)  # (batch, 1, time)
-    labels = data.labels[records]
+    """One step; returns sums over its rows of cross-entropy, hits, decorrelation loss: (3,).
+
+    Of several processes each takes its share of the rows, and returns sums over them.
+    """
+    mine = share(records, fabric)
+    signals = data.signals.batch(mine).float().unsqueeze(1)  # (row of the share, 1, time)
+    labels = data.labels[mine]
     logits, features = state.network(signals, with_features=True)
     cross_entropy = functional.cross_entropy(logits.float(), labels)
     decorrelation = torch.zeros((), dtype=torch.float64, device=fabric.device)
     if projections:
         earlier = [matrix[records] for matrix in data.earlier]
-        decorrelation = projected_decorrelation(features, earlier, projections, step=state.step)
+        together = rows_of_all(features, fabric, total=len(records))  # (batch, feature)
+        decorrelation = projected_decorrelation(together, earlier, projections, step=state.step)
     state.optimizer.zero_grad()
-    fabric.backward(cross_entropy + recipe.decorrelation_weight * decorrelation)
+    # Gradients are averaged over processes, whose shares may differ in size.
+    weight = len(mine) * fabric.world_size / len(records)
+    fabric.backward(weight * cross_entropy + recipe.decorrelation_weight * decorrelation)
     state.optimizer.step()
     state.schedule.step()
     hits = (logits.argmax(1) == labels).sum()
@@ -187,23 +212,30 @@ def train_step(
     return sums.detach().double()
 
 
-def summarise(state: TrainingState, data: TrainingData, *, recipe: Recipe) -> dict[str, float]:
+def summarise(
+    fabric, state: TrainingState, data: TrainingData, *, recipe: Recipe
+) -> dict[str, float]:
     """The finished epoch's row of the history, but for the time it took."""
     epoch = len(state.history) + 1
-    cross_entropy, correct, decorrelation = (state.totals / len(data.rows)).tolist()
+    totals = fabric.all_reduce(state.totals, reduce_op="sum")
+    cross_entropy, correct, decorrelation = (totals / len(data.rows)).tolist()
     if not math.isfinite(cross_entropy + decorrelation):
         raise FloatingPointError(
             f"the loss of epoch {epoch} is not finite; try a learning_rate below "
             f"{recipe.learning_rate:g}"
         )
     # Batches that training took fit, and unlike what fits at the moment they are always the same.
-    logits = infer(state.network.module, data.test_signals, batch_size=recipe.batch_size)
+    mine = share(torch.arange(len(data.test_labels), device=fabric.device), fabric)
+    logits = infer(
+        state.network.module, data.test_signals.select(mine), batch_size=recipe.batch_size
+    )
+    right = (logits.argmax(1) == data.test_labels[mine].cpu()).double().sum().to(fabric.device)
     return {
         "epoch": epoch,
         "train_loss": cross_entropy,
         "train_accuracy": correct,
         "decorrelation_loss": decorrelation if data.earlier else math.nan,
-        "test_accuracy": (logits.argmax(1) == data.test_labels.cpu()).double().mean().item(),
+        "test_accuracy": fabric.all_reduce(right, reduce_op="sum").item() / len(data.test_labels),
         "learning_rate": state.schedule.get_last_lr()[0],
     }
 
@@ -219,6 +251,16 @@ def check_minutes(
         raise ValueError(
             f"max_minutes is {max_minutes} and checkpoint is None; a training that may end early "
             "needs a folder for its checkpoint"
+        )
+
+
+def check_processes(fabric, data: TrainingData, *, batches: int) -> None:
+    """Raise a ValueError unless each process has a row of every batch and a test record."""
+    fewest = min(len(data.rows) // batches, len(data.test_labels))
+    if fabric.world_size > fewest:
+        raise ValueError(
+            f"{fabric.world_size} processes share batches of {len(data.rows) // batches} rows and "
+            f"{len(data.test_labels)} test records; accepted are at most {fewest} processes"
         )
 
 

@@ -49,8 +49,10 @@ def run_epoch(monkeypatch, *, steps):
         ),
         totals=torch.zeros(3, dtype=torch.float64, device=DEVICE),
     )
-    fabric = SimpleNamespace(device=DEVICE, backward=torch.Tensor.backward)
-    monkeypatch.setattr(training, "summarise", lambda state, data, recipe: {})
+    fabric = SimpleNamespace(
+        device=DEVICE, backward=torch.Tensor.backward, world_size=1, global_rank=0
+    )
+    monkeypatch.setattr(training, "summarise", lambda fabric, state, data, recipe: {})
     keeper = Keeper(None, minutes=10, identity={})
     with torch.random.fork_rng(), Transfers() as transfers:
         training.train_epoch(fabric, state, data, recipe=RECIPE, batches=steps, keeper=keeper)

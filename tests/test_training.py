@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from dnalib.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
-from dnalib.training import TrainingData, train
+from dnalib.training import TrainingData, check_processes, train
 
 
 def padded(signals):
@@ -446,3 +447,13 @@ def test_half_precision_trains_and_keeps_its_weights_in_single(data_with_earlier
     trained, history = train(network, data_with_earlier, recipe=recipe, report=quiet)
     assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
     assert history.train_loss.notna().all() and history.decorrelation_loss.notna().all()
+
+
+def test_more_processes_than_rows_of_a_batch_are_refused():
+    data = make_data()
+    many = SimpleNamespace(world_size=41)
+    with pytest.raises(ValueError, match="41 processes share batches of 60 rows and 40 test rec"):
+        check_processes(many, data, batches=2)
+    check_processes(SimpleNamespace(world_size=40), data, batches=2)
+    with pytest.raises(ValueError, match="at most 30 processes"):
+        check_processes(many, data, batches=4)

@@ -156,6 +156,8 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
     except DeadKernelError as error:
         sentence = f"{notebook.stem} failed: its kernel died, perhaps for want of memory"
         raise CampaignError(sentence) from error
+    except RuntimeError as error:  # how it is said that a kernel never answered
+        raise CampaignError(f"{notebook.stem} could not be executed: {error}") from error
     finally:
         part.unlink(missing_ok=True)
 
