@@ -41,7 +41,8 @@ record: $(INSTALLED)
 
 # After a change to a chapter: execute the notebooks again on what is recorded already.
 report: $(INSTALLED)
-	python -m dnalib.recording small --report $(if $(DATA),--data "$(DATA)")
+	python -m dnalib.recording small --report \
+	  $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
 # Everything that a machine without a network needs, in _build/pack; README.md says how it is used.
 pack: $(INSTALLED)

@@ -20,7 +20,7 @@ import yaml
 from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
-from dnalib.data.locations import DATA_VARIABLE
+from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
 from dnalib.pages import headline, write_run_page, write_speed_page
@@ -144,8 +144,10 @@ def main() -> None:
         settings = override(load_profile(arguments.profile), given_settings(arguments.p))
         places = {"place": arguments.data, "split": arguments.split}
         record(stages.computing_run(settings, profile=arguments.profile, root=root, **places))
-    if arguments.data:
-        os.environ[DATA_VARIABLE] = arguments.data  # the notebooks draw a few real records
+    # The notebooks draw a few real records; they run in the folder of the book.
+    for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
+        if place:
+            os.environ[variable] = str(Path(place).expanduser().resolve())
     execute_notebooks(root, profile=RECORDED + arguments.profile)
     recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     refresh_readme(recorded, root)

@@ -237,7 +237,7 @@ def _draw_trace(axes: Axes, millivolts: NDArray, *, rate: float, start: float) -
     axes.plot(time, shown, color=BLACK, linewidth=0.8, label="ECG", clip_on=False, zorder=3)
     if millivolts.min() < low or millivolts.max() > high:
         runs = f"{millivolts.min():.1f} to {millivolts.max():.1f} mV".replace("-", "−")
-        note = f"cut at ±{LARGEST:g} mV; the trace runs from {runs}"
+        note = f"cut at ±{LARGEST:g} mV; it runs {runs}"
         axes.set_title(note, fontsize=SMALL, color=VERMILLION, loc="right", pad=4)
 
 

@@ -159,7 +159,8 @@ class RecordedRun:
     Args:
         folder: `data/recorded/<profile>`, with a manifest.
         root: the project's folder.
-        place: where the real records are, for the figures that draw one; None for the usual places.
+        place, split: where the real records and their split are, for the figures that draw one;
+            None for the usual places.
 
     Raises:
         ParameterError: no such run.
@@ -167,7 +168,14 @@ class RecordedRun:
 
     recorded = True
 
-    def __init__(self, folder: Path, *, root: Path, place: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        root: Path,
+        place: str | Path | None = None,
+        split: str | Path | None = None,
+    ) -> None:
         if not (folder / MANIFEST).is_file():
             recorded = sorted(
                 RECORDED + path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}")
@@ -179,6 +187,7 @@ class RecordedRun:
         self.folder = folder
         self.root = root
         self.place = place
+        self.split = split
         self.profile = RECORDED + folder.name
         self.manifest = json.loads((folder / MANIFEST).read_text())
         self.settings = settings_from(self.manifest["settings"], origin=str(folder / MANIFEST))

@@ -6,13 +6,21 @@ from dnalib.stages.catalogue import all_stages, computing_run, load_ensemble, op
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, filter_index
 from dnalib.stages.members import load_member, make_network
 from dnalib.stages.perturbations import ATTACKS, PADDINGS, attacked_name, perturbation_name
-from dnalib.stages.survey import available_records, class_examples, named_signals
+from dnalib.stages.survey import (
+    Heartbeat,
+    available_records,
+    class_examples,
+    heartbeat,
+    named_signals,
+    names_of_test_records,
+)
 
 __all__ = [
     "ATTACKS",
     "CLASS_NAMES",
     "EARLIER",
     "ENSEMBLES",
+    "Heartbeat",
     "MEMBERS",
     "PADDINGS",
     "SHORT_CLASS_NAMES",
@@ -22,10 +30,12 @@ __all__ = [
     "class_examples",
     "computing_run",
     "filter_index",
+    "heartbeat",
     "load_ensemble",
     "load_member",
     "make_network",
     "named_signals",
+    "names_of_test_records",
     "open_run",
     "perturbation_name",
 ]

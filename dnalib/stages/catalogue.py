@@ -43,7 +43,9 @@ def open_run(variables: Mapping[str, Any]) -> Run:
     max_minutes = accept_minutes(places["max_minutes"])
     root = project_root()
     if profile.startswith(RECORDED):
-        run = RecordedRun(root / "data" / profile, root=root, place=places["data"])
+        run = RecordedRun(
+            root / "data" / profile, root=root, place=places["data"], split=places["split"]
+        )
         run.check_unchanged(parameters)
         return run
     settings = override(load_profile(profile), parameters)

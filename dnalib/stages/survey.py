@@ -1,5 +1,6 @@
 """What the records are: counts and ranges, and examples to look at."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from dnalib import data
 from dnalib.data import CLASSES, RATE
+from dnalib.data.locations import SPLIT_VARIABLE
+from dnalib.dataset import Dataset, choose_split
 from dnalib.runs import ComputingRun, RecordedRun, Run
 
 LENGTH_BINS = 26  # of the histogram of record lengths, 0 to 65 s
@@ -71,9 +74,79 @@ def class_examples(run: Run) -> dict[str, NDArray[np.int16]]:
         return {}
     chosen = {}
     for label, name in enumerate(data.CLASS_NAMES):
-        fitting = np.flatnonzero((records.labels == label) & (records.lengths >= COMMON_LENGTH))
-        chosen[f"{name} (record {records.names[fitting[0]]})"] = records.signal(fitting[0])
+        first = first_of_class(records, label)
+        chosen[f"{name} (record {records.names[first]})"] = records.signal(first)
     return chosen
+
+
+def first_of_class(records: data.Records, label: int) -> int:
+    """Position of the first record of a class that lasts 30 s."""
+    fitting = (records.labels == label) & (records.lengths >= COMMON_LENGTH)
+    return int(np.flatnonzero(fitting)[0])
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """One beat of a record.
+
+    Attributes:
+        record: its name.
+        signal: (time,), the whole record as the networks see it, raw units at the run's rate.
+        stretch: the samples around the beat.
+    """
+
+    record: str
+    signal: NDArray[np.int16]
+    stretch: slice
+
+
+def heartbeat(run: Run, *, seconds: float = 1.0) -> Heartbeat | None:
+    """The tallest beat in the middle third of the first normal record; or none (above).
+
+    Args:
+        run: its rate and length are the signal's.
+        seconds: how long a stretch, with the beat in its middle.
+    """
+    records = available_records(run)
+    if records is None:
+        return None
+    name = records.names[first_of_class(records, data.CLASS_NAMES.index("Normal"))]
+    signal = named_signals(run, [name])[name]  # (time,)
+    third, half = len(signal) // 3, round(seconds * run.settings.rate / 2)
+    middle = signal[third : 2 * third].astype(float)
+    peak = third + int(np.abs(middle - np.median(middle)).argmax())
+    return Heartbeat(name, signal, slice(peak - half, peak + half + 1))
+
+
+def names_of_test_records(run: Run) -> list[str] | None:
+    """Names of the test records, in the order of the stored logits.
+
+    Returns:
+        (record,); None, with a printed sentence, where a recorded run's data set, or the split that
+        it was divided by, is not on this machine.
+
+    Raises:
+        data.DataError: as in `available_records`.
+    """
+    records = available_records(run)
+    if records is None:
+        return None
+    if isinstance(run, ComputingRun):
+        test = run.dataset.split.test
+    else:
+        assert isinstance(run, RecordedRun)
+        split_file = data.locate_split(data.locate(run.place, root=run.root), run.split)
+        split = choose_split(records, split_file, settings=run.settings)
+        if Dataset(records, split, run.settings, "").identity != run.manifest["records"]:
+            print(
+                "This figure draws test records, and these records or their split "
+                f"({split.source}) are not those of the run {run.profile} "
+                f"({run.manifest['split']}): name the split's file (`-p split ...`, or the "
+                f"environment variable {SPLIT_VARIABLE})."
+            )
+            return None
+        test = split.test
+    return [records.names[index] for index in test]
 
 
 def named_signals(run: Run, names: list[str]) -> dict[str, NDArray[np.int16]]:

@@ -51,7 +51,7 @@ def test_a_large_trace_is_cut_and_says_so(drawn):
     signals = [sine(300, amplitude=9000), sine(300)]
     large, small = drawn(plots.ecg_paper(signals, rate=300, titles=["a", "b"])).axes
     assert np.ptp(line(large, "ECG").get_ydata()) == 4 and large.get_ylim() == (-2, 2)
-    assert "from −9.0 to 9.0 mV" in large.get_title(loc="right")
+    assert "it runs −9.0 to 9.0 mV" in large.get_title(loc="right")
     assert small.get_title(loc="right") == ""
 
 
