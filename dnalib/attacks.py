@@ -47,7 +47,8 @@ def pgd(
         ValueError: shapes that do not fit, non-finite signals, a model in training mode, or a
             parameter out of range.
 
-    Source: Madry et al. 2018; start and step size as in Han et al. 2020.
+    Source: :eq:`eq-pgd` of chapter 7; Madry et al. 2018; start and step size as in Han et al.
+    2020.
     """
     check_arguments(
         model, signals, labels, valid=valid, epsilon=epsilon, steps=steps, padding=padding
@@ -96,7 +97,8 @@ def sap(
     Raises:
         ValueError: as in `pgd`; a start outside the ε-ball.
 
-    Source: Han et al. 2020, "Methods"; 20 + 40 steps as in the code of Wiedeman & Wang.
+    Source: :eq:`eq-sap` of chapter 7; Han et al. 2020, "Methods"; 20 + 40 steps as in the code of
+    Wiedeman & Wang.
     """
     check_arguments(
         model, signals, labels, valid=valid, epsilon=epsilon, steps=steps, padding=padding

@@ -21,7 +21,8 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
     Raises:
         ValueError: `bands` or `length` out of range.
 
-    Source: Wiedeman & Wang, section "Fourier partitioning"; Figure 2a.
+    Source: :eq:`eq-filters` of chapter 5; Wiedeman & Wang, section "Fourier partitioning" and
+    Figure 2a.
     """
     half = length // 2
     if length < 4:
@@ -49,7 +50,7 @@ class FourierFilter(nn.Module):
     Raises:
         ValueError: the mask does not belong to that length.
 
-    Source: Wiedeman & Wang, section "Fourier partitioning".
+    Source: :eq:`eq-filtered` of chapter 5; Wiedeman & Wang, section "Fourier partitioning".
     """
 
     def __init__(self, mask: Tensor, *, length: int) -> None:

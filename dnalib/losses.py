@@ -84,7 +84,8 @@ def decorrelation_loss(
         ValueError: no earlier model, shapes that differ, or too few records: a fit on
             `projected_dimension` + 1 columns needs more records than that.
 
-    Source: Wiedeman & Wang, equations 4–6, with the centred SS_tot of the authors' code.
+    Source: :eq:`eq-decorrelation` and the mean in :eq:`eq-total` of chapter 4; Wiedeman & Wang,
+    equations 4–6, with the centred SS_tot of the authors' code.
     """
     projections = draw_projections(
         steps=1,
@@ -136,7 +137,7 @@ def projected_loss(regressor: Tensor, regressand: Tensor, *, projection: Tensor)
     Returns:
         Scalar, float64. Gradients reach both feature matrices.
 
-    Source: Wiedeman & Wang, equations 4–6.
+    Source: :eq:`eq-fit` and :eq:`eq-decorrelation` of chapter 4; Wiedeman & Wang, equations 4–6.
     """
     return _DecorrelationLoss.apply((True,), projection.unsqueeze(0), regressor, regressand)
 
@@ -148,6 +149,8 @@ class _DecorrelationLoss(torch.autograd.Function):
     constants, and no factorisation is differentiated: with residual E = Y − XRB,
     ∂L/∂X = 2 E (RB)ᵀ / SS_res and ∂L/∂Y = 2 Y / SS_tot − 2 E / SS_res. What it needs is at hand in
     the forward pass, and kept as one matrix.
+
+    Source: :eq:`eq-decorrelation` and :eq:`eq-decorrelation-gradient` of chapter 4.
     """
 
     @staticmethod
@@ -207,7 +210,7 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
     Raises:
         ValueError: different records, or no more records than columns.
 
-    Source: Wiedeman & Wang, Figure 6.
+    Source: :eq:`eq-r-squared` of chapter 3; Wiedeman & Wang, Figure 6.
     """
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
     x, y = centred(regressor), centred(regressand)
@@ -220,11 +223,18 @@ def adjusted_r_squared(regressor: Tensor, regressand: Tensor) -> float:
 
     Arguments, errors as in `r_squared`.
 
-    Source: Theil's adjustment, 1 − (1 − R²)(n − 1)/(n − p − 1).
+    Source: Theil's adjustment, 1 − (1 − R²)(n − 1)/(n − p − 1): :eq:`eq-adjusted` of chapter 3.
     """
-    unexplained = 1 - r_squared(regressor, regressand)
     records, columns = regressor.shape
-    return 1 - unexplained * (records - 1) / (records - columns - 1)
+    return adjusted_for_chance(r_squared(regressor, regressand), records=records, columns=columns)
+
+
+def adjusted_for_chance(r_squared: float, *, records: int, columns: int) -> float:
+    """Adjusted R² from R² itself, the number of records and that of the regressor's columns.
+
+    Source: Theil's adjustment, :eq:`eq-adjusted` of chapter 3.
+    """
+    return 1 - (1 - r_squared) * (records - 1) / (records - columns - 1)
 
 
 def centred(features: Tensor) -> Tensor:

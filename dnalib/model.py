@@ -110,7 +110,8 @@ class Network(nn.Module):
     Raises:
         ValueError: `width` or `dropout` out of range.
 
-    Source: Goodfellow et al. 2018; Han et al. 2020.
+    Source: Goodfellow et al. 2018; Han et al. 2020. The features are those of :eq:`eq-features` of
+    chapter 2.
     """
 
     def __init__(

@@ -71,6 +71,8 @@ def train(
             sense; a checkpoint of another recipe, network or data.
         FloatingPointError: the loss stopped being finite.
         CheckpointError: a checkpoint could not be written; the one before it is intact.
+
+    Source: :eq:`eq-cross-entropy` of chapter 2; with earlier models :eq:`eq-total` of chapter 4.
     """
     started = time.monotonic()
     check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)

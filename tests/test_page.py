@@ -76,7 +76,7 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
         "02_base_model": 2,
         "03_cor": 1,
         "04_dec": 2,
-        "05_fcor": 3,
+        "05_fcor": 4,
         "06_fdec": 1,
         "07_attacks": 4,
         "08_results": 2,

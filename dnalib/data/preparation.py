@@ -99,6 +99,8 @@ def prepare_signal(
         ValueError: an option is not one of those.
         DataError: the signal is not a finite, non-empty array of one dimension, or an integer in it
             leaves int16.
+
+    Source: :eq:`eq-padding` of chapter 1.
     """
     _check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
     signal = _check_signal(np.asarray(signal))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
-from dnalib.plots.style import BLACK, SMALL, TEXT, new_figure, panel_letters
+from dnalib.plots.style import BLACK, SMALL, TEXT, WIDTH, new_figure, panel_letters
 
 
 def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str]) -> Figure:
@@ -25,7 +25,8 @@ def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str
         raise ValueError("matrices is empty; give at least one")
     columns = min(2, len(matrices))
     rows = -(-len(matrices) // columns)
-    figure = new_figure(2.45 * rows + 0.4)
+    # One matrix alone needs no more width than itself, its labels and the bar.
+    figure = new_figure(2.45 * rows + 0.4, width=WIDTH if columns == 2 else 0.68 * WIDTH)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     image = None
     for axes, (name, matrix) in zip(panels, matrices.items(), strict=False):
