@@ -50,6 +50,8 @@ def paired_difference(
 
     Both are (record,) on the same records in the same order, and every resample takes the same
     records from both. Options as in `bootstrap_interval`.
+
+    Source: :eq:`eq-difference` of chapter 8; Efron & Tibshirani 1993, as in `bootstrap_interval`.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     check_records("first", first, 0, "second", second)

@@ -179,6 +179,8 @@ def mutual_information(probabilities: ArrayLike) -> Floats:
 
     Returns:
         (record,), in [0, log(members)].
+
+    Source: :eq:`eq-mutual-information` of chapter 8.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     total = predictive_entropy(probabilities)  # (record,)
@@ -210,8 +212,8 @@ def uncertainty_scores(
     Raises:
         ValueError: shapes differ, or the reference is constant and gives no scale.
 
-    Source: the journal version of the paper; thresholds and the treatment of empty
-    denominators follow `results/results.ipynb` in the authors' code.
+    Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
+    the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
     """
     uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
     check_dimensions("uncertainty", uncertainty, 1)

@@ -6,19 +6,27 @@ pyplot does not hold: a notebook shows it as its cell's last value, `savefig` wr
 
 from dnalib.plots.confusion import confusion_matrices
 from dnalib.plots.correlation import r_squared_diagram
+from dnalib.plots.differences import differences
 from dnalib.plots.ecg import attacked_ecg, ecg_paper, filtered_beat
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
-from dnalib.plots.training import class_counts, learning_curves, record_lengths
+from dnalib.plots.training import (
+    class_counts,
+    learning_curves,
+    learning_curves_beside_published,
+    record_lengths,
+)
 
 __all__ = [
     "attacked_ecg",
     "class_counts",
     "confusion_matrices",
+    "differences",
     "ecg_paper",
     "filtered_beat",
     "frequency_responses",
     "learning_curves",
+    "learning_curves_beside_published",
     "natural_accuracy",
     "paddings",
     "r_squared_diagram",

@@ -152,7 +152,7 @@ def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
         axes.set_axis_off()
     for axes in panels[len(ensembles) - columns : len(ensembles)]:
         axes.tick_params(labelbottom=True)
-    figure.supxlabel(f"Bound of the attack ({attack}), ε (µV)", fontsize=TEXT)
+    figure.supxlabel(f"Bound of the attack ({attack.upper()}), ε (µV)", fontsize=TEXT)
     figure.supylabel("P(≥1) (%)", fontsize=TEXT)
     handles = [
         Line2D([], [], color=GREY, linestyle=line, marker="o", markerfacecolor=face or GREY)

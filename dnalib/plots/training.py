@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.style import (
     BLACK,
     BLUE,
     CLASS_COLOURS,
+    GREY,
     LIGHT_GREY,
     ORANGE,
     SMALL,
@@ -79,6 +81,54 @@ def learning_curves(
         columnspacing=1.2,
     )
     figure.align_ylabels(axes)
+    return figure
+
+
+def learning_curves_beside_published(
+    histories: Mapping[str, pd.DataFrame],
+    published: Mapping[str, ArrayLike],
+    *,
+    ensembles: Mapping[str, Sequence[str]],
+    majority: float | None = None,
+) -> Figure:
+    """Test accuracy over the course of training, ours and the published, one panel an ensemble.
+
+    Trainings of different lengths share an axis: the share of their epochs that is over.
+
+    Args:
+        histories: model name -> columns epoch (from 1) and test_accuracy (fraction).
+        published: model name -> (epoch,) test accuracy, fraction; models without one are allowed.
+        ensembles: name -> its members, each of them in `histories`.
+        majority: share of the commonest class in the test records, drawn as a floor.
+
+    Raises:
+        ValueError: no ensemble, or a member without a history.
+    """
+    missing = [name for names in ensembles.values() for name in names if name not in histories]
+    if missing or not ensembles:
+        raise ValueError(f"histories lacks {', '.join(missing) or 'every model'}")
+    rows = -(-len(ensembles) // 2)
+    figure = new_figure(2.1 * rows + 1.0)
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, names in zip(panels, ensembles.values(), strict=False):
+        for name in names:
+            if name in published:
+                _draw_published_curve(axes, name, np.asarray(published[name], dtype=float))
+        for place, name in enumerate(names):
+            epochs, values = histories[name].epoch, 100 * histories[name].test_accuracy
+            _draw_curve(axes, name, 100 * epochs / epochs.max(), values, place=place)
+        if majority is not None:
+            axes.axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
+        dress(axes)
+    for axes in panels[len(ensembles) :]:
+        axes.set_axis_off()
+    ours = np.concatenate([histories[name].test_accuracy for name in histories])  # (any,)
+    floor = ours.min() if majority is None else min(ours.min(), majority)
+    panels[0].set_ylim(100 * floor - 5, None)  # single epochs of the published fall far below
+    panel_letters(panels[: len(ensembles)], list(ensembles))
+    figure.supxlabel("Share of the training that is over (%)", fontsize=TEXT)
+    figure.supylabel("Test accuracy (%)", fontsize=TEXT)
+    _beside_legend(figure, published=bool(published), majority=majority is not None)
     return figure
 
 
@@ -160,6 +210,49 @@ def record_lengths(edges_seconds: ArrayLike, counts: ArrayLike, *, names: Sequen
     figure.supxlabel("Record length (s)", fontsize=TEXT)
     figure.supylabel("Records (number)", fontsize=TEXT)
     return figure
+
+
+def _draw_published_curve(axes: Axes, name: str, accuracy: NDArray) -> None:
+    """A thin grey line behind ours, dashed for the second auxiliary model as ours is."""
+    share = 100 * np.arange(1, len(accuracy) + 1) / len(accuracy)  # (epoch,), %
+    axes.plot(
+        share,
+        100 * accuracy,
+        color=GREY,
+        linestyle=model_series(name).line,
+        linewidth=0.7,
+        zorder=1.5,
+        label=f"{name}, published",
+    )
+
+
+def _beside_legend(figure: Figure, *, published: bool, majority: bool) -> None:
+    """What lines mean in every panel: each has its ensemble's colour and markers."""
+    base, first, second = (model_series(name) for name in ("base", "cor1", "cor2"))
+    looks = [
+        ("base model", {"color": base.colour, "marker": base.marker}),
+        ("first auxiliary", {"color": BLUE, "linestyle": first.line, "marker": "o"}),
+        (
+            "second auxiliary",
+            {"color": BLUE, "linestyle": second.line, "marker": "o", "markerfacecolor": "white"},
+        ),
+    ]
+    if published:
+        looks.append(("first, published", {"color": GREY, "linewidth": 0.7}))
+        thin = {"color": GREY, "linewidth": 0.7, "linestyle": second.line}
+        looks.append(("second, published", thin))
+    if majority:
+        looks.append(("majority class", {"color": BLACK, "linestyle": ":"}))
+    handles = [Line2D([], [], label=label, markersize=4.5, **look) for label, look in looks]
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=3,
+        fontsize=SMALL,
+        frameon=False,
+        handlelength=2.4,
+        columnspacing=1.2,
+    )
 
 
 def _draw_curve(axes: Axes, name: str, epochs: pd.Series, values: pd.Series, *, place: int) -> None:

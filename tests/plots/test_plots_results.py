@@ -98,22 +98,66 @@ def test_paddings_draws_both_variants_of_each_ensemble(drawn, tables):
     assert "(µV)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
 
 
-def test_r_squared_diagram_writes_both_directions_and_their_mean(drawn):
-    values = np.array([[1.0, 0.12, 0.11], [0.62, 1.0, 0.09], [0.77, 0.15, 1.0]])
-    names = {"dec": ["base", "dec1", "dec2"], "cor": ["base", "cor1", "cor2"]}
-    figure = drawn(plots.r_squared_diagram({"dec": values, "cor": np.ones((3, 3))}, names=names))
-    dec, cor = figure.axes
-    first, second, third, *nodes = [text.get_text() for text in dec.texts]
-    assert "0.37" in first and "↙ 0.12" in first and "↗ 0.62" in first  # base to dec1, and back
-    assert "0.44" in second and "↘ 0.11" in second and "↖ 0.77" in second
-    assert "0.12" in third and "→ 0.09" in third and "← 0.15" in third
-    assert nodes == names["dec"]
-    assert len(dec.get_lines()) == 3
-    widths = [axes.get_lines()[2].get_linewidth() for axes in (dec, cor)]
+def test_r_squared_diagram_writes_both_directions_beside_the_published(drawn):
+    ours = {
+        name: np.array([[1.0, 0.12, 0.11], [0.62, 1.0, 0.09], [0.77, 0.15, 1.0]])
+        for name in ("cor", "dec", "fcor", "fdec")
+    }
+    theirs = {**ours, "cor": np.ones((3, 3))}
+    names = {name: ["base", f"{name}1", f"{name}2"] for name in ours}
+    figure = drawn(plots.r_squared_diagram({"ours": ours, "theirs": theirs}, names=names))
+    for axes, cor in zip(figure.axes, ("↑ 0.11\n↓ 0.77", "↑ 1.00\n↓ 1.00"), strict=True):
+        texts = [text.get_text() for text in axes.texts]
+        assert texts.count("base") == 1 and {"cor1", "dec2", "fdec2"} <= set(texts)
+        assert texts[1] == cor, "base to cor2 points up, the way back down"
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        assert len(lines) == 12 and len(axes.patches) == 4
+        boxes = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+        frame = figure.get_window_extent()
+        for place, box in enumerate(boxes):
+            assert frame.x0 <= box.x0 and box.x1 <= frame.x1
+            assert not any(box.overlaps(other) for other in boxes[place + 1 :]), texts[place]
+    widths = [axes.get_lines()[2].get_linewidth() for axes in figure.axes]
     assert widths[0] < widths[1]
-    boxes = [text.get_window_extent() for text in dec.texts]
-    for place, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+
+
+def test_differences_draws_the_tables(drawn):
+    random = np.random.default_rng(0)
+
+    def table(against):
+        rows = [
+            (name, against, epsilon, value, value - 0.1, value + 0.05, 200)
+            for name in ("dec", "fdec", "base + constants")
+            for epsilon, value in zip((50.0, 10.0), random.random(2) - 0.5, strict=True)
+        ]
+        columns = ["ensemble", "against", "epsilon", "value", "low", "high", "records"]
+        return pd.DataFrame(rows, columns=columns)
+
+    both = {"PGD": table("cor"), "SAP": table("cor")}
+    figure = drawn(plots.differences(both, measure="P(≥1)"))
+    assert "(points)" in figure.get_supylabel() and "cor" in figure.get_supylabel()
+    assert "(µV)" in figure.get_supxlabel()
+    for axes, drawn_table in zip(figure.axes, both.values(), strict=True):
+        *lines, zero = axes.get_lines()
+        assert list(zero.get_ydata()) == [0, 0]
+        for line, band in zip(lines, axes.collections, strict=True):
+            part = rows(drawn_table, ensemble=line.get_label()).sort_values("epsilon")
+            assert list(line.get_xdata()) == [10, 50]
+            assert line.get_ydata() == pytest.approx(100 * part.value.to_numpy())
+            heights = band.get_paths()[0].vertices[:, 1]
+            assert heights.min() == pytest.approx(100 * part.low.min())
+            assert heights.max() == pytest.approx(100 * part.high.max())
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["dec − cor", "fdec − cor", "base + constants − cor"]
+    assert "200 records" in figure.legends[0].get_title().get_text()
+    for wrong, message in (
+        ({}, "empty"),
+        ({"PGD": table("cor")[:0]}, "'PGD'.*no row"),
+        ({"PGD": table("cor").drop(columns="low")}, "lacks low"),
+        ({"PGD": table("cor"), "SAP": table("dec")}, "cor, dec"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plots.differences(wrong, measure="P(≥1)")
 
 
 def test_confusion_matrices_writes_counts_and_shades_shares(drawn):
@@ -159,7 +203,23 @@ def test_a_notebook_can_show_a_figure_that_pyplot_does_not_hold(tables):
         (lambda t: plots.confusion_matrices({}, names=["N"]), "empty"),
         (lambda t: plots.confusion_matrices({"a": np.ones((2, 3))}, names=["N"]), r"\(2, 3\)"),
         (lambda t: plots.r_squared_diagram({}, names={}), "empty"),
-        (lambda t: plots.r_squared_diagram({"cor": np.ones((3, 3))}, names={}), "0 names"),
+        (
+            lambda t: plots.r_squared_diagram({"ours": {"cor": np.ones((3, 3))}}, names={}),
+            "0 names",
+        ),
+        (
+            lambda t: plots.r_squared_diagram(
+                {"ours": dict.fromkeys(("cor", "dec"), np.ones((3, 3)))},
+                names={"cor": ["base", "a", "b"], "dec": ["other", "c", "d"]},
+            ),
+            "base, other",
+        ),
+        (
+            lambda t: plots.r_squared_diagram(
+                {"ours": dict.fromkeys("abcde", np.ones((3, 3)))}, names={}
+            ),
+            "5 ensembles",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(tables, call, message):

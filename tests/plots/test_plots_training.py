@@ -49,6 +49,32 @@ def test_the_decorrelation_loss_has_its_panel_where_there_is_one(drawn):
     assert len(figure.axes[1].get_lines()) == 2  # no floor asked for
 
 
+def test_published_curves_stand_behind_ours_on_a_common_axis(drawn):
+    names = {"cor": ["base", "cor1", "cor2"], "fdec": ["base", "fdec1", "fdec2"]}
+    ours = {name: history() for name in {name: None for one in names.values() for name in one}}
+    theirs = {"fdec1": np.linspace(0.05, 0.85, 200)}
+    figure = drawn(
+        plots.learning_curves_beside_published(ours, theirs, ensembles=names, majority=0.597)
+    )
+    assert "(%)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
+    cor, fdec = figure.axes
+    assert [line.get_label() for line in cor.get_lines()] == [*names["cor"], "majority class"]
+    published, *curves, floor = fdec.get_lines()
+    assert published.get_label() == "fdec1, published"
+    assert published.get_xdata()[[0, -1]] == pytest.approx([0.5, 100])
+    assert published.get_ydata() == pytest.approx(100 * theirs["fdec1"])
+    for line in curves:
+        assert line.get_xdata() == pytest.approx(100 * np.arange(1, 13) / 12)
+        assert line.get_ydata() == pytest.approx(50 + 2 * np.arange(1, 13))
+        assert line.get_zorder() > published.get_zorder()
+    assert floor.get_ydata() == pytest.approx([59.7, 59.7])
+    looks = {(one.get_linestyle(), one.get_marker()) for one in (published, *curves)}
+    assert len(looks) == 4, "told apart without colour"
+    assert "first, published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    with pytest.raises(ValueError, match="lacks dec1"):
+        plots.learning_curves_beside_published(ours, {}, ensembles={"dec": ["base", "dec1"]})
+
+
 def test_class_counts_draws_shares_and_writes_counts(drawn):
     train, test = [4567, 674, 2186, 248], [509, 84, 229, 31]
     axes = drawn(plots.class_counts(train, test, names=NAMES)).axes[0]

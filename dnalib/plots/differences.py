@@ -1,0 +1,94 @@
+"""How much better one ensemble is than another on the same records."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dnalib.plots.style import (
+    BLACK,
+    SMALL,
+    TEXT,
+    dress,
+    ensemble_series,
+    new_figure,
+    panel_letters,
+)
+
+COLUMNS = ("ensemble", "against", "epsilon", "value", "low", "high", "records")
+
+
+def differences(tables: Mapping[str, pd.DataFrame], *, measure: str) -> Figure:
+    """Differences between ensembles against the bound of an attack, with paired intervals.
+
+    Args:
+        tables: caption (of an attack) -> table from `comparisons.differences`, all against the
+            same ensemble.
+        measure: its name for the axis, such as "P(≥1)".
+
+    Raises:
+        ValueError: no table, one without rows or a column, or tables against several ensembles.
+    """
+    against = _common_reference(tables)
+    figure = new_figure(3.7)
+    panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, table in zip(panels, tables.values(), strict=True):
+        for ensemble, rows in table.groupby("ensemble", sort=False):
+            rows, series = rows.sort_values("epsilon"), ensemble_series(str(ensemble))
+            axes.fill_between(
+                rows.epsilon,
+                100 * rows.low,
+                100 * rows.high,
+                color=series.colour,
+                alpha=0.15,
+                linewidth=0,
+            )
+            axes.plot(
+                rows.epsilon,
+                100 * rows.value,
+                color=series.colour,
+                linestyle=series.line,
+                linewidth=1.5,
+                marker=series.marker,
+                markersize=5,
+                label=ensemble,
+            )
+        axes.axhline(0, color=BLACK, linewidth=1)
+        dress(axes)
+        axes.set_xticks(sorted(table.epsilon.unique()))
+    panel_letters(panels, list(tables))
+    figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
+    figure.supylabel(f"{measure} less that of {against} (points)", fontsize=TEXT)
+    first = next(iter(tables.values()))
+    handles = []
+    for ensemble in dict.fromkeys(first.ensemble):
+        series = ensemble_series(ensemble)
+        look = {"color": series.colour, "marker": series.marker, "linestyle": series.line}
+        handles.append(Line2D([], [], label=f"{ensemble} − {against}", **look))
+    figure.legend(
+        handles=handles,
+        title=f"{first.records.max():,} records; shaded: paired 95 % intervals",
+        loc="outside upper center",
+        ncols=2,
+        fontsize=SMALL,
+        title_fontsize=SMALL,
+        frameon=False,
+        handlelength=3,
+    )
+    return figure
+
+
+def _common_reference(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The one ensemble that all tables compare with."""
+    if not tables:
+        raise ValueError("tables is empty; give at least one")
+    for caption, table in tables.items():
+        missing = [column for column in COLUMNS if column not in table]
+        if missing or table.empty:
+            lack = f"lacks {', '.join(missing)}" if missing else "has no row"
+            raise ValueError(f"tables[{caption!r}] {lack}")
+    found = {name for table in tables.values() for name in table.against}
+    if len(found) != 1:
+        raise ValueError(f"tables compare with {', '.join(sorted(found))}; give one reference")
+    return found.pop()
