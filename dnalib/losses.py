@@ -16,7 +16,7 @@ class Projections:
     """What chance decides in the decorrelation loss, drawn ahead for many steps.
 
     Attributes:
-        matrices: (step, model, feature, projected), float64, random projections; on any device.
+        matrices: (step, model, feature, projected), float32, random projections; on any device.
         current_is_regressor: one tuple of bools a step, one bool an earlier model; on the host, so
             that reading them never waits for a device.
     """
@@ -52,7 +52,7 @@ def draw_projections(
     check_projected_dimension(projected_dimension, features=features)
     shape = (steps, models, features, projected_dimension)
     # Drawn in float32, which takes a fifth of the time; the fit itself is in float64.
-    matrices = torch.randn(shape, generator=generator).double() / features**0.5
+    matrices = torch.randn(shape, generator=generator).div_(features**0.5)
     choices = torch.rand(steps, models, generator=generator) < 0.5  # (step, model)
     return Projections(matrices, tuple(tuple(row) for row in choices.tolist()))
 
@@ -157,16 +157,13 @@ class _DecorrelationLoss(torch.autograd.Function):
     def forward(
         ctx, choices: Sequence[bool], projections: Tensor, features: Tensor, *earlier: Tensor
     ) -> Tensor:
-        current, *fixed = (centred(matrix) for matrix in (features, *earlier))
         pairs = [
-            (current, other) if current_is_regressor else (other, current)
-            for current_is_regressor, other in zip(choices, fixed, strict=True)
+            (features, other) if current_is_regressor else (other, features)
+            for current_is_regressor, other in zip(choices, earlier, strict=True)
         ]
-        regressors, y = (torch.stack(side) for side in zip(*pairs, strict=True))
-        projections = projections.double()  # (model, feature X, projected)
-        x = regressors @ projections  # (model, record, projected)
-        coefficients = least_squares(x, y)  # (model, projected, feature Y)
-        residual = torch.baddbmm(y, x, coefficients, alpha=-1)  # (model, record, feature Y)
+        x, y = (centred(torch.stack(side)) for side in zip(*pairs, strict=True))
+        mapping = projected_least_squares(x, y, projections.double())  # (model, X, Y)
+        residual = torch.baddbmm(y, x, mapping, alpha=-1)  # (model, record, feature Y)
         residual_sum = sum_of_squares(residual).add_(STABILITY)  # (model, 1, 1)
         total_sum = sum_of_squares(y).add_(STABILITY)
         loss = (total_sum / residual_sum).log_().mean()
@@ -176,8 +173,7 @@ class _DecorrelationLoss(torch.autograd.Function):
         for model, current_is_regressor in enumerate(choices):
             regressor, regressand = (0, model + 1) if current_is_regressor else (model + 1, 0)
             if ctx.needs_input_grad[2 + regressor]:
-                mapping = projections[model] @ coefficients[model]  # (feature X, feature Y)
-                terms[regressor].append(scaled[model] @ mapping.T)
+                terms[regressor].append(scaled[model] @ mapping[model].T)
             if ctx.needs_input_grad[2 + regressand]:
                 terms[regressand].append(y[model] * (weight / total_sum[model]) - scaled[model])
         ctx.save_for_backward(
@@ -191,9 +187,8 @@ class _DecorrelationLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = (
-            None if one is None else one * gradient.to(one.dtype) for one in ctx.saved_tensors
-        )
+        # The gradient of a scalar has no dimension, so each product keeps its matrix's dtype.
+        scaled = (None if one is None else one * gradient for one in ctx.saved_tensors)
         return None, None, *scaled
 
 
@@ -214,7 +209,8 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
     """
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
     x, y = centred(regressor), centred(regressand)
-    residual = y - x @ least_squares(x, y)  # (record, feature Y)
+    everything = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)  # keeps all columns
+    residual = y - x @ projected_least_squares(x, y, everything)  # (record, feature Y)
     return (1 - sum_of_squares(residual) / sum_of_squares(y)).item()
 
 
@@ -248,25 +244,37 @@ def sum_of_squares(matrix: Tensor) -> Tensor:
     return torch.linalg.vector_norm(matrix, dim=(-2, -1), keepdim=True).square_()
 
 
-def least_squares(x: Tensor, y: Tensor) -> Tensor:
-    """Coefficients of the least-squares fit of y on x: (..., column X, column Y), float64.
+def projected_least_squares(x: Tensor, y: Tensor, projection: Tensor) -> Tensor:
+    """What x is multiplied by in the least-squares fit of y on the projected x.
 
-    A Cholesky factor of the normal equations: some fifty columns, so a product of matrices and a
-    small factor instead of an SVD. It is taken in float64: in float32 the projected columns are
-    rounded before anything is factored, and once features are collinear to 1e-3 no factorisation
-    then agrees with the exact fit to 1e-4. In float64 this one does to a collinearity of 1e-4, in
-    about the same time. Directions below 2e-7 of a column, the rounding of float32 features, are
-    left out. No call here waits for a device.
+    That is R(RᵀXᵀXR)⁻¹RᵀXᵀY, by a Cholesky factor of the normal equations: some fifty columns, so
+    a product of matrices and a small factor instead of an SVD. It is taken in float64: in float32
+    the projected columns are rounded before anything is factored, and once features are collinear
+    to 1e-3 no factorisation then agrees with the exact fit to 1e-4. In float64 this one does to a
+    collinearity of 1e-4, in about the same time. Directions below 2e-7 of a column, the rounding of
+    float32 features, are left out. No call here waits for a device.
+
+    The matrices are so small that a call costs more than its arithmetic, most of all where it wakes
+    threads: hence one product for both sides of the normal equations and one triangular solution.
 
     Args:
-        x: (..., record, column X), centred, float64.
-        y: (..., record, column Y), centred, float64.
+        x: (..., record, feature X), centred, float64.
+        y: (..., record, feature Y), centred, float64.
+        projection: (..., feature X, projected), float64.
+
+    Returns:
+        (..., feature X, feature Y), float64.
     """
-    gram = x.mT @ x  # (..., column X, column X)
+    kept, columns = projection.shape[-1], y.shape[-1]
+    projected = x @ projection  # (..., record, projected)
+    moments = projected.mT @ torch.cat([projected, y], dim=-1)  # (..., projected, projected + Y)
+    gram, cross = moments[..., :kept], moments[..., kept:]
     # The absolute floor serves a regressor of zeros.
     gram.diagonal(dim1=-2, dim2=-1).mul_(1 + RIDGE).add_(torch.finfo(torch.float64).tiny)
     factor, _ = torch.linalg.cholesky_ex(gram)
-    return torch.cholesky_solve(x.mT @ y, factor)
+    sides = torch.cat([cross, projection.mT], dim=-1)  # (..., projected, Y + X)
+    halves = torch.linalg.solve_triangular(factor, sides, upper=False)
+    return halves[..., columns:].mT @ halves[..., :columns]
 
 
 def check_projected_dimension(projected_dimension: int, *, features: int) -> None:
