@@ -267,27 +267,26 @@ def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], fl
 
 @dataclass(frozen=True)
 class AttackedExample:
-    """A recorded perturbation of one test record.
+    """Recorded perturbations of one test record.
 
     Attributes:
         record: its name.
-        epsilon: bound of the attack, raw units.
-        perturbations: attack ("PGD", "SAP") -> (time,), raw units, at the run's rate and length.
+        perturbations: ε in raw units -> attack ("PGD", "SAP") -> (time,), raw units, at the run's
+            rate and length.
     """
 
     record: str
-    epsilon: float
-    perturbations: dict[str, np.ndarray]
+    perturbations: dict[float, dict[str, np.ndarray]]
 
 
-def attacked_example(run: Run, *, epsilon: float, number: int = 0) -> AttackedExample:
-    """One of the few perturbations that a run keeps for its figures, at the nearest ε."""
+def attacked_example(run: Run, *, number: int = 0) -> AttackedExample:
+    """One of the few attacked records that a run keeps for its figures, at each ε."""
     artefact = run.obtain("examples")
-    epsilons = artefact.results["epsilons"]
-    row = int(np.argmin(np.abs(np.array(epsilons) - epsilon)))
     stored = load_file(artefact.path)  # attack -> (epsilon, record, time)
     return AttackedExample(
         record=artefact.results["records"][number],
-        epsilon=epsilons[row],
-        perturbations={name.upper(): stored[name][row, number] for name in ATTACKS},
+        perturbations={
+            epsilon: {name.upper(): stored[name][row, number] for name in ATTACKS}
+            for row, epsilon in enumerate(artefact.results["epsilons"])
+        },
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from dnalib import metrics, stages, tables
 from dnalib.runs import ComputingRun
@@ -84,9 +85,20 @@ def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
     )
 
 
-def test_example_is_a_stored_perturbation(tiny_run: ComputingRun) -> None:
-    example = tables.attacked_example(tiny_run, epsilon=45)
-    assert example.epsilon == 50 and set(example.perturbations) == {"PGD", "SAP"}
-    assert example.record in tiny_run.dataset.records.names
-    for delta in example.perturbations.values():
-        assert delta.shape == (tiny_run.settings.length,) and 0 < abs(delta).max() <= 50
+def test_example_holds_the_stored_perturbations_at_each_epsilon(tiny_run: ComputingRun) -> None:
+    example = tables.attacked_example(tiny_run, number=1)
+    position = tiny_run.dataset.split.test[load_positions(tiny_run)[1]]
+    assert example.record == tiny_run.dataset.records.names[position]
+    assert list(example.perturbations) == list(tiny_run.settings.epsilons)
+    for epsilon, perturbations in example.perturbations.items():
+        stored = load_file(tiny_run.obtain(stages.perturbation_name("strip", epsilon)).path)
+        assert set(perturbations) == {"PGD", "SAP"}
+        for name, delta in perturbations.items():
+            np.testing.assert_array_equal(delta, stored[name.lower()][1])
+            assert 0 < abs(delta).max() <= epsilon
+
+
+def load_positions(run: ComputingRun) -> np.ndarray:
+    """Which test records were attacked."""
+    name = stages.attacked_name("strip", min(run.settings.epsilons))
+    return load_file(run.obtain(name).path)["positions"]

@@ -7,7 +7,7 @@ pyplot does not hold: a notebook shows it as its cell's last value, `savefig` wr
 from dnalib.plots.confusion import confusion_matrices
 from dnalib.plots.correlation import r_squared_diagram
 from dnalib.plots.differences import differences
-from dnalib.plots.ecg import attacked_ecg, ecg_paper, filtered_beat
+from dnalib.plots.ecg import attacked_ecg, attacked_ecg_slider, ecg_paper, filtered_beat
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
 from dnalib.plots.training import (
@@ -19,6 +19,7 @@ from dnalib.plots.training import (
 
 __all__ = [
     "attacked_ecg",
+    "attacked_ecg_slider",
     "class_counts",
     "confusion_matrices",
     "differences",

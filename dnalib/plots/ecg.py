@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
+from dnalib.plots.slider import FigureSlider, Picture
 from dnalib.plots.style import (
     BLACK,
     FILTER_COLOURS,
@@ -82,6 +83,8 @@ def attacked_ecg(
     epsilon: float,
     seconds: float = 3.0,
     start: float = 0.0,
+    span: tuple[float, float] | None = None,
+    largest: float | None = None,
 ) -> Figure:
     """The record as it was, then for each attack the attacked ECG and the perturbation alone.
 
@@ -94,20 +97,16 @@ def attacked_ecg(
         rate: samples a second, Hz.
         epsilon: the bound of the attacks, raw units.
         seconds, start: the stretch drawn, s.
+        span: lowest and highest voltage of the paper, mV; None for what the ECGs need.
+        largest: the bound that the perturbations' axes have room for, raw units; None for
+            `epsilon`.
 
     Raises:
         ValueError: a perturbation is not as long as the signal, or the signal ends before `start`.
     """
-    signal = np.asarray(signal, dtype=float)
-    for name, perturbation in perturbations.items():
-        _check_length(f"perturbations[{name!r}]", perturbation, signal)
-    ecgs = {"Unperturbed": signal}
-    ecgs |= {name: signal + np.asarray(value) for name, value in perturbations.items()}
-    rows = {
-        name: _stretch(value, rate=rate, seconds=seconds, start=start)
-        for name, value in ecgs.items()
-    }
-    span = _voltage_span(np.concatenate(list(rows.values())))
+    rows = _attacked_stretches(signal, perturbations, rate=rate, seconds=seconds, start=start)
+    span = _voltage_span(np.concatenate(list(rows.values()))) if span is None else span
+    largest = epsilon if largest is None else largest
     figure, panels = _paper_rows([span, *[span, None] * len(perturbations)], seconds=seconds)
     letters = iter("abcdefghijkl")
     for axes, (name, row) in zip([panels[0], *panels[1::2]], rows.items(), strict=True):
@@ -118,7 +117,7 @@ def attacked_ecg(
         axes.set_title(f"{next(letters)}  {title}", fontsize=TEXT, loc="left", weight="bold", pad=4)
     for axes, perturbation in zip(panels[2::2], perturbations.values(), strict=True):
         row = _stretch(perturbation, rate=rate, seconds=seconds, start=start)
-        _draw_perturbation(axes, row, rate=rate, start=start, epsilon=epsilon)
+        _draw_perturbation(axes, row, rate=rate, start=start, epsilon=epsilon, largest=largest)
         axes.set_xlim(start - LEAD_IN, start + seconds)
         axes.set_xticks(_ticks(start, seconds))
     for axes in panels[:-1]:
@@ -126,6 +125,49 @@ def attacked_ecg(
     panels[-1].set_xlabel("Time (s), at 25 mm/s and 10 mm/mV", fontsize=TEXT)
     figure.align_ylabels(panels)
     return figure
+
+
+def attacked_ecg_slider(
+    signal: ArrayLike,
+    perturbations: Mapping[float, Mapping[str, ArrayLike]],
+    *,
+    rate: float,
+    shown: float,
+    seconds: float = 3.0,
+    start: float = 0.0,
+) -> FigureSlider:
+    """`attacked_ecg` at ε = 0 and at each ε of several, all on one scale, and a slider over ε.
+
+    Args:
+        signal: (time,), raw units (µV).
+        perturbations: ε -> attack name -> (time,), raw units.
+        rate: samples a second, Hz.
+        shown: the ε nearest to this one is shown first.
+        seconds, start: the stretch drawn, s.
+
+    Raises:
+        ValueError: as `attacked_ecg`; no ε.
+    """
+    epsilons = sorted(perturbations)
+    stretch = {"rate": rate, "seconds": seconds, "start": start}
+    rows = [
+        row
+        for added in perturbations.values()
+        for row in _attacked_stretches(signal, added, **stretch).values()
+    ]
+    scale = {"span": _voltage_span(np.concatenate(rows)), "largest": epsilons[-1]}
+    nothing = {name: np.zeros(np.shape(signal)) for name in perturbations[epsilons[0]]}
+    pictures = [
+        Picture(
+            attacked_ecg(signal, added, epsilon=epsilon, **stretch, **scale),
+            value=f"ε = {epsilon:g} µV",
+            description=f"ECG on paper, unperturbed and under {' and '.join(added)} at "
+            f"ε = {epsilon:g} µV, each attack with its perturbation below.",
+        )
+        for epsilon, added in [(0.0, nothing), *sorted(perturbations.items())]
+    ]
+    nearest = int(np.argmin(np.abs(np.array(epsilons) - shown)))
+    return FigureSlider("Bound of the attack, ε", pictures, shown=1 + nearest)
 
 
 def filtered_beat(
@@ -160,6 +202,26 @@ def filtered_beat(
     panels[-1].set_xlabel("Time (s)", fontsize=TEXT)
     panels[-1].set_xlim(time[0], time[-1])
     return figure
+
+
+def _attacked_stretches(
+    signal: ArrayLike,
+    perturbations: Mapping[str, ArrayLike],
+    *,
+    rate: float,
+    seconds: float,
+    start: float,
+) -> dict[str, NDArray]:
+    """The drawn part of the record and of each attacked one, in mV: (time,) each."""
+    signal = np.asarray(signal, dtype=float)
+    for name, perturbation in perturbations.items():
+        _check_length(f"perturbations[{name!r}]", perturbation, signal)
+    ecgs = {"Unperturbed": signal}
+    ecgs |= {name: signal + np.asarray(value) for name, value in perturbations.items()}
+    return {
+        name: _stretch(value, rate=rate, seconds=seconds, start=start)
+        for name, value in ecgs.items()
+    }
 
 
 def _check_length(name: str, values: ArrayLike, signal: NDArray) -> None:
@@ -242,12 +304,12 @@ def _draw_trace(axes: Axes, millivolts: NDArray, *, rate: float, start: float) -
 
 
 def _draw_perturbation(
-    axes: Axes, millivolts: NDArray, *, rate: float, start: float, epsilon: float
+    axes: Axes, millivolts: NDArray, *, rate: float, start: float, epsilon: float, largest: float
 ) -> None:
     time = start + np.arange(len(millivolts)) / rate  # (time,), s
     axes.axhline(epsilon, color=GREY, linewidth=0.8, linestyle="--")
     axes.axhline(-epsilon, color=GREY, linewidth=0.8, linestyle="--")
     axes.plot(time, millivolts * 1000, color=PURPLE, linewidth=0.6, label="perturbation")
-    axes.set_ylim(-1.25 * epsilon, 1.25 * epsilon)
-    axes.set_yticks([-epsilon, 0, epsilon])
+    axes.set_ylim(-1.25 * largest, 1.25 * largest)
+    axes.set_yticks([-largest, 0, largest])
     dress(axes, y="Added (µV)", grid="none")
