@@ -96,6 +96,8 @@ def test_committed_outputs_are_clean(path: Path) -> None:
     assert not [output for output in outputs if output.output_type == "error"]
     assert not [output for output in outputs if output.get("name") == "stderr"], "a warning"
     assert "papermill" not in notebook.metadata
+    assert "widgets" not in notebook.metadata, "the page would ask content networks for scripts"
+    assert not [kind for output in outputs for kind in output.get("data", {}) if "widget" in kind]
     assert not any("execution" in cell.metadata for cell in notebook.cells)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     figures = [cell for cell in notebook.cells if "mystnb" in cell.metadata]

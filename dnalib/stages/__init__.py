@@ -13,6 +13,7 @@ from dnalib.stages.survey import (
     heartbeat,
     named_signals,
     names_of_test_records,
+    record_position,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "names_of_test_records",
     "open_run",
     "perturbation_name",
+    "record_position",
 ]

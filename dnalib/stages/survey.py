@@ -158,18 +158,24 @@ def named_signals(run: Run, names: list[str]) -> dict[str, NDArray[np.int16]]:
     records = available_records(run)
     if records is None:
         return {}
-    for name in names:
-        if name not in records.names:
-            raise data.DataError(
-                f"{name}: not among these {len(records)} records, which are others"
-            )
     settings = run.settings
     return {
         name: data.prepare_signal(
-            records.signal(records.names.index(name)),
+            records.signal(record_position(records, name)),
             length=settings.length,
             rate=settings.rate,
             cut=settings.cut,
         )[0]
         for name in names
     }
+
+
+def record_position(records: data.Records, name: str) -> int:
+    """Position of the record of that name.
+
+    Raises:
+        data.DataError: there is none.
+    """
+    if name not in records.names:
+        raise data.DataError(f"{name}: not among these {len(records)} records, which are others")
+    return records.names.index(name)
