@@ -18,6 +18,7 @@ CHAPTERS = {
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/speed.md", "book/measured_speed.md",
          "book/api.md", "book/references.bib", "_config.yml", "_toc.yml"]
+LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
 
 
 # Where the records are, if that was said; absolute, since notebooks may run elsewhere.
@@ -58,6 +59,7 @@ rule site:
     input:
         expand(f"{RUN}/book/{{chapter}}.ipynb", chapter=CHAPTERS),
         pages=PAGES,
+        looks=LOOKS,
     output:
         f"{SITE}/_build/html/index.html",
     params:
@@ -66,6 +68,7 @@ rule site:
         parameters=PARAMETERS,
     message: "building the pages"
     shell:
-        "cp {input.pages} {params.source}/ && "
+        "cp {input.pages} {params.source}/ && mkdir -p {params.source}/_static && "
+        "cp {input.looks} {params.source}/_static/ && "
         "python -m dnalib.pages {params.source}/run.md {params.parameters} && "
         "jupyter-book build {params.source} --path-output {params.site} --all -q -n -W --keep-going"
