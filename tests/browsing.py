@@ -1,0 +1,68 @@
+"""A reader of the built book: a Chromium, its visits, and what goes wrong on them."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, Response
+
+HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
+PAGES = sorted(path.stem for path in HTML.glob("*.html"))
+NO_PAGE = "the page is not built: make test builds it first"
+NO_BROWSER = "no Chromium: install Debian's chromium, or run playwright install chromium"
+SETTLED = "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }"
+
+
+def chromium(driver: "Playwright") -> str:
+    """The system's Chromium, else Playwright's own; skips the test where there is neither."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if place := shutil.which(name):
+            return place
+    if Path(driver.chromium.executable_path).exists():
+        return driver.chromium.executable_path
+    pytest.skip(NO_BROWSER)
+
+
+@dataclass
+class Visit:
+    """A page in the browser, what it asked for, and what went wrong on the way."""
+
+    page: "Page"
+    requests: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", self._note_failure)
+        self.page.on("response", self._note_status)
+        self.page.on("console", self._note_message)
+        self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+
+    def open(self, address: str) -> None:
+        """Go there, and wait until scripts, formulas and fonts are done."""
+        self.page.goto(address, wait_until="load")
+        self.page.evaluate(SETTLED)
+
+    def choose_theme(self, theme: str) -> None:
+        """Press the page's own button until it shows that theme."""
+        for _ in range(3):
+            if self.page.evaluate("document.documentElement.dataset.mode") == theme:
+                break
+            self.page.locator(".theme-switch-button:visible").first.click()
+        assert self.page.evaluate("document.documentElement.dataset.theme") == theme
+        self.page.mouse.move(0, 0)  # off the button, whose colour changes under the pointer
+
+    def _note_failure(self, request: "Request") -> None:
+        self.faults.append(f"{request.url}: {request.failure}")
+
+    def _note_status(self, response: "Response") -> None:
+        if response.status >= 400:
+            self.faults.append(f"{response.url}: {response.status}")
+
+    def _note_message(self, message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(f"console {message.type}: {message.text}")

@@ -1,0 +1,71 @@
+"""Every page is whole without a network: no error, no request that leaves, formulas, pictures."""
+
+from collections.abc import Callable
+
+import pytest
+from browsing import PAGES, Visit
+
+FORMULAS = """() => [...document.querySelectorAll('.math')].map(formula => ({
+    source: formula.textContent.trim().slice(0, 40),
+    drawn: formula.querySelectorAll('mjx-container').length,
+    wrong: formula.querySelectorAll('mjx-merror, [data-mjx-error], mtext[mathcolor]').length,
+    width: formula.getBoundingClientRect().width,
+}))"""
+FIGURES = """() => [...document.querySelectorAll('.bd-article img')].map(image => ({
+    source: image.getAttribute('src'),
+    pixels: image.naturalWidth,
+    height: image.getBoundingClientRect().height,
+    caption: image.closest('figure')?.querySelector('figcaption')?.textContent ?? '',
+}))"""
+# Markup that nothing turned into a formula or a reference.
+RAW = r"""() => {
+    const prose = document.body.cloneNode(true);
+    const others = prose.querySelectorAll('script, style, pre, code, mjx-container');
+    others.forEach(element => element.remove());
+    return prose.textContent.match(/\\[([]|\$[^$]+\$|\{[a-z:]+\}`?|\[@[a-z]/g) ?? [];
+}"""
+ICONS = """() => [...document.querySelectorAll('[class*="fa-"]')]
+    .filter(icon => icon.checkVisibility({visibilityProperty: true}))
+    .map(icon => icon.tagName + ' ' + icon.getAttribute('class') + ' ' +
+         Math.min(icon.getBoundingClientRect().width, icon.getBoundingClientRect().height))"""
+FONTS = """() => [...document.fonts].filter(font => font.status == 'error')
+    .map(font => font.family)"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("way", ["served", "on_disk"])
+def test_page_is_whole_without_a_network(
+    name: str, way: str, visit: Callable[..., Visit], request: pytest.FixtureRequest
+) -> None:
+    base = request.getfixturevalue(way)
+    reader = visit()
+    reader.open(f"{base}/{name}.html")
+    assert reader.faults == []
+    leaving = [url for url in reader.requests if not url.startswith((base, "data:", "blob:"))]
+    assert leaving == []
+    assert reader.page.evaluate(FONTS) == []
+    for formula in reader.page.evaluate(FORMULAS):
+        assert formula["drawn"] == 1 and formula["wrong"] == 0 and formula["width"] > 0, formula
+    assert reader.page.evaluate(RAW) == []
+    for figure in reader.page.evaluate(FIGURES):
+        assert figure["pixels"] > 0 and figure["height"] > 0, figure
+        assert len(figure["caption"]) > 20 or "_images/" not in figure["source"], figure
+    icons = reader.page.evaluate(ICONS)
+    assert icons and all(float(icon.rsplit(maxsplit=1)[1]) > 4 for icon in icons), icons
+
+
+@pytest.mark.parametrize("way", ["served", "on_disk"])
+def test_search_finds_a_word(
+    way: str, visit: Callable[..., Visit], request: pytest.FixtureRequest
+) -> None:
+    base = request.getfixturevalue(way)
+    reader = visit()
+    reader.open(f"{base}/index.html")
+    reader.page.locator(".search-button__button:visible").first.click()
+    reader.page.locator("input[type=search]:visible").fill("decorrelation")
+    reader.page.keyboard.press("Enter")
+    reader.page.wait_for_url("**/search.html?q=decorrelation*")
+    results = reader.page.locator("#search-results li a")
+    results.first.wait_for()
+    assert any("04_dec.html" in (found.get_attribute("href") or "") for found in results.all())
+    assert reader.faults == []
