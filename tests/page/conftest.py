@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import HTML, NO_PAGE, PAGES, Visit, chromium
+from browser import HTML, Visit, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -41,16 +41,8 @@ def on_disk() -> str:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A headless Chromium that finds no host but this machine."""
-    if not PAGES:
-        pytest.skip(NO_PAGE)
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=chromium(driver),
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        )
-        yield opened
-        opened.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

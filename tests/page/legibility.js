@@ -76,15 +76,23 @@ const legibility = (() => {
     return [...found];
   }
 
+  function pictures() {
+    return [...document.querySelectorAll(".bd-article figure img")].filter(isShown);
+  }
+
+  function source(image) {
+    return image.getAttribute("src").slice(0, 80);
+  }
+
   // Figures whose ground, as drawn and as shown, does not carry black labels: [source, contrast].
   function sunk() {
-    return [...document.querySelectorAll('.bd-article img[src^="_images/"]')].map(image => {
+    return pictures().map(image => {
       canvas.clearRect(0, 0, 1, 1);
       canvas.drawImage(image, 0, 0, 1, 1, 0, 0, 1, 1);
       const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
       const ground = over([red, green, blue, alpha / 255], behind(image));
       const filter = getComputedStyle(image).filter;
-      return [image.getAttribute("src"), filter === "none" ? contrast([0, 0, 0], ground) : 0];
+      return [source(image), filter === "none" ? contrast([0, 0, 0], ground) : 0];
     }).filter(([, measured]) => measured < 3 * AA);
   }
 
@@ -112,7 +120,9 @@ const legibility = (() => {
         scroller = scroller.parentElement;
       }
       const isInBox = scroller && scroller !== document.body;
-      if ((box.right > width + 1 || box.left < -1) && !isInBox) found.push(named(element));
+      const right = isInBox ? scroller.getBoundingClientRect().right : width;
+      const mayScroll = isInBox && element.tagName !== "IMG"; // a picture is seen as a whole
+      if ((box.right > right + 1 || box.left < -1) && !mayScroll) found.push(named(element));
       if (clips(element)) found.push(named(element));
     }
     if (document.documentElement.scrollWidth > width) found.push("the page");
@@ -128,11 +138,11 @@ const legibility = (() => {
 
   // Widths of the figures, in CSS pixels and in pixels of the picture: [source, shown, drawn].
   function figures() {
-    return [...document.querySelectorAll('.bd-article img[src^="_images/"]')].map(image => {
+    return pictures().map(image => {
       const style = getComputedStyle(image);
       const inner = image.clientWidth - parseFloat(style.paddingLeft) -
         parseFloat(style.paddingRight);
-      return [image.getAttribute("src"), inner, image.naturalWidth];
+      return [source(image), inner, image.naturalWidth];
     });
   }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import PAGES, Visit
+from browser import PAGES, Visit
 
 from dnalib.plots.style import SCREEN_DPI, SMALL
 

@@ -1,25 +1,15 @@
 """The slider in the static page, moved in a real browser that has no network."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from browser import chromium
+from browser import HTML, NO_PAGE
 
 from dnalib.plots.slider import FigureSlider, Picture
 from dnalib.plots.style import new_figure
 
-PAGE = Path(__file__).resolve().parent.parent / "_build" / "html" / "07_attacks.html"
-needs_page = pytest.mark.skipif(
-    not PAGE.exists(), reason="the page is not built: make test builds it first"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with chromium() as started:
-        yield started
+PAGE = HTML / "07_attacks.html"
+needs_page = pytest.mark.skipif(not PAGE.exists(), reason=NO_PAGE)
 
 
 def visible(slider) -> tuple[str, str]:

@@ -5,11 +5,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import HTML, NO_PAGE
 
 from dnalib.pages import write_speed_page
 
-ROOT = Path(__file__).resolve().parent.parent
-HTML = ROOT / "_build" / "html"
 PAGES = [
     "index",
     "01_data",
@@ -25,9 +24,7 @@ PAGES = [
     "api",
 ]
 
-pytestmark = pytest.mark.skipif(
-    not (HTML / "index.html").exists(), reason="the page is not built: make test builds it first"
-)
+pytestmark = pytest.mark.skipif(not (HTML / "index.html").exists(), reason=NO_PAGE)
 
 
 class Page(HTMLParser):
@@ -101,10 +98,10 @@ def test_pages_stay_small(pages: dict[str, Page]) -> None:
         assert size < 4 * 2**20, f"{name} has {size / 2**20:.1f} MB"
 
 
-def test_run_is_named_on_every_chapter(pages: dict[str, Page]) -> None:
+def test_run_is_named_on_every_chapter(pages: dict[str, Page], root: Path) -> None:
     for name in PAGES[1:9]:
         assert "Profile" in pages[name].text and "recorded/" in pages[name].text
-        assert str(ROOT) not in pages[name].text, "a path of the machine that built it"
+        assert str(root) not in pages[name].text, "a path of the machine that built it"
 
 
 def test_the_speed_page_is_what_was_measured(root: Path, tmp_path: Path) -> None:
