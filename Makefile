@@ -25,7 +25,9 @@ book: $(INSTALLED)
 	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)" max_minutes="$(MAX_MINUTES)"
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
 
+# A page that the book has no more would be tested as well.
 test: $(INSTALLED) lint
+	rm -rf _build/html
 	jupyter-book build book/ --all -q -n -W --keep-going
 	test -f _build/html/index.html
 	python -m pytest

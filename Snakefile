@@ -17,7 +17,7 @@ CHAPTERS = {
 }
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/speed.md", "book/measured_speed.md",
-         "book/api.md", "book/references.bib", "_config.yml", "_toc.yml"]
+         "book/glossary.md", "book/api.md", "book/references.bib", "_config.yml", "_toc.yml"]
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
 
 
@@ -70,5 +70,5 @@ rule site:
     shell:
         "cp {input.pages} {params.source}/ && mkdir -p {params.source}/_static && "
         "cp {input.looks} {params.source}/_static/ && "
-        "python -m dnalib.pages {params.source}/run.md {params.parameters} && "
+        "python -m dnalib.pages {params.source} {params.parameters} && "
         "jupyter-book build {params.source} --path-output {params.site} --all -q -n -W --keep-going"

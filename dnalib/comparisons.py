@@ -15,6 +15,7 @@ from dnalib.tables import (
     percent,
     r_squared,
     uncertainty_table,
+    with_rows,
 )
 
 
@@ -147,7 +148,7 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
             **scores.loc[ensemble],
             "published UA": percent(published.PGD.get((ensemble, "UA"))),
         }
-    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("ensemble")
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
 def ensemble_confusions(logits: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[np.integer]]:

@@ -28,6 +28,16 @@ class Projections:
         """The same, with the matrices on a device."""
         return replace(self, matrices=self.matrices.to(device))
 
+    def until_swap(self, step: int) -> "Projections":
+        """One step's, up to the first term whose regressand the current features are.
+
+        Source: the journal version's code. There such a swap persists over the earlier models, so
+        that later terms compare two of them and have no gradient.
+        """
+        choices = self.current_is_regressor[step]
+        terms = choices.index(False) + 1 if False in choices else len(choices)
+        return Projections(self.matrices[step : step + 1, :terms], (choices[:terms],))
+
 
 def draw_projections(
     *,

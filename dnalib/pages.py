@@ -1,6 +1,6 @@
 """Text that is generated: what a run is, its headline, and what was measured of speed.
 
-`python -m dnalib.pages FILE -p profile PROFILE` writes the passage that the first page includes.
+`python -m dnalib.pages FOLDER -p profile PROFILE` writes the passages that pages include.
 """
 
 import argparse
@@ -8,13 +8,43 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dnalib import stages, tables
+from dnalib import effects, metrics, stages, tables
 from dnalib.runs import Run
 
 
-def write_run_page(run: Run, path: Path) -> None:
-    """Write which run the book shows, on which records, and its headline."""
-    path.write_text(f"{tables.banner(run).markdown}\n\n{headline(run)}\n")
+def write_run_pages(run: Run, folder: Path) -> None:
+    """Write what the pages include of a run.
+
+    `run.md`: which run the book shows, on which records, its headline, and what it says;
+    `measured_effects.md`: what the differences between text and code change.
+    """
+    parts = [tables.banner(run).markdown, headline(run), findings(run)]
+    (folder / "run.md").write_text("\n\n".join(parts) + "\n")
+    effects.write_effects(run, folder / "measured_effects.md")
+
+
+def findings(run: Run) -> str:
+    """What the headline says in words, each number from the run's artefacts."""
+    epsilon = max(run.settings.epsilons)
+    under_sap = tables.selected(
+        tables.robustness_table(run, paddings=["strip"]), attack="sap", epsilon=epsilon
+    )
+    share = {
+        (row.measure, row.ensemble): f"{tables.percent(row.value)} %"
+        for row in under_sap.itertuples()
+    }
+    one, balanced = "at least 1", "at least 1, class-averaged"
+    control = metrics.CONTROL
+    return (
+        f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
+        f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "
+        f"{share[one, 'fcor']}, decorrelation alone (dec) {share[one, 'dec']}. The last row is a "
+        'control that knows nothing of hearts, the base model beside two constants, "always '
+        f'normal" and "always other": {share[one, control]}. Counting the four classes alike, '
+        f"it falls to {share[balanced, control]}, against {share[balanced, 'fdec']} for fdec and "
+        f"{share[balanced, 'cor']} for cor. The intervals cover the draw of test records, not the "
+        "luck of training."
+    )
 
 
 def headline(run: Run) -> str:
@@ -94,12 +124,12 @@ def bf16_lines(rows: list[dict[str, float]]) -> list[str]:
 
 
 def main() -> None:
-    """The command line: a file to write, and parameters as papermill takes them."""
+    """The command line: a folder to write to, and parameters as papermill takes them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_args()
-    write_run_page(stages.open_run(dict(arguments.p)), arguments.file)
+    write_run_pages(stages.open_run(dict(arguments.p)), arguments.folder)
 
 
 if __name__ == "__main__":

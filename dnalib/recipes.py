@@ -25,6 +25,8 @@ class Recipe:
         seed: of the weights' start, the order of rows, dropout and projections.
         decorrelation_weight: factor of the decorrelation loss.
         projected_dimension: columns of the random projection.
+        swap_persists: leave out the decorrelation terms that have no gradient in the journal
+            version's code (`losses.Projections.until_swap`); to measure what that changes.
     """
 
     epochs: int
@@ -35,6 +37,7 @@ class Recipe:
     seed: int
     decorrelation_weight: float = 0.2
     projected_dimension: int = 50
+    swap_persists: bool = False
 
 
 def make_schedule(

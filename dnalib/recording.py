@@ -23,10 +23,11 @@ from dnalib import plots, stages, tables
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.pages import headline, write_run_page, write_speed_page
+from dnalib.pages import headline, write_run_pages, write_speed_page
 from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, override
+from dnalib.stages.members import SWAPPED
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -40,8 +41,12 @@ def record(run: ComputingRun) -> Path:
     Returns:
         The recorded run's folder, with a manifest.
     """
-    # Features and perturbations are large, and no figure reads them.
-    names = [name for name in run.stages if not name.startswith(("features-", "perturbations-"))]
+    # Features, perturbations and the weights of a variant are large, and no figure reads them.
+    names = [
+        name
+        for name in run.stages
+        if not name.startswith(("features-", "perturbations-")) and not name.endswith(SWAPPED)
+    ]
     artefacts = [run.obtain(name) for name in names]  # all of it before anything is replaced
     folder = run.root / "data" / "recorded" / run.profile
     weights = run.root / "data" / "weights" / run.profile
@@ -151,7 +156,7 @@ def main() -> None:
     execute_notebooks(root, profile=RECORDED + arguments.profile)
     recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     refresh_readme(recorded, root)
-    write_run_page(recorded, root / "book" / "run.md")
+    write_run_pages(recorded, root / "book")
     write_speed_page(root / "benchmarks" / "results", root / "book" / "measured_speed.md")
 
 

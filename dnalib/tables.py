@@ -118,7 +118,7 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
                 "minutes": f"{curve.seconds.sum() / 60:.1f}",
             }
         )
-    return pandas.DataFrame(rows).set_index("model")
+    return with_rows(pandas.DataFrame(rows).set_index("model"), "model")
 
 
 def natural_table(run: Run) -> pandas.DataFrame:
@@ -159,7 +159,14 @@ def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
         "columns": list(dict.fromkeys(table[columns])),
     }
     found = cells.pivot(index="ensemble", columns=columns, values="cell").reindex(**order)
-    return found.rename(columns=lambda value: f"{value:g} µV") if columns == "epsilon" else found
+    if columns == "epsilon":
+        found = found.rename(columns=lambda value: f"{value:g} µV")
+    return with_rows(found, "ensemble")
+
+
+def with_rows(table: pandas.DataFrame, name: str) -> pandas.DataFrame:
+    """The table with what its rows are in the corner, where pandas would take another line."""
+    return table.rename_axis(index=None, columns=name)
 
 
 def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
@@ -203,7 +210,7 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
             reference=metrics.mutual_information(metrics.softmax(clean[chosen])),
         )
         rows[name] = {measure: percent(score) for measure, score in scores.items()}
-    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("ensemble")
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
 def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:
@@ -251,7 +258,7 @@ def headline(run: Run) -> pandas.DataFrame:
         }
         for row in table.itertuples()
     ]
-    return pandas.DataFrame(rows).set_index("ensemble")
+    return with_rows(pandas.DataFrame(rows).set_index("ensemble"), "ensemble")
 
 
 def percent(share: float | None) -> str:

@@ -199,9 +199,11 @@ def train_step(
     cross_entropy = functional.cross_entropy(logits.float(), labels)
     decorrelation = torch.zeros((), dtype=torch.float64, device=fabric.device)
     if projections:
-        earlier = [matrix[records] for matrix in data.earlier]
         together = rows_of_all(features, fabric, total=len(records))  # (batch, feature)
-        decorrelation = projected_decorrelation(together, earlier, projections, step=state.step)
+        earlier = [matrix[records] for matrix in data.earlier]
+        decorrelation = mean_decorrelation(
+            together, earlier, projections, step=state.step, swap_persists=recipe.swap_persists
+        )
     state.optimizer.zero_grad()
     # Gradients are averaged over processes, whose shares may differ in size.
     weight = len(mine) * fabric.world_size / len(records)
@@ -212,6 +214,23 @@ def train_step(
     # The two losses are means over the batch; sums let batches of unequal size be averaged exactly.
     sums = torch.stack([cross_entropy * len(labels), hits, decorrelation * len(labels)])
     return sums.detach().double()
+
+
+def mean_decorrelation(
+    features: Tensor,
+    earlier: list[Tensor],
+    projections: Projections,
+    *,
+    step: int,
+    swap_persists: bool,
+) -> Tensor:
+    """The decorrelation loss of a step; with `swap_persists`, of the terms with a gradient only."""
+    if not swap_persists:
+        return projected_decorrelation(features, earlier, projections, step=step)
+    first = projections.until_swap(step)
+    terms = len(first.current_is_regressor[0])
+    loss = projected_decorrelation(features, earlier[:terms], first, step=0)
+    return loss * (terms / len(earlier))  # the mean over all of them, as in that code
 
 
 def summarise(

@@ -16,6 +16,7 @@ from dnalib.losses import (
     projected_loss,
     r_squared,
 )
+from dnalib.training import mean_decorrelation
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
 
@@ -242,6 +243,33 @@ def test_all_earlier_models_at_once_are_each_by_itself():
         (found,) = torch.autograd.grad(together, features)
         (expected,) = torch.autograd.grad(sum(terms) / 3, features)
         torch.testing.assert_close(found, expected)
+
+
+def test_a_swap_that_persists_leaves_later_terms_without_a_gradient():
+    features = related()[0].requires_grad_()
+    earlier = [related(seed)[1] for seed in (3, 4, 5)]
+    drawn = draw_projections(
+        steps=12, models=3, features=64, projected_dimension=50, generator=torch.Generator()
+    )
+    lengths = set()
+    for step, choices in enumerate(drawn.current_is_regressor):
+        # The loop of the journal version's code: what is swapped stays swapped.
+        current, terms = features, []
+        for choice, other, matrix in zip(choices, earlier, drawn.matrices[step], strict=True):
+            x, y = (current, other) if choice else (other, current)
+            terms.append(projected_loss(x, y, projection=matrix))
+            if not choice:
+                current = other
+        (expected,) = torch.autograd.grad(sum(terms) / 3, features)
+        loss = mean_decorrelation(features, earlier, drawn, step=step, swap_persists=True)
+        (found,) = torch.autograd.grad(loss, features)
+        torch.testing.assert_close(found, expected)
+        lengths.add(len(drawn.until_swap(step).current_is_regressor[0]))
+    assert lengths == {1, 2, 3}
+    whole = projected_decorrelation(features, earlier, drawn, step=0)
+    assert torch.equal(
+        whole, mean_decorrelation(features, earlier, drawn, step=0, swap_persists=False)
+    )
 
 
 class OnTheDeviceOnly(TorchDispatchMode):

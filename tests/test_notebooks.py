@@ -181,3 +181,16 @@ def test_killed_training_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     epochs = [int(number) for number in re.findall(r"epoch +(\d+)/30", done.stdout)]
     assert 3 < epochs[0] < 31 and epochs == list(range(epochs[0], 31))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_cells_with_numbers_are_compared_by_nbval(path: Path) -> None:
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        tables = [output for output in cell.outputs if "<table" in str(output.get("data"))]
+        printed = [
+            output for output in cell.outputs if re.search(r"\d", output.get("text", "") or "")
+        ]
+        if tables or printed:
+            assert "nbval-check-output" in cell.metadata.tags, cell.source

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from dnalib import stages
-from dnalib.pages import headline, write_run_page
+from dnalib.pages import headline, write_run_pages
 from dnalib.recording import README_FIGURE, README_MARKS
 
 
@@ -100,7 +100,7 @@ def test_readme_numbers_come_from_the_recorded_run(root: Path) -> None:
 
 
 def test_first_page_shows_the_recorded_run(root: Path, tmp_path: Path) -> None:
-    write_run_page(stages.open_run({"profile": "recorded/small"}), tmp_path / "run.md")
+    write_run_pages(stages.open_run({"profile": "recorded/small"}), tmp_path)
     assert (root / "book" / "run.md").read_text() == (tmp_path / "run.md").read_text()
 
 

@@ -72,7 +72,7 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
     monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile: None)
     monkeypatch.setattr(recording, "RecordedRun", lambda folder, *, root: None)
     monkeypatch.setattr(recording, "refresh_readme", lambda run, root: None)
-    monkeypatch.setattr(recording, "write_run_page", lambda run, path: None)
+    monkeypatch.setattr(recording, "write_run_pages", lambda run, folder: None)
     words = "recording demo -p epochs 2 -p epsilons [10,50] -p schedule constant"
     monkeypatch.setattr("sys.argv", words.split())
     recording.main()

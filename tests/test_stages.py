@@ -454,3 +454,49 @@ def test_an_ensemble_takes_records_as_its_members_did(run, monkeypatch):
         assert torch.allclose(found, expected, rtol=2e-3, atol=1e-3)
     with pytest.raises(ValueError, match="name is 'abc'; accepted are cor, dec, fcor, fdec"):
         stages.load_ensemble("tiny", "abc")
+
+
+def test_the_effect_of_fewer_steps_is_measured_on_the_attacked_records(run):
+    artefact = run.obtain("effect-steps")
+    assert artefact.results["steps"] == SETTINGS.pgd_steps and artefact.results["epsilon"] == 50
+    stored = load_file(artefact.path)
+    whole = tensors(run, stages.attacked_name("strip", 50))
+    assert torch.equal(stored["positions"], whole["positions"])
+    # This run takes as many steps of SAP as of PGD: the variant after PGD is what it does anyway.
+    assert SETTINGS.sap_steps == SETTINGS.pgd_steps
+    torch.testing.assert_close(stored["after PGD"], whole["sap"], rtol=0, atol=0)
+    assert not torch.equal(stored["alone"], whole["sap"])
+    # From the record itself, by hand.
+    positions = whole["positions"].numpy()
+    records = run.dataset.split.test[positions]
+    signals, labels = run.dataset.packed(records), run.dataset.labels(records)
+    network = stages.load_member(run, "base")
+    everything = torch.arange(len(records))
+    inputs = signals.batch(everything).float().unsqueeze(1)
+    theta = attacks.sap(
+        network,
+        inputs,
+        labels,
+        epsilon=50,
+        steps=2,
+        valid=signals.valid(everything).unsqueeze(1),
+        start=torch.zeros_like(inputs),
+    )
+    expected = infer(network, signals.plus(perturbations.half_within(theta, 50).squeeze(1)))
+    torch.testing.assert_close(stored["alone"][0].float(), expected, rtol=2e-2, atol=2e-2)
+
+
+def test_the_effect_of_a_swap_that_persists_is_another_training_of_the_same_member(run):
+    swapped, usual = tensors(run, "dec2-swapped"), tensors(run, "dec2")
+    assert swapped.keys() == usual.keys()
+    assert not torch.equal(swapped["fc.weight"], usual["fc.weight"])
+    artefact = run.obtain("effect-swap")
+    stored = load_file(artefact.path)
+    network = stages.load_member(run, "dec2-swapped")
+    test = run.dataset.packed(run.dataset.split.test)
+    torch.testing.assert_close(
+        stored["natural"].float(), infer(network, test), rtol=2e-3, atol=2e-3
+    )
+    assert len(stored["sap"]) == len(stored["positions"])
+    assert set(artefact.results["r_squared"]) == {"base", "dec1"}
+    assert artefact.results["r_squared"]["base"]["predicts it"] <= 1

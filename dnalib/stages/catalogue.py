@@ -18,6 +18,7 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.settings import PLACES, RECORDED, accept_minutes, override
+from dnalib.stages.effects import effect_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
@@ -99,6 +100,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
         stages += attack_stages(epsilon)
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
     stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
+    stages += effect_stages(max(settings.epsilons))
     return {stage.name: stage for stage in stages}
 
 

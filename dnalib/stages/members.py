@@ -35,6 +35,7 @@ TRAINING = (
     "seed",
 )
 DECORRELATION = ("decorrelation_weight", "projected_dimension")
+SWAPPED = "-swapped"  # ends the name of a member that is trained as the journal's code does
 
 
 def member_stages() -> list[Stage]:
@@ -74,8 +75,8 @@ def member_stages() -> list[Stage]:
     return stages
 
 
-def training_stage(member: str) -> Stage:
-    """The training of one member."""
+def training_stage(member: str, *, swap_persists: bool = False) -> Stage:
+    """The training of one member, or of its variant with the swap of the journal's code."""
     batch_size = "batch_size" if member == "base" else "auxiliary_batch_size"
     settings = (*TRAINING, batch_size)
     if filter_index(member) is not None:
@@ -83,7 +84,9 @@ def training_stage(member: str) -> Stage:
     if member in EARLIER:
         settings += DECORRELATION
     inputs = tuple(f"features-{earlier}" for earlier in EARLIER.get(member, ()))
-    return Stage(member, ".safetensors", settings, inputs, partial(train_member, member=member))
+    name = f"{member}{SWAPPED}" if swap_persists else member
+    compute = partial(train_member, member=member, swap_persists=swap_persists)
+    return Stage(name, ".safetensors", settings, inputs, compute)
 
 
 def make_network(settings: Settings, *, member: str) -> Network:
@@ -111,8 +114,12 @@ def fastest_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
+def train_member(
+    run: ComputingRun, path: Path, *, member: str, swap_persists: bool = False
+) -> dict[str, Any]:
     """Train one member and store its weights, rounded to fp16; the history is the result.
+
+    With `swap_persists` it is trained as the journal version's code does, all else alike.
 
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
@@ -141,8 +148,10 @@ def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any
         seed=derived_seed(settings.seed, MEMBERS.index(member)) % 2**31,
         decorrelation_weight=settings.decorrelation_weight,
         projected_dimension=settings.projected_dimension,
+        swap_persists=swap_persists,
     )
-    checkpoint = run.folder / "checkpoints" / f"{member}-{run.identity(member)}"
+    name = f"{member}{SWAPPED}" if swap_persists else member
+    checkpoint = run.folder / "checkpoints" / f"{name}-{run.identity(name)}"
     network, history = train(
         partial(make_network, settings, member=member),
         data,
@@ -152,7 +161,7 @@ def train_member(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any
     )
     if len(history) < recipe.epochs:
         raise OutOfTime(
-            f"max_minutes is over: {member} has {len(history)} of {recipe.epochs} epochs; "
+            f"max_minutes is over: {name} has {len(history)} of {recipe.epochs} epochs; "
             "call again to go on"
         )
     save_file(round_weights(network), path)

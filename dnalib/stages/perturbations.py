@@ -1,5 +1,6 @@
 """Attacks on the base model, and every member's logits under them."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dnalib.crafting import attack_records
 from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
+from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.members import load_member
 
@@ -94,22 +96,44 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
         found = {name: stripped[name].clone() for name in ATTACKS}
         todo = torch.nonzero(signals.lengths < signals.length).flatten()
     if len(todo):
-        batches = attack_records(
+        made = craft_all(
             partial(craft_batch, epsilon=epsilon, padding=padding, settings=run.settings),
             network,
             signals.select(todo),
             labels[todo],
+            epsilon=epsilon,
             padding=padding,
             precision=run.settings.attack_precision,
         )
-        done = 0
-        for batch, perturbations in batches:
-            for name, perturbation in perturbations.items():
-                found[name][todo[batch]] = half_within(perturbation, epsilon)
-            done += len(batch)
-            print(f"  ε = {epsilon:g} µV, {padding}: {done} of {len(todo)} records", flush=True)
+        for name, perturbations in made.items():
+            found[name][todo] = perturbations
     save_file({**found, "positions": torch.from_numpy(positions)}, path)
     return {}
+
+
+def craft_all(
+    craft: Callable[..., dict[str, Tensor]],
+    network: Network,
+    signals: PackedSignals,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    padding: str,
+    precision: str,
+) -> dict[str, Tensor]:
+    """Perturbations of many records by attack, (record, time), fp16; says how far it is."""
+    found: dict[str, Tensor] = {}
+    done = 0
+    for batch, perturbations in attack_records(
+        craft, network, signals, labels, padding=padding, precision=precision
+    ):
+        for name, perturbation in perturbations.items():
+            if name not in found:
+                found[name] = torch.zeros(len(signals), signals.length, dtype=torch.float16)
+            found[name][batch] = half_within(perturbation, epsilon)
+        done += len(batch)
+        print(f"  ε = {epsilon:g} µV, {padding}: {done} of {len(signals)} records", flush=True)
+    return found
 
 
 def craft_batch(

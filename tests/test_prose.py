@@ -1,0 +1,41 @@
+"""A result in prose is published, and quoted rightly, or comes from an artefact of a run."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from dnalib import published
+from dnalib.recording import README_MARKS
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("run.md", "measured_effects.md", "measured_speed.md")
+LEVEL = "95"  # of every interval
+
+
+def proses() -> dict[str, str]:
+    """What people wrote, by file: pages, the notebooks' Markdown, and the README."""
+    found = {
+        path.name: path.read_text()
+        for path in (ROOT / "book").glob("*.md")
+        if path.name not in GENERATED
+    }
+    for path in (ROOT / "book").glob("*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        found[path.name] = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    before, rest = (ROOT / "README.md").read_text().split(README_MARKS[0])
+    found["README.md"] = before + rest.split(README_MARKS[1])[1]
+    return found
+
+
+def quotable() -> set[str]:
+    """The published shares in %, to one decimal."""
+    values = [*published.SAP.values(), *published.BEST_EPOCH.values(), *published.PGD.values()]
+    return {f"{100 * value:.1f}" for value in values}
+
+
+@pytest.mark.parametrize("name", sorted(proses()))
+def test_every_percentage_in_prose_is_a_published_one(name: str) -> None:
+    for number in re.findall(r"(\d[\d.,]*)\s?%", proses()[name]):
+        assert number == LEVEL or number in quotable(), f"{name}: {number} %"
