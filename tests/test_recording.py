@@ -7,6 +7,7 @@ import nbformat
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import open_tiny
 
 from dnalib import recording, stages, tables
 from dnalib.inference import infer
@@ -56,6 +57,8 @@ def test_manifest_says_where_everything_comes_from(
 ) -> None:
     manifest = json.loads((recorded.folder / "manifest.json").read_text())
     assert manifest["split"] == "stratified, seed 0"
+    # Others open runs of other settings in this folder; the last one that opened it described it.
+    assert open_tiny(tiny_run.root).dataset.records.digest == tiny_run.dataset.records.digest
     of_run = json.loads((tiny_run.folder / "manifest.json").read_text())
     assert of_run == {name: manifest[name] for name in of_run}
     for entry in manifest["artefacts"].values():
