@@ -41,7 +41,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ComputingRun:
     return made
 
 
-def store_random_member(run: ComputingRun, path: Path, *, member: str) -> dict:
+def store_random_member(run: ComputingRun, path: Path, *, member: str, swap_persists: bool) -> dict:
+    assert not swap_persists, "no stage that is needed here trains that variant"
     fourier_filter = stages.make_network(run.settings, member=member).fourier_filter
     network = random_network(
         width=run.settings.width, seed=MEMBERS.index(member), fourier_filter=fourier_filter
