@@ -46,8 +46,9 @@ def test_library_ranges_admit_the_pins(root: Path, pins: dict[str, str]) -> None
 def test_every_import_of_the_library_is_declared(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     declared = {Requirement(text).name for text in project["dependencies"]}
-    declared |= {Requirement(text).name for text in project["optional-dependencies"]["book"]}
-    names = {"yaml": "pyyaml"}
+    for extra in ("book", "rigour"):
+        declared |= {Requirement(text).name for text in project["optional-dependencies"][extra]}
+    names = {"yaml": "pyyaml", "art": "adversarial-robustness-toolbox"}
     for path in (root / "dnalib").rglob("*.py"):
         for module in imported_modules(path):
             if module not in sys.stdlib_module_names and module != "dnalib":
