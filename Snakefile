@@ -16,8 +16,9 @@ CHAPTERS = {
     "08_results": ["07_attacks"],
 }
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
-PAGES = ["book/index.md", "book/reproduction.md", "book/speed.md", "book/measured_speed.md",
-         "book/glossary.md", "book/api.md", "book/references.bib", "_config.yml", "_toc.yml"]
+PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossary.md",
+         "book/speed.md", "book/measured_speed.md", "book/api.md", "book/references.bib",
+         "_config.yml", "_toc.yml"]
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
 
 

@@ -20,6 +20,7 @@ PAGES = [
     "07_attacks",
     "08_results",
     "reproduction",
+    "checks",
     "glossary",
     "speed",
     "api",

@@ -1,0 +1,105 @@
+"""What the checks share: their result, the success of an attack, gradients that always exist."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dnalib.attacks import frozen_parameters, pgd
+
+Attack = Callable[..., Tensor]
+MASKED_PGD: Attack = partial(pgd, padding="mask")  # never weakened by what it must strip
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        name: of the check, as in its section of the book's page: `check-` and this.
+        passed: whether the measured value is within the threshold.
+        measured: a share in [0, 1], or a difference of two.
+        threshold: what `measured` is held against, in the same unit.
+        sentence: both, in words.
+    """
+
+    name: str
+    passed: bool
+    measured: float
+    threshold: float
+    sentence: str
+
+
+def success(
+    model: nn.Module,
+    attack: Attack,
+    signals: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    *,
+    epsilon: float,
+    source: nn.Module | None = None,
+) -> float:
+    """Share of records that the model no longer classifies as their labels under an attack.
+
+    Args:
+        model: the classifier that is asked.
+        attack: as `dnalib.checks` describes it.
+        signals, labels, valid: records (batch, …), as in `zero_gradients`.
+        epsilon: raw units.
+        source: the classifier that is attacked; None for the same.
+    """
+    target = Connected(model if source is None else source)
+    delta = attack(target, signals, labels, epsilon=epsilon, valid=valid)
+    with torch.no_grad():
+        return (model(signals + delta).argmax(1) != labels).double().mean().item()
+
+
+def rightly_classified(
+    model: nn.Module, signals: Tensor, labels: Tensor, valid: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The records that an attack has to turn: signals, labels and validity, (batch, …) each.
+
+    Raises:
+        ValueError: a model in training mode, or one that gets no record right.
+    """
+    if model.training:
+        raise ValueError("the model is in training mode; call model.eval() before a check")
+    with torch.no_grad():
+        right = model(signals).argmax(1) == labels  # (batch,)
+    if not right.any():
+        raise ValueError("the model gets no record right; a check needs at least one to attack")
+    valid = torch.ones_like(signals, dtype=torch.bool) if valid is None else valid
+    return signals[right], labels[right], valid[right]
+
+
+class Connected(nn.Module):
+    """The same logits, with a gradient of zero where the model itself is cut off from its input.
+
+    Otherwise automatic differentiation refuses such a model, and no check could report it.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """(batch, lead, time) -> logits (batch, class)."""
+        return self.model(signals) + 0 * signals.sum()
+
+
+def gradient(model: nn.Module, signals: Tensor, labels: Tensor) -> Tensor:
+    """Of the cross-entropy in the signals, (batch, lead, time)."""
+    inputs = signals.detach().clone().requires_grad_(True)
+    with frozen_parameters(model):
+        loss = functional.cross_entropy(Connected(model)(inputs), labels, reduction="sum")
+        return torch.autograd.grad(loss, inputs)[0]
+
+
+def percent(share: float) -> str:
+    """A share as the sentences give it: 0.953 -> "95.3 %"."""
+    return f"{100 * share:.1f} %"
