@@ -286,6 +286,47 @@ def test_what_is_planted_is_there_and_depends_on_the_generator_alone(classifiers
     assert found(4, recalled).measured < 1
 
 
+def test_neighbours_are_near_and_the_planted_point_is_at_the_full_distance(classifiers):
+    honest, _ = classifiers
+    signals, labels = made_up_records(1, seed=2)
+    valid = torch.ones_like(signals, dtype=torch.bool)
+    valid[:, :, :40] = False
+    seen = []
+
+    def features(points):
+        seen.append(points - signals)
+        return honest.features(points)
+
+    checks.planted_example_is_found(
+        honest,
+        signals,
+        honest(signals).argmax(1),
+        epsilon=EPSILON,
+        features=features,
+        generator=torch.Generator().manual_seed(0),
+        valid=valid,
+        inner=0.25,
+    )
+    changes = seen[0]
+    assert changes.shape == (15 + 2, 1, SAMPLES)
+    assert not changes[:, :, :40].any() and not changes[15].any()
+    nearby = changes[:15, :, 40:].abs().amax((1, 2))
+    assert (nearby <= EPSILON / 4 + 1e-4).all() and (nearby > EPSILON / 5).all()
+    assert torch.allclose(changes[16, :, 40:].abs(), torch.tensor(EPSILON))
+
+
+def test_where_nothing_can_be_planted_nothing_is_found(classifiers):
+    honest, _ = classifiers
+    result = checks.planted_example_is_found(
+        honest,
+        *made_up_records(8, seed=2),
+        epsilon=EPSILON,
+        features=lambda signals: honest.features(torch.zeros_like(signals)),
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert not result.passed and result.measured == 0
+
+
 def test_the_networks_of_the_book_pass_the_checks_of_the_gradient():
     network = random_network(width=0.05)
     signals = random_records([600, 400, 500, 600], length=600)

@@ -70,6 +70,8 @@ def test_imports_point_one_way(root: Path) -> None:
         "model",
         "losses",
         "attacks",
+        "checks",
+        "independent",
         "training",
         "runs",
         "metrics",
