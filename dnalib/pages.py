@@ -101,7 +101,7 @@ def speed_section(result: dict[str, Any]) -> str:
         )
     lines += ["", "Where ours spends its time, the costliest operations and their share:", ""]
     for row in result["rows"]:
-        shares = row.get("most_time", {}).items()
+        shares = sorted(row.get("most_time", {}).items(), key=lambda item: item[1], reverse=True)
         costliest = ", ".join(f"`{name}` {100 * share:.0f} %" for name, share in shares)
         lines.append(f"- {row['benchmark']}: {costliest or 'not profiled'}")
     if result.get("bf16"):

@@ -1,12 +1,13 @@
-"""A result in prose is published, and quoted rightly, or comes from an artefact of a run."""
+"""A number in prose is published and quoted rightly, a default, or from an artefact of a run."""
 
+import inspect
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from dnalib import published
+from dnalib import checks, published
 from dnalib.recording import README_MARKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +36,16 @@ def quotable() -> set[str]:
     return {f"{100 * value:.1f}" for value in values}
 
 
+def thresholds(text: str) -> set[str]:
+    """The default thresholds, in %, of the checks that a page links to."""
+    names = re.findall(r"\{py:func\}`dnalib\.checks\.(\w+)`", text)
+    defaults = [inspect.signature(getattr(checks, name)).parameters["threshold"] for name in names]
+    return {f"{100 * parameter.default:g}" for parameter in defaults}
+
+
 @pytest.mark.parametrize("name", sorted(proses()))
-def test_every_percentage_in_prose_is_a_published_one(name: str) -> None:
-    for number in re.findall(r"(\d[\d.,]*)\s?%", proses()[name]):
-        assert number == LEVEL or number in quotable(), f"{name}: {number} %"
+def test_every_percentage_in_prose_has_its_source(name: str) -> None:
+    text = proses()[name]
+    accepted = quotable() | thresholds(text) | {LEVEL}
+    for number in re.findall(r"(\d[\d.,]*)\s?%", text):
+        assert number in accepted, f"{name}: {number} %"
