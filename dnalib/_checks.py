@@ -24,6 +24,15 @@ def check_records(name: str, array: NDArray, axis: int, other_name: str, other: 
         )
 
 
+def check_same_shape(name: str, array: NDArray, other_name: str, other: NDArray) -> None:
+    """Refuse arrays (..., record) whose shapes differ, or that hold no record."""
+    if array.shape != other.shape or array.ndim == 0 or array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape} and {other_name} has shape {other.shape}; "
+            "both must be (..., record) and hold the same records"
+        )
+
+
 def check_classes(name: str, indices: NDArray, classes: int) -> None:
     """Refuse values that are not class indices from 0 to classes - 1."""
     if not np.issubdtype(indices.dtype, np.integer):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike, NDArray
 
-from dnalib import metrics, published
+from dnalib import intervals, metrics, published
 from dnalib.losses import adjusted_for_chance
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES, MEMBERS
@@ -73,7 +73,7 @@ def differences(
         for ensemble, hits in correct.items():
             if ensemble == against:
                 continue
-            value, low, high = metrics.paired_difference(
+            value, low, high = intervals.paired_difference(
                 record_values(hits, measure=measure), base, seed=INTERVAL_SEED
             )
             rows.append((ensemble, against, epsilon, value, low, high, len(labels)))
@@ -140,7 +140,7 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     for ensemble, members in ENSEMBLES.items():
         chosen = logits[[MEMBERS.index(member) for member in members]]  # (member, record, class)
         hits = (metrics.mean_softmax_prediction(chosen) == labels).astype(float)  # (record,)
-        low, high = metrics.bootstrap_interval(hits, seed=INTERVAL_SEED)
+        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
         rows[ensemble] = {
             "accuracy (%)": percent(hits.mean()),
             "95 % interval": f"{percent(low)}–{percent(high)}",

@@ -14,7 +14,8 @@ from scipy.signal import resample_poly
 from torch import Tensor, nn
 
 from dnalib.data import GAIN, RATE, DataError, prepare_signal
-from dnalib.metrics import mutual_information, softmax
+from dnalib.metrics import softmax
+from dnalib.uncertainty import mutual_information
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
-"""Bootstrap intervals over records."""
+"""Bootstrap intervals over records, and an exact test between two ensembles.
+
+An interval says how far a number would move with another draw of records; it says nothing about
+another training run.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from dnalib._checks import check_dimensions, check_records
+from dnalib._checks import as_booleans, check_dimensions, check_records
 
 DRAWN_AT_ONCE = 2_000_000  # records drawn in one piece: bounds the memory, not the result
 
@@ -60,6 +65,73 @@ def paired_difference(
         difference, confidence=confidence, resamples=resamples, seed=seed
     )
     return float(difference.mean()), low, high
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's exact test: whether two ensembles are right equally often on the same records.
+
+    Attributes:
+        first_only: records that the first alone gets right.
+        second_only: records that the second alone gets right.
+        p_value: probability, if the two were right equally often, that so many records or more
+            fall to one side; 1 where they never differ.
+    """
+
+    first_only: int
+    second_only: int
+    p_value: float
+
+
+def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
+    """McNemar's exact test, two-sided.
+
+    Only records on which the two differ say which is better; where neither is, each of these falls
+    to either side like a coin.
+
+    Args:
+        first: (record,) bool, right answers of one ensemble.
+        second: (record,) bool, of the other, on the same records.
+
+    Raises:
+        ValueError: shapes differ, or numbers instead of bool.
+
+    Source: McNemar 1947, with the exact binomial distribution; Dietterich 1998, "Approximate
+    statistical tests for comparing supervised classification learning algorithms".
+    """
+    first, second = as_booleans("first", first), as_booleans("second", second)
+    check_records("first", first, 0, "second", second)
+    one, other = int((first & ~second).sum()), int((second & ~first).sum())
+    p_value = stats.binomtest(one, one + other).pvalue if one + other else 1.0
+    return McNemar(one, other, float(p_value))
+
+
+def resampled_records(
+    statistic: Callable[[NDArray[np.integer]], NDArray],
+    *,
+    records: int,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Any number computed from records, with its bootstrap interval: (value, low, high).
+
+    A difference between two ensembles is paired if `statistic` takes the same records from both.
+
+    Args:
+        statistic: takes positions of records (..., record), returns (...).
+        records: how many there are to draw from.
+        confidence, resamples, seed: as in `bootstrap_interval`; the same seed and number of records
+            draw the same records. Both ends are NaN where a resample leaves the number undefined.
+    """
+    low, high = resampled_interval(
+        np.arange(records),
+        lambda drawn, axis: statistic(drawn),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+    return float(statistic(np.arange(records))), float(low), float(high)
 
 
 def resampled_interval(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 from safetensors.numpy import load_file
 
-from dnalib import metrics, published
+from dnalib import intervals, metrics, published, robustness, uncertainty
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
 
@@ -106,7 +106,7 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
     for member in members:
         logits, labels = natural(run, [member])
         hits = metrics.correct_predictions(logits, labels)[0]
-        low, high = metrics.bootstrap_interval(hits.astype(float), seed=INTERVAL_SEED)
+        low, high = intervals.bootstrap_interval(hits.astype(float), seed=INTERVAL_SEED)
         curve = history(run, member)
         rows.append(
             {
@@ -124,7 +124,7 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
 def natural_table(run: Run) -> pandas.DataFrame:
     """Average accuracy and P(≥x) of the ensembles on unperturbed test records."""
     logits, labels = natural(run, MEMBERS)
-    return metrics.ensemble_table(by_ensemble(logits, labels), labels, seed=INTERVAL_SEED)
+    return robustness.ensemble_table(by_ensemble(logits, labels), labels, seed=INTERVAL_SEED)
 
 
 def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.DataFrame:
@@ -135,7 +135,7 @@ def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.
             for epsilon in run.settings.epsilons:
                 logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
                 conditions[attack, padding, epsilon] = by_ensemble(logits, labels)
-    return metrics.robustness_table(conditions, labels, seed=INTERVAL_SEED)
+    return robustness.robustness_table(conditions, labels, seed=INTERVAL_SEED)
 
 
 def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
@@ -204,10 +204,10 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
     for name, members in ENSEMBLES.items():
         chosen = [MEMBERS.index(member) for member in members]
         predicted = metrics.mean_softmax_prediction(logits[chosen])
-        scores = metrics.uncertainty_scores(
-            metrics.mutual_information(metrics.softmax(logits[chosen])),
+        scores = uncertainty.uncertainty_scores(
+            uncertainty.mutual_information(metrics.softmax(logits[chosen])),
             predicted == labels,
-            reference=metrics.mutual_information(metrics.softmax(clean[chosen])),
+            reference=uncertainty.mutual_information(metrics.softmax(clean[chosen])),
         )
         rows[name] = {measure: percent(score) for measure, score in scores.items()}
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")

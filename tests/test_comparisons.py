@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnalib import comparisons, losses, metrics, published, stages, tables
+from dnalib import comparisons, intervals, losses, metrics, published, robustness, stages, tables
 from dnalib.runs import ComputingRun
 
 CONDITION = {"attack": "sap", "padding": "strip"}
@@ -12,7 +12,9 @@ CONDITION = {"attack": "sap", "padding": "strip"}
 @pytest.mark.parametrize("measure", ["average", "at least 1", "at least 3"])
 def test_what_records_contribute_adds_up_to_the_measure(measure: str) -> None:
     correct = np.random.default_rng(0).random((3, 50)) < 0.6
-    table = metrics.ensemble_table({"cor": correct}, np.zeros(50, dtype=int), seed=0, resamples=20)
+    table = robustness.ensemble_table(
+        {"cor": correct}, np.zeros(50, dtype=int), seed=0, resamples=20
+    )
     (expected,) = table[table.measure == measure].value
     assert comparisons.record_values(correct, measure=measure).mean() == pytest.approx(expected)
 
@@ -47,7 +49,7 @@ def test_differences_are_paired_and_taken_off_the_reference(
     }
     assert values["fdec"].mean() > values["dec"].mean() > values["cor"].mean()
     for row in found.itertuples():
-        expected = metrics.paired_difference(
+        expected = intervals.paired_difference(
             values[row.ensemble], values["dec"], seed=tables.INTERVAL_SEED
         )
         assert (row.value, row.low, row.high) == expected and row.records == 120

@@ -45,7 +45,7 @@ def robustness(
     """Accuracy and P(≥x) against the bound of an attack (the paper's Figures 3 and 4).
 
     Args:
-        table: from `metrics.robustness_table`.
+        table: from `robustness.robustness_table`.
         attack, padding: the rows to draw.
         published: (ensemble, measure, epsilon) -> fraction, drawn as open stars.
         majority: what always answering the commonest class scores on these records.
@@ -88,7 +88,7 @@ def natural_accuracy(
     """Accuracy and P(≥x) on natural records (the paper's Figure 5), with intervals.
 
     Args:
-        table: from `metrics.ensemble_table`.
+        table: from `robustness.ensemble_table`.
         published: (ensemble, measure) -> fraction, drawn as open stars.
         majority: what always answering the commonest class scores on these records.
 
@@ -125,7 +125,7 @@ def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
     """P(≥1) where the perturbation is stripped from the padding and where it is kept off it.
 
     Args:
-        table: from `metrics.robustness_table`, with paddings "strip" and "mask".
+        table: from `robustness.robustness_table`, with paddings "strip" and "mask".
         attack: the rows to draw.
 
     Raises:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from dnalib import metrics, plots
+from dnalib import plots, robustness
 from dnalib.plots.style import ENSEMBLES, ensemble_series, model_series
 
 MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
@@ -26,8 +26,8 @@ def tables():
         for epsilon in (150, 10, 50)  # not in order: the figure sorts
     }
     return (
-        metrics.ensemble_table(one, labels, seed=0, resamples=50),
-        metrics.robustness_table(conditions, labels, seed=0, resamples=50),
+        robustness.ensemble_table(one, labels, seed=0, resamples=50),
+        robustness.robustness_table(conditions, labels, seed=0, resamples=50),
     )
 
 

@@ -1,0 +1,177 @@
+"""Doubt: what an ensemble is unsure of, and how well that tells its right answers from its wrong.
+
+Arrays: `probabilities` (member, record, class) float; `uncertainty` (record,) float, greater where
+the answer is less sure; `correct` (record,) bool, whether the ensemble answers right. Entropies are
+in nats.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+from dnalib._checks import as_booleans, check_dimensions, check_records, check_same_shape
+
+Floats = NDArray[np.floating]
+Booleans = NDArray[np.bool_]
+
+
+def predictive_entropy(probabilities: ArrayLike) -> Floats:
+    """Entropy of the mean probabilities in nats; (member, record, class) -> (record,)."""
+    probabilities = np.asarray(probabilities, dtype=float)
+    check_dimensions("probabilities", probabilities, 3)
+    return special.entr(probabilities.mean(axis=0)).sum(axis=-1)
+
+
+def mutual_information(probabilities: ArrayLike) -> Floats:
+    """What the members disagree about, in nats.
+
+    The entropy of the mean probabilities less the mean entropy of the members': 0 where all
+    members say the same, log(members) where each is sure of a class of its own.
+
+    Args:
+        probabilities: (member, record, class), each class axis summing to 1.
+
+    Returns:
+        (record,), in [0, log(members)].
+
+    Source: :eq:`eq-mutual-information` of chapter 8.
+    """
+    probabilities = np.asarray(probabilities, dtype=float)
+    total = predictive_entropy(probabilities)  # (record,)
+    expected = special.entr(probabilities).sum(axis=-1).mean(axis=0)  # (record,)
+    return np.maximum(total - expected, 0.0)  # rounding can leave -1e-17
+
+
+def uncertainty_scores(
+    uncertainty: ArrayLike, correct: ArrayLike, *, reference: ArrayLike, thresholds: int = 100
+) -> dict[str, float]:
+    """How well uncertainty tells right answers from wrong ones.
+
+    Uncertainty is min–max scaled by `reference` and clipped to [0, 1]; a record is certain where
+    that is at most the threshold. Averaged over equally spaced thresholds from 0 to 1:
+
+    - `R_cc`: share correct among the certain;
+    - `R_iu`: share uncertain among the incorrect;
+    - `UA`: share of all records that are correct and certain or incorrect and uncertain.
+
+    A threshold below which nobody is certain has no R_cc and is left out of its average. With no
+    incorrect record at all R_iu is NaN.
+
+    Args:
+        uncertainty: (record,), such as `mutual_information`.
+        correct: (record,) bool, the ensemble's answer.
+        reference: what sets the scale, any number of records: the uncertainty of the same ensemble
+            on natural records (one scale for all sets), or `uncertainty` itself (each set its own,
+            which hides that a whole set is more uncertain).
+        thresholds: how many.
+
+    Raises:
+        ValueError: shapes differ, or the reference is constant and gives no scale.
+
+    Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
+    the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
+    """
+    uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
+    check_dimensions("uncertainty", uncertainty, 1)
+    check_records("uncertainty", uncertainty, 0, "correct", correct)
+    low, high = np.min(reference), np.max(reference)
+    if not high > low:
+        raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")
+    scaled = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)  # (record,)
+    certain = scaled <= np.linspace(0.0, 1.0, thresholds)[:, None]  # (threshold, record)
+    number = certain.sum(axis=1)  # (threshold,); the last is every record
+    right = (certain & correct).sum(axis=1)
+    uncertain_wrong = ~certain[:, ~correct]  # (threshold, incorrect record)
+    return {
+        "R_cc": float(np.mean(right[number > 0] / number[number > 0])),
+        "R_iu": float(uncertain_wrong.mean()) if uncertain_wrong.size else float("nan"),
+        "UA": float((certain == correct).mean()),
+    }
+
+
+def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
+    """Area under the ROC curve of finding wrong answers by their uncertainty.
+
+    The probability that a wrong answer is less certain than a right one, an equal uncertainty
+    counting one half: 1 where every wrong answer is, 0.5 where uncertainty says nothing. Only the
+    order of the uncertainties counts, so that no scale and no threshold is chosen.
+
+    Args:
+        uncertainty: (..., record).
+        correct: (..., record) bool, of the same shape.
+
+    Returns:
+        (...); NaN where no answer, or every answer, is wrong.
+
+    Raises:
+        ValueError: shapes differ, or `correct` is not bool.
+
+    Source: Mann & Whitney 1947; Hendrycks & Gimpel 2017, "A baseline for detecting misclassified
+    and out-of-distribution examples".
+    """
+    uncertainty, correct = _same_records(uncertainty, correct)
+    ranks = stats.rankdata(uncertainty, axis=-1)  # (..., record), ties sharing their mean
+    wrong = (~correct).sum(axis=-1)  # (...)
+    right = correct.sum(axis=-1)
+    above = np.where(correct, 0.0, ranks).sum(axis=-1) - wrong * (wrong + 1) / 2  # pairs won
+    pairs = wrong * right
+    return np.divide(above, pairs, out=np.full(np.shape(pairs), np.nan), where=pairs > 0)[()]
+
+
+def selective_risk(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
+    """Share of wrong answers among the most certain 1, 2, … records: the risk–coverage curve.
+
+    Record k of the curve stands for a coverage of k / records; 1 − coverage is the share deferred
+    and 1 − risk the accuracy of those kept. Records of equal uncertainty are kept in random order,
+    of which this is the expectation, so that the order of the records in the arrays is immaterial.
+
+    Args:
+        uncertainty: (record,).
+        correct: (record,) bool.
+
+    Returns:
+        (record,), in [0, 1]; the last is the share of all answers that are wrong.
+
+    Source: El-Yaniv & Wiener 2010, "On the foundations of noise-free selective classification".
+    """
+    uncertainty, correct = _same_records(uncertainty, correct)
+    check_dimensions("uncertainty", uncertainty, 1)
+    _, group, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    wrong = np.bincount(group, weights=~correct) / sizes  # (distinct uncertainty,)
+    return np.repeat(wrong, sizes).cumsum() / np.arange(1, len(correct) + 1)
+
+
+def risk_coverage_area(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
+    """Area under the risk–coverage curve: the mean of `selective_risk` over all coverages.
+
+    Smaller is better. It measures accuracy as well as order: an uncertainty that says nothing has
+    the share of wrong answers as its area, and `risk_coverage_area(~correct, correct)` is the least
+    that any order reaches.
+
+    Args:
+        uncertainty: (..., record).
+        correct: (..., record) bool, of the same shape.
+
+    Returns:
+        (...), in [0, 1].
+
+    Source: Geifman, Uziel & El-Yaniv 2019, "Bias-reduced uncertainty estimation for deep neural
+    classifiers".
+    """
+    uncertainty, correct = _same_records(uncertainty, correct)
+    records = correct.shape[-1]
+    # A wrong answer at place p adds 1/k to the risk at each k ≥ p. Among equals, which share the
+    # places from first to last, it adds the mean of that.
+    added = np.cumsum(1 / np.arange(records, 0, -1))[::-1]  # (place,)
+    below = np.concatenate([[0.0], added.cumsum()])  # (place + 1,)
+    first = stats.rankdata(uncertainty, method="min", axis=-1).astype(int)  # (..., record), from 1
+    last = stats.rankdata(uncertainty, method="max", axis=-1).astype(int)
+    expected = (below[last] - below[first - 1]) / (last - first + 1)
+    return np.where(correct, 0.0, expected).sum(axis=-1) / records
+
+
+def _same_records(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Floats, Booleans]:
+    """Both as arrays of one shape (..., record)."""
+    uncertainty, correct = np.asarray(uncertainty), as_booleans("correct", correct)
+    check_same_shape("uncertainty", uncertainty, "correct", correct)
+    return uncertainty.astype(float), correct

@@ -1,0 +1,120 @@
+"""Intervals against the binomial distribution and known values; McNemar's test against scipy's."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dnalib import intervals, metrics
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    samples = random.random((300, 400)) < 0.3
+    covered = 0
+    for seed, sample in enumerate(samples):
+        low, high = intervals.bootstrap_interval(sample, resamples=500, seed=seed)
+        covered += low <= 0.3 <= high
+    assert 0.91 <= covered / 300 <= 0.98  # 95 % nominal; the standard error is 1.3 points
+
+
+def test_interval_agrees_with_the_binomial_distribution():
+    values = np.arange(1000) < 250
+    low, high = intervals.bootstrap_interval(values, resamples=5000, seed=4)
+    expected = stats.binom(1000, 0.25).ppf([0.025, 0.975]) / 1000
+    assert [low, high] == pytest.approx(expected, abs=0.003)
+    narrow = intervals.bootstrap_interval(values, confidence=0.5, seed=4)
+    assert low < narrow[0] < 0.25 < narrow[1] < high
+
+
+@pytest.mark.parametrize("values", [np.ones(20), np.zeros(1), np.full(7, 0.1)])
+def test_equal_values_give_a_point_without_a_warning(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert intervals.bootstrap_interval(values, seed=0) == (values[0], values[0])
+
+
+def test_interval_depends_on_the_seed_alone():
+    values = np.random.default_rng(0).standard_normal(50)
+    first = intervals.bootstrap_interval(values, seed=1)
+    assert intervals.bootstrap_interval(values, seed=1) == first
+    assert intervals.bootstrap_interval(values, seed=2) != first
+
+
+def test_a_paired_difference_uses_the_same_records():
+    random = np.random.default_rng(0)
+    first = random.random(500) < 0.5
+    second = first.copy()
+    second[:10] = ~first[:10]
+    difference, low, high = intervals.paired_difference(first, second, seed=3)
+    assert difference == pytest.approx(first.mean() - second.mean())
+    assert low <= difference <= high
+    assert high - low < 0.03  # unpaired it would be about 0.12
+    shifted = intervals.paired_difference(first + 0.25, first, seed=3)
+    assert shifted == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_a_paired_interval_is_narrower_where_records_are_hard_for_both():
+    random = np.random.default_rng(0)
+    difficulty = random.random(400)
+    first = difficulty < 0.6 + 0.05 * random.standard_normal(400)
+    second = difficulty < 0.5 + 0.05 * random.standard_normal(400)
+    _, low, high = intervals.paired_difference(first, second, seed=0)
+    ends = [intervals.bootstrap_interval(one, seed=0) for one in (first, second)]
+    unpaired = np.hypot(*(b - a for a, b in ends))  # width, if the two were drawn apart
+    assert high - low < 0.7 * unpaired and low > 0
+
+
+def test_mcnemar_by_hand():
+    first = np.array([True] * 6 + [False] * 4)
+    second = np.array([True] * 1 + [False] * 5 + [True] * 1 + [False] * 3)
+    found = intervals.mcnemar(first, second)
+    assert (found.first_only, found.second_only) == (5, 1)
+    assert found.p_value == pytest.approx(2 * (1 + 6) / 2**6)  # 0 or 1 head in 6, both tails
+    assert intervals.mcnemar(second, first).p_value == found.p_value
+    assert intervals.mcnemar(first, first) == intervals.McNemar(0, 0, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mcnemar_is_a_binomial_test_of_the_records_that_differ(seed):
+    random = np.random.default_rng(seed)
+    first, second = random.random((2, 90)) < [[0.7], [0.55]]
+    one, other = np.sum(first > second), np.sum(second > first)
+    expected = stats.binomtest(int(one), int(one + other), 0.5).pvalue
+    assert intervals.mcnemar(first, second).p_value == pytest.approx(expected)
+
+
+def test_resampling_records_draws_those_of_the_other_intervals():
+    random = np.random.default_rng(0)
+    first, second = random.random((2, 80)) < 0.6
+    expected = intervals.paired_difference(first, second, seed=4)
+    found = intervals.resampled_records(
+        lambda drawn: first[drawn].mean(axis=-1) - second[drawn].mean(axis=-1), records=80, seed=4
+    )
+    assert found == pytest.approx(expected)
+
+
+def test_the_interval_of_an_f1_holds_it():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 300)
+    predicted = np.where(random.random(300) < 0.7, labels, random.integers(0, 4, 300))
+    value, low, high = intervals.resampled_records(
+        lambda drawn: metrics.challenge_f1(predicted[drawn], labels[drawn]), records=300, seed=0
+    )
+    assert value == metrics.challenge_f1(predicted, labels) and low < value < high < low + 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: intervals.bootstrap_interval([], seed=0), "at least one record"),
+        (lambda: intervals.bootstrap_interval([0, 1], confidence=95, seed=0), "confidence is 95"),
+        (lambda: intervals.paired_difference(np.zeros(5), np.zeros(6), seed=0), r"\(5,\).*\(6,\)"),
+        (lambda: intervals.mcnemar([True], [True, False]), r"\(1,\).*\(2,\)"),
+        (lambda: intervals.mcnemar([1, 0], [True, False]), "first has dtype int64; it must be"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
