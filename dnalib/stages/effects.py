@@ -57,7 +57,7 @@ def store_fit(run: ComputingRun, path: Path) -> dict[str, Any]:
             load_file(run.obtain(f"features-{name}").path)["features"][rows].double()
             for name in (regressor, regressand)
         )
-        residual = y - x @ torch.linalg.lstsq(x, y).solution
+        residual = y - x @ torch.linalg.lstsq(x, y, driver="gelsd").solution
         found.append(
             {
                 "regressor": regressor,
