@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from toy_classifiers import Rippled, random_numbers
 
-from dnalib.attacks import ascend, frozen_parameters, pgd, sap, smooth, smoothing_kernel
+from dnalib.attacks import margin, pgd, record_generators, sap, smooth, smoothing_kernel
 from dnalib.model import Network
 
 EPSILON = 50.0
@@ -15,11 +16,6 @@ ATTACKS = {"pgd": pgd, "sap": sap}
 @pytest.fixture(params=sorted(ATTACKS))
 def attack(request):
     return ATTACKS[request.param]
-
-
-def random_numbers(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def small_network(seed=0):
@@ -243,13 +239,6 @@ def test_parameters_are_left_as_they_were(attack):
     assert torch.equal(model.layer.weight, weight)
 
 
-def test_frozen_parameters_come_back_also_from_nothing():
-    model = nn.Linear(2, 2)
-    with frozen_parameters(model):
-        assert not any(parameter.requires_grad for parameter in model.parameters())
-    assert all(parameter.requires_grad for parameter in model.parameters())
-
-
 def test_a_model_of_ones_own_with_three_leads(attack):
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -267,21 +256,6 @@ def test_a_model_of_ones_own_with_three_leads(attack):
     assert 0 < delta.abs().max() <= 0.3 and not delta[~valid].any()
     labels = torch.tensor([4, 0])
     assert (losses(model, signals + delta, labels) > losses(model, signals, labels)).all()
-
-
-def test_the_climb_starts_where_it_is_told():
-    start = random_numbers(1, 1, 40).clamp(-1, 1)
-    found = ascend(
-        Linear(random_numbers(1, 40)),
-        start,
-        torch.tensor([0]),
-        start=start,
-        change=lambda theta: theta,
-        epsilon=1,
-        steps=0,
-        step_size=1,
-    )
-    assert torch.equal(found, start) and found is not start
 
 
 ACCEPTED = {
@@ -329,3 +303,182 @@ def test_starts_that_do_not_fit_are_refused():
         with pytest.raises(ValueError, match=message):
             sap(model, **ACCEPTED, start=start)
     sap(model, **ACCEPTED, start=torch.ones(2, 1, 30))
+
+
+@pytest.fixture
+def rippled():
+    """A classifier with many local maxima, records and the labels that it gives them."""
+    model, signals = Rippled(), random_numbers(12, 1, 40, seed=4)
+    return model, signals, model(signals).argmax(1)
+
+
+SEARCHES = {
+    "margin": {"loss": margin},
+    "momentum": {"momentum": 1.0},
+    "apgd": {"schedule": "apgd"},
+    "random": {"random_start": True},
+    "restarts": {"restarts": 3},
+    "all": {"loss": margin, "schedule": "apgd", "random_start": True, "restarts": 2},
+}
+
+
+def generators_of(search, records, *, seed=0):
+    drawn = search.get("random_start") or search.get("restarts")
+    return {"generators": record_generators(records, seed=seed)} if drawn else {}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("padding", ["strip", "mask"])
+def test_every_search_stays_in_the_ball_and_off_the_padding(attack, padded, padding, name):
+    signals, valid, labels = padded
+    search, model = SEARCHES[name], small_network()
+    options = {"epsilon": EPSILON, "steps": 4, "valid": valid, "padding": padding}
+    options |= search | generators_of(search, range(4))
+    delta = attack(model, signals, labels, **options)
+    assert 0 < delta.abs().max() <= EPSILON and not delta[~valid].any()
+    plain = attack(model, signals, labels, epsilon=EPSILON, steps=4, valid=valid, padding=padding)
+    if name != "restarts":  # of which the first may be the worst of all records
+        assert not torch.equal(delta, plain)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_treats_a_record_alike_in_any_batch(attack, padded, name):
+    signals, valid, labels = padded
+    search, model = SEARCHES[name], small_network()
+    options = {"epsilon": EPSILON, "steps": 4} | search
+    together = attack(
+        model, signals, labels, valid=valid, **options, **generators_of(search, range(4))
+    )
+    for record in (3, 1):
+        one = slice(record, record + 1)
+        drawn = generators_of(search, [record])
+        alone = attack(model, signals[one], labels[one], valid=valid[one], **options, **drawn)
+        assert torch.allclose(alone, together[one], atol=1e-9)
+
+
+def test_restarts_are_never_weaker_and_help_somewhere(attack, rippled):
+    model, signals, labels = rippled
+    found = {}
+    for restarts in (1, 2, 6):
+        generators = record_generators(range(12), seed=1)
+        delta = attack(
+            model, signals, labels, epsilon=0.3, restarts=restarts, generators=generators
+        )
+        found[restarts] = losses(model, signals + delta, labels)
+    assert torch.equal(
+        found[1], losses(model, signals + attack(model, signals, labels, epsilon=0.3), labels)
+    )
+    assert (found[2] >= found[1]).all() and (found[6] >= found[2]).all()
+    assert (found[6] > found[1]).sum() > 3
+
+
+def test_what_runs_are_compared_by_decides():
+    model, signals = Rippled(), random_numbers(40, 1, 40, seed=4)
+    labels = model(signals).argmax(1)
+    found = {}
+    for compared_by in (None, margin):
+        delta = pgd(
+            model,
+            signals,
+            labels,
+            epsilon=0.02,
+            steps=3,
+            restarts=8,
+            compared_by=compared_by,
+            generators=record_generators(range(40), seed=0),
+        )
+        found[compared_by] = margin(model(signals + delta), labels).detach()
+    assert (found[margin] >= found[None]).all() and (found[margin] > found[None]).any()
+
+
+def test_the_start_is_random_where_no_step_is_taken(padded):
+    signals, valid, labels = padded
+    start = pgd(
+        small_network(),
+        signals,
+        labels,
+        epsilon=EPSILON,
+        steps=0,
+        valid=valid,
+        padding="keep",
+        random_start=True,
+        generators=record_generators(range(4), seed=0),
+    )
+    assert not start[~valid].any() and (start[valid] != 0).all()
+    assert 0.98 * EPSILON < start.abs().max() <= EPSILON
+
+
+@pytest.mark.parametrize("schedule", ["constant", "apgd"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_bound_a_record_or_a_sample_holds_exactly(attack, padded, schedule, dtype):
+    signals, valid, labels = padded
+    signals, model = signals.to(dtype), small_network().to(dtype)
+    a_record = torch.tensor([3.7, 0.0, 50.1, 11.3], dtype=torch.float64)
+    a_sample = 30 * random_numbers(4, 1, 300, seed=5).abs()
+    a_sample[..., 100:150] = 0
+    for epsilon in (a_record, a_sample):
+        bound = (epsilon.view(4, 1, 1) if epsilon.ndim == 1 else epsilon).to(dtype)
+        options = {"steps": 4, "valid": valid, "schedule": schedule}
+        delta = attack(model, signals, labels, epsilon=epsilon, **options)
+        assert delta.dtype == dtype
+        assert (delta.abs() <= bound).all() and not delta[~valid].any()
+        reached = (delta.abs() >= 0.3 * bound)[(bound > 0) & valid].double().mean()
+        assert reached > 0.3
+
+
+def test_equal_bounds_are_one_bound(attack, padded):
+    signals, valid, labels = padded
+    arguments, options = (small_network(), signals, labels), {"steps": 5, "valid": valid}
+    one = attack(*arguments, epsilon=EPSILON, **options)
+    a_record = attack(*arguments, epsilon=torch.full((4,), EPSILON), **options)
+    assert torch.equal(one, a_record)
+    if attack is pgd:  # SAP cuts smooth(θ) to a bound a sample at every step
+        a_sample = attack(*arguments, epsilon=torch.full((4, 1, 300), EPSILON), **options)
+        assert torch.equal(one, a_sample)
+
+
+def test_apgd_is_stronger_than_equal_steps(rippled):
+    model, signals, labels = rippled
+    options = {"epsilon": 0.3, "steps": 100}
+    mean = {
+        schedule: losses(
+            model, signals + pgd(model, signals, labels, schedule=schedule, **options), labels
+        ).mean()
+        for schedule in ("constant", "apgd")
+    }
+    assert mean["apgd"] > mean["constant"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epsilon": torch.ones(3)}, r"epsilon has shape \(3,\)"),
+        ({"epsilon": torch.ones(2, 30)}, r"epsilon has shape \(2, 30\)"),
+        ({"epsilon": torch.tensor([1.0, -1.0])}, "epsilon holds a value below 0"),
+        ({"epsilon": torch.tensor([1.0, torch.nan])}, "epsilon holds a value"),
+        ({"schedule": "cosine"}, "schedule is 'cosine'; accepted are 'constant', 'apgd'"),
+        ({"momentum": -0.5}, "momentum is -0.5"),
+        ({"schedule": "apgd", "momentum": 0.5}, "accepted is to name neither"),
+        ({"schedule": "apgd", "step_size": 0.5}, "accepted is to name neither"),
+        ({"restarts": 0}, "restarts is 0"),
+        ({"restarts": 2}, "need generators"),
+        ({"random_start": True}, "need generators"),
+        ({"generators": [torch.Generator()]}, "1 generators and 2 records"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused(attack, changed, message):
+    with pytest.raises(ValueError, match=message):
+        attack(Linear(torch.ones(1, 30)), **(ACCEPTED | changed))
+
+
+def test_a_start_beside_random_starts_is_refused():
+    generators = record_generators(range(2), seed=0)
+    for search in ({"random_start": True}, {"restarts": 2}):
+        with pytest.raises(ValueError, match="a start is given beside random starts"):
+            sap(
+                Linear(torch.ones(1, 30)),
+                **ACCEPTED,
+                start=torch.zeros(2, 1, 30),
+                generators=generators,
+                **search,
+            )

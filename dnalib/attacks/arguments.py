@@ -1,0 +1,139 @@
+"""What attacks accept: the bound ε, where a perturbation may live, and checks of the arguments."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from dnalib.attacks.ascent import SCHEDULES
+
+Padding = Literal["strip", "mask", "keep"]
+PADDINGS: tuple[Padding, ...] = ("strip", "mask", "keep")
+
+
+def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
+    """ε as attacks compute with it: a number, or a tensor broadcastable to the signals.
+
+    Args:
+        epsilon: raw units; one number above 0, or a tensor of values from 0: (batch,), one a
+            record, or the shape of the signals, one a sample.
+        signals: (batch, lead, time).
+
+    Raises:
+        ValueError: a value out of range, or another shape.
+    """
+    if not isinstance(epsilon, Tensor):
+        if not (epsilon > 0 and math.isfinite(epsilon)):
+            raise ValueError(
+                f"epsilon is {epsilon}; accepted are finite values above 0, in raw units"
+            )
+        return float(epsilon)
+    if epsilon.shape not in (signals.shape[:1], signals.shape):
+        raise ValueError(
+            f"epsilon has shape {tuple(epsilon.shape)} and signals {tuple(signals.shape)}; "
+            "accepted are one number, one a record or one a sample"
+        )
+    if not ((epsilon >= 0) & epsilon.isfinite()).all():
+        raise ValueError("epsilon holds a value below 0 or one that is not finite; in raw units")
+    return (epsilon.view(-1, 1, 1) if epsilon.ndim == 1 else epsilon).to(signals)
+
+
+def varies_in_time(bound: float | Tensor) -> bool:
+    """Whether a bound from `as_bound` is one a sample."""
+    return isinstance(bound, Tensor) and bound.shape[1:] != (1, 1)
+
+
+def perturbation_mask(signals: Tensor, valid: Tensor | None, *, padding: Padding) -> Tensor:
+    """Where a perturbation may live while it is optimised: broadcastable to the signals, float."""
+    if valid is None or padding != "mask":
+        return torch.ones((), dtype=signals.dtype, device=signals.device)
+    return valid.to(signals.dtype)
+
+
+def strip(delta: Tensor, valid: Tensor | None) -> Tensor:
+    """Remove a perturbation from the padding."""
+    return delta if valid is None else delta * valid
+
+
+def check_arguments(
+    model: nn.Module,
+    signals: Tensor,
+    labels: Tensor,
+    *,
+    valid: Tensor | None,
+    steps: int,
+    padding: str,
+) -> None:
+    """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
+    if model.training:
+        raise ValueError("the model is in training mode; call model.eval() before an attack")
+    if signals.ndim != 3 or not signals.is_floating_point():
+        raise ValueError(
+            f"signals have shape {tuple(signals.shape)} and type {signals.dtype}; accepted is "
+            "(batch, lead, time), floating point"
+        )
+    if labels.shape != signals.shape[:1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)} and signals {tuple(signals.shape)}; accepted "
+            "is one label a record"
+        )
+    if valid is not None and valid.shape != signals.shape:
+        raise ValueError(
+            f"valid has shape {tuple(valid.shape)} and signals {tuple(signals.shape)}; accepted "
+            "are equal shapes"
+        )
+    if not torch.isfinite(signals).all():
+        raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
+    if steps < 0:
+        raise ValueError(f"steps is {steps}; accepted are whole numbers from 0")
+    if padding not in PADDINGS:
+        raise ValueError(f"padding is {padding!r}; accepted are {', '.join(map(repr, PADDINGS))}")
+
+
+def check_start(start: Tensor, signals: Tensor, *, bound: float | Tensor) -> None:
+    """Raise a ValueError unless a starting perturbation fits the signals and the ε-ball."""
+    if start.shape != signals.shape:
+        raise ValueError(
+            f"start has shape {tuple(start.shape)} and signals {tuple(signals.shape)}; accepted "
+            "are equal shapes"
+        )
+    if not (start.abs() <= bound * (1 + 1e-6)).all():  # true of NaN as well
+        epsilon = f"{bound:g}" if isinstance(bound, float) else "of its record or sample"
+        raise ValueError(
+            f"start reaches {start.abs().max().item():g}; accepted are values up to epsilon = "
+            f"{epsilon}"
+        )
+
+
+def check_search(
+    signals: Tensor,
+    *,
+    step_size: float | None,
+    momentum: float,
+    schedule: str,
+    random_start: bool,
+    restarts: int,
+    generators: Sequence[torch.Generator] | None,
+) -> None:
+    """Raise a ValueError with one sentence for the first option of the search that cannot be."""
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"schedule is {schedule!r}; accepted are {', '.join(map(repr, SCHEDULES))}"
+        )
+    if not momentum >= 0:
+        raise ValueError(f"momentum is {momentum}; accepted are values from 0")
+    if schedule == "apgd" and (step_size is not None or momentum):
+        raise ValueError(
+            "the schedule 'apgd' sets step size and momentum itself; accepted is to name neither"
+        )
+    if restarts < 1:
+        raise ValueError(f"restarts is {restarts}; accepted are whole numbers from 1")
+    if (random_start or restarts > 1) and generators is None:
+        raise ValueError("random starts need generators, one a record; see record_generators")
+    if generators is not None and len(generators) != len(signals):
+        raise ValueError(
+            f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
+            "generator a record"
+        )

@@ -1,0 +1,83 @@
+"""What an attack maximises: losses of one classifier's logits, one value a record."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels) -> (batch,), high where misled
+
+SMALLEST_SPREAD = 1e-12  # of the three largest logits, in the denominator of the ratio
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """−log softmax of the true class, nats.
+
+    Args:
+        logits: (batch, class), floating point.
+        labels: (batch,), int64.
+
+    Returns:
+        (batch,). Its gradient fades where the classifier is sure and right.
+    """
+    return functional.cross_entropy(logits, labels, reduction="none")
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """The largest wrong logit less the true one: above 0 where the answer is wrong.
+
+    Arguments and shapes as in `cross_entropy`; at least two classes.
+
+    Source: Carlini & Wagner 2017, "Towards evaluating the robustness of neural networks".
+    """
+    check_number_of_classes(logits, at_least=2, loss="the margin")
+    true, wrong = split_classes(logits, labels)
+    return wrong.amax(dim=1) - true
+
+
+def difference_of_logits_ratio(logits: Tensor, labels: Tensor) -> Tensor:
+    """The margin over the spread of the three largest logits (DLR): no scale, no offset.
+
+    (largest wrong z − true z) / (largest z − third largest z). Multiplying a classifier's logits, a
+    way to make the gradients of the cross-entropy vanish, changes nothing here.
+
+    Arguments and shapes as in `cross_entropy`.
+
+    Raises:
+        ValueError: fewer than three classes.
+
+    Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
+    diverse parameter-free attacks".
+    """
+    check_number_of_classes(logits, at_least=3, loss="the difference of logits ratio")
+    largest = logits.topk(3, dim=1).values  # (batch, 3)
+    spread = largest[:, 0] - largest[:, 2]
+    return margin(logits, labels) / (spread + SMALLEST_SPREAD)
+
+
+def cut(loss: Loss, *, largest_loss: float | None) -> Loss:
+    """The loss up to a limit, beyond which a record's gradient is 0; itself where that is None.
+
+    Raises:
+        ValueError: a limit that is not above 0.
+    """
+    if largest_loss is None:
+        return loss
+    if not largest_loss > 0:
+        raise ValueError(f"largest_loss is {largest_loss}; accepted are values above 0, or None")
+    return lambda logits, labels: loss(logits, labels).clamp(max=largest_loss)
+
+
+def split_classes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The true class's logit (batch,), and the others' (batch, class − 1)."""
+    is_true = functional.one_hot(labels, logits.shape[1]).bool()  # (batch, class)
+    return logits[is_true], logits[~is_true].view(len(logits), -1)
+
+
+def check_number_of_classes(logits: Tensor, *, at_least: int, loss: str) -> None:
+    """Raise a ValueError unless logits are (batch, class) with so many classes."""
+    if logits.ndim != 2 or logits.shape[1] < at_least:
+        raise ValueError(
+            f"logits have shape {tuple(logits.shape)}; {loss} needs (batch, class) with at least "
+            f"{at_least} classes"
+        )
