@@ -1,25 +1,39 @@
 """Attack many records: batches of similar length, sized to memory, computed where records are."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dnalib.attacks import Padding
+from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
 
-Attack = Callable[[nn.Module, Tensor, Tensor, Tensor], Mapping[str, Tensor]]
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
+class Attack(Protocol):
+    """What `attack_records` calls, a batch at a time.
+
+    With the classifier or ensemble, inputs (batch, 1, time), float32, raw units, labels (batch,)
+    and valid (batch, 1, time), bool; and, where `attack_records` was given generators, with those
+    of the batch as `generators`. It returns perturbations by name, shaped like the inputs.
+    """
+
+    def __call__(
+        self, model: nn.Module, inputs: Tensor, labels: Tensor, valid: Tensor, /, **options: object
+    ) -> Mapping[str, Tensor]: ...
+
+
 class InPrecision(nn.Module):
-    """A classifier whose forward and backward pass run under bf16 autocast; logits in float32.
+    """A classifier or ensemble that runs, forward and backward, under bf16 autocast.
 
     Args:
-        model: the classifier, in evaluation mode.
+        model: the classifier or ensemble, in evaluation mode.
         precision: "32-true" changes nothing; "bf16-mixed" multiplies in bf16.
 
     Raises:
@@ -37,20 +51,21 @@ class InPrecision(nn.Module):
         self.training = model.training
 
     def forward(self, signals: Tensor) -> Tensor:
-        """(batch, lead, time) -> logits (batch, class), float32."""
+        """(batch, lead, time) -> the model's logits, (batch, class) of a classifier, float32."""
         with torch.autocast(signals.device.type, torch.bfloat16, enabled=self.in_bf16):
             return self.model(signals).float()
 
 
 def attack_records(
     attack: Attack,
-    network: Network,
+    network: Network | Sequence[Network],
     signals: PackedSignals,
     labels: Tensor,
     *,
     padding: Padding,
     precision: str = "32-true",
     batch_size: int | None = None,
+    generators: Sequence[torch.Generator] | None = None,
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     """Run an attack over many records, a batch at a time, the longest records first.
 
@@ -58,30 +73,44 @@ def attack_records(
     reaches are computed: the same gradients, up to rounding, for less work.
 
     Args:
-        attack: called with the classifier, inputs (batch, 1, time), float32, raw units, labels
-            (batch,) and valid (batch, 1, time), bool; returns perturbations by name, shaped like
-            the inputs. With "mask" it must leave the padding alone.
-        network: the target, on the device that computes; it is left as it is.
+        attack: see `Attack`. With "mask" it must leave the padding alone.
+        network: the target, on the device that computes; it is left as it is. A sequence is
+            attacked as an ensemble: its logits are (member, batch, class).
         signals: the records, on any device.
         labels: (record,), int64.
         padding: as the attack takes it.
         precision: "32-true", or "bf16-mixed" for products in bf16.
         batch_size: records at once; None for what fits into memory, 64 at most.
+        generators: one a record, for attacks that draw numbers (`attacks.record_generators`).
 
     Yields:
         Positions of a batch's records (batch,), and its perturbations by name: (batch, time) over
         the whole padded axis, float32, on the CPU.
 
     Raises:
-        ValueError: an unknown precision, or what the attack raises.
+        ValueError: an unknown precision, no network, another number of generators than records, or
+            what the attack raises.
     """
-    evaluator = Evaluator(network, length=signals.length)
-    device = evaluator.device
+    networks = [network] if isinstance(network, Network) else network
+    if not networks:
+        raise ValueError("network is an empty sequence; an attack needs at least one")
+    if generators is not None and len(generators) != len(signals):
+        raise ValueError(
+            f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
+            "generator a record"
+        )
+    evaluators = [Evaluator(one, length=signals.length) for one in networks]
+    device = evaluators[0].device
     if batch_size is None:
-        batch_size = fitting_batch(evaluator)
+        # An ensemble keeps what each of its members needs for the backward pass.
+        batch_size = max(1, min(map(fitting_batch, evaluators)) // len(evaluators))
     for records in batches_by_length(signals, batch_size=batch_size):
         reach = span(signals, records) if padding == "mask" else (0, signals.length)
-        module, first, last = evaluator.choose(*reach)
+        modules, first, last = choose_together(evaluators, *reach)
+        module = modules[0] if isinstance(network, Network) else Ensemble(modules).eval()
+        options = {}
+        if generators is not None:
+            options["generators"] = [generators[record] for record in records.tolist()]
         inputs = signals.batch(records, first=first, last=last)
         valid = signals.valid(records, first=first, last=last)
         found = attack(
@@ -89,6 +118,7 @@ def attack_records(
             inputs.to(device).float().unsqueeze(1),
             labels[records].to(device),
             valid.to(device).unsqueeze(1),
+            **options,
         )
         margins = (first, signals.length - last)
         yield (
@@ -98,3 +128,20 @@ def attack_records(
                 for name, delta in found.items()
             },
         )
+
+
+def choose_together(
+    evaluators: Sequence[Evaluator], first: int, last: int
+) -> tuple[list[nn.Module], int, int]:
+    """The cheapest exact computation of several networks on one and the same window.
+
+    Returns:
+        A module a network, and the window of the padded axis that all take: the whole axis as soon
+        as one of them needs another window than the rest.
+    """
+    modules, firsts, lasts = zip(
+        *(evaluator.choose(first, last) for evaluator in evaluators), strict=True
+    )
+    if len(set(firsts)) == len(set(lasts)) == 1:
+        return list(modules), firsts[0], lasts[0]
+    return [evaluator.full for evaluator in evaluators], 0, evaluators[0].length

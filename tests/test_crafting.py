@@ -8,6 +8,8 @@ from random_network import random_network, random_records
 
 from dnalib import attacks
 from dnalib.crafting import InPrecision, attack_records
+from dnalib.ensemble import Ensemble
+from dnalib.filters import FourierFilter, ring_filters
 from dnalib.signals import PackedSignals
 
 LENGTH = 9_000  # long enough for windows
@@ -104,3 +106,113 @@ def test_logits_are_float32_in_both_precisions(network, padded):
         assert model(padded).dtype == torch.float32 and not model.training
     with pytest.raises(ValueError, match="'16-true'; accepted are '32-true', 'bf16-mixed'"):
         InPrecision(network, precision="16-true")
+
+
+@pytest.fixture(scope="module")
+def other_network():
+    return random_network(width=0.03, seed=3)
+
+
+@pytest.fixture(scope="module")
+def filtered_network():
+    one = FourierFilter(ring_filters(length=LENGTH)[0], length=LENGTH)
+    return random_network(width=0.03, seed=4, fourier_filter=one)
+
+
+def pgd_on_all(model, inputs, labels, valid, *, padding, **options):
+    return {
+        "pgd": attacks.pgd(
+            model,
+            inputs,
+            labels,
+            epsilon=50,
+            steps=1,
+            valid=valid,
+            padding=padding,
+            loss=attacks.end_to_end(),
+            **options,
+        )
+    }
+
+
+@pytest.mark.parametrize("padding", ["strip", "mask"])
+@pytest.mark.parametrize("second", ["other_network", "filtered_network"])
+def test_several_networks_are_attacked_as_an_ensemble(
+    network, padded, signals, labels, padding, second, request
+):
+    networks = [network, request.getfixturevalue(second)]
+    valid = signals.valid(torch.arange(len(signals))).unsqueeze(1)
+    ensemble = Ensemble(networks).eval()
+    expected = pgd_on_all(ensemble, padded, labels, valid, padding=padding)["pgd"].squeeze(1)
+    attack = partial(pgd_on_all, padding=padding)
+    for records, found in attack_records(attack, networks, signals, labels, padding=padding):
+        for row, record in enumerate(records.tolist()):
+            inside = valid[record, 0]
+            agree = (found["pgd"][row] == expected[record])[inside].double().mean()
+            assert agree > 0.99  # signs of gradients near zero turn with the rounding
+            assert not found["pgd"][row][~inside].any()
+
+
+def windows_of(networks, signals, labels):
+    """The lengths of time that a masked attack computes on, a batch after the other."""
+    seen = []
+
+    def spy(model, inputs, labels, valid):
+        assert model(inputs).shape == (len(networks), len(inputs), 4)
+        seen.append(inputs.shape[-1])
+        return {"zero": torch.zeros_like(inputs)}
+
+    for _ in attack_records(spy, networks, signals, labels, padding="mask", batch_size=2):
+        pass
+    return seen
+
+
+def test_an_ensemble_computes_where_records_are_unless_a_filter_spreads_them(
+    network, other_network, filtered_network, signals, labels
+):
+    short = windows_of([network, other_network], signals, labels)
+    assert short[0] == LENGTH and max(short[1:]) <= 3_008
+    assert set(windows_of([network, filtered_network], signals, labels)) == {LENGTH}
+
+
+def test_random_starts_are_each_records_own_in_any_batch(network, signals, labels):
+    found = []
+    for batch_size in (1, 3):
+        answers = torch.zeros(len(signals), LENGTH)
+        attack = partial(started, padding="mask")
+        for records, crafted in attack_records(
+            attack,
+            network,
+            signals,
+            labels,
+            padding="mask",
+            batch_size=batch_size,
+            generators=attacks.record_generators(range(len(signals)), seed=5),
+        ):
+            answers[records] = crafted["start"]
+        found.append(answers)
+    assert torch.equal(*found)
+    assert (found[0] != 0).equal(signals.valid(torch.arange(len(signals))))
+
+
+def started(model, inputs, labels, valid, *, padding, generators):
+    start = attacks.pgd(
+        model,
+        inputs,
+        labels,
+        epsilon=50,
+        steps=0,
+        valid=valid,
+        padding=padding,
+        random_start=True,
+        generators=generators,
+    )
+    return {"start": start}
+
+
+def test_what_cannot_be_attacked_is_refused(network, signals, labels):
+    with pytest.raises(ValueError, match="at least one"):
+        next(attack_records(pgd, [], signals, labels, padding="mask"))
+    with pytest.raises(ValueError, match="1 generators and 6 records"):
+        generators = attacks.record_generators([0], seed=0)
+        next(attack_records(pgd, network, signals, labels, padding="mask", generators=generators))
