@@ -115,8 +115,25 @@ def test_apgd_halves_the_step_of_the_record_that_oscillates_and_of_no_other():
     assert torch.equal(second[1:], torch.ones(100, dtype=torch.float64))
 
 
+def test_apgd_goes_on_from_the_best_with_half_the_step():
+    visited = []
+
+    def score(x):
+        visited.append(x.detach().flatten().item())
+        return -((x[:, 0, 0] - 0.3) ** 2)
+
+    start = torch.zeros(1, 1, 1, dtype=torch.float64)
+    ascend_adaptively(objective_of(score, start), start=start, bound=1.0, steps=100)
+    best = min(visited[:23], key=lambda x: abs(x - 0.3))  # until the first checkpoint
+    assert abs(visited[22] - best) > 0.01
+    way = 1.0 if best < 0.3 else -1.0
+    target = min(max(best + 1.0 * way, -1.0), 1.0)  # the step was 2, and is 1
+    expected = best + 0.75 * (target - best) + 0.25 * (best - visited[21])
+    assert visited[23] == pytest.approx(min(max(expected, -1.0), 1.0))
+
+
 @pytest.mark.parametrize("loss", [margin, cross_entropy])
-@pytest.mark.parametrize("steps", [1, 7, 40])
+@pytest.mark.parametrize("steps", [1, 7, 100])  # of 100 the last comes after all checkpoints
 def test_apgd_returns_the_best_that_it_visits(loss, steps):
     model, signals = Rippled(), random_numbers(6, 1, 40, seed=4)
     labels = model(signals).argmax(1)

@@ -426,6 +426,22 @@ def test_a_bound_a_record_or_a_sample_holds_exactly(attack, padded, schedule, dt
         assert reached > 0.3
 
 
+def test_the_model_never_sees_more_than_the_bound_of_a_sample(attack):
+    signals, bound = torch.zeros(2, 1, 60).double(), torch.full((2, 1, 60), 5.0).double()
+    bound[..., 20:25] = 0.5
+    seen = []
+
+    class Spy(Linear):
+        def forward(self, signals):
+            seen.append(signals.detach().abs())
+            return super().forward(signals)
+
+    model = Spy(random_numbers(1, 60))
+    attack(model, signals, torch.tensor([0, 1]), epsilon=bound, steps=20)
+    assert all((change <= bound).all() for change in seen)
+    assert torch.stack(seen).amax() > 3
+
+
 def test_equal_bounds_are_one_bound(attack, padded):
     signals, valid, labels = padded
     arguments, options = (small_network(), signals, labels), {"steps": 5, "valid": valid}

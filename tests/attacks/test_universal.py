@@ -69,6 +69,23 @@ def test_epochs_batches_and_step_size_are_counted():
         assert torch.equal(delta, torch.full((1, 5), 2.0 * steps, dtype=torch.float64))
 
 
+def test_a_record_that_is_misled_enough_has_no_say():
+    # The last record's margin is 50 from the start, and ten times as steep the other way.
+    slope = torch.tensor([1.0, 1.0, 1.0, -10.0]).double()
+    signals, labels = torch.zeros(4, 1, 3).double(), torch.zeros(4, dtype=torch.int64)
+    signals[3] = -50 / 30
+
+    def score(x):
+        last = (x.mean((1, 2)) < -1).long()
+        return x.sum((1, 2)) * slope[3 * last]
+
+    options = {"loss": margin, "batch_size": 4, "epsilon": 0.25, "epochs": 20}
+    uncut = learnt(TwoClasses(score), signals, labels, **options)
+    assert torch.equal(uncut, torch.full((1, 3), -0.25).double())
+    cut = learnt(TwoClasses(score), signals, labels, largest_loss=5, **options)
+    assert torch.allclose(cut, torch.full((1, 3), 0.25).double())
+
+
 def test_the_generator_alone_decides_the_order(answered):
     options = {"loss": end_to_end(), "batch_size": 20, "epochs": 1}
     first = learnt(*answered, **options)
