@@ -5,13 +5,14 @@ import pandas
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics, published
+from dnalib.answers import answers_of
 from dnalib.losses import adjusted_for_chance
 from dnalib.runs import Run
-from dnalib.stages import ENSEMBLES, MEMBERS
+from dnalib.stages import ENSEMBLES
 from dnalib.tables import (
     INTERVAL_SEED,
     attacked,
-    by_ensemble,
+    between,
     percent,
     r_squared,
     uncertainty_table,
@@ -68,7 +69,7 @@ def differences(
     rows = []
     for epsilon in run.settings.epsilons:
         logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
-        correct = by_ensemble(logits, labels)
+        correct = answers_of(logits, labels).correct()
         base = record_values(correct[against], measure=measure)  # (record,)
         for ensemble, hits in correct.items():
             if ensemble == against:
@@ -136,14 +137,14 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     condition = {"attack": "pgd", "padding": padding, "epsilon": epsilon}
     logits, labels = attacked(run, **condition)
     scores = uncertainty_table(run, **condition)
+    predicted = answers_of(logits, labels).predicted("mean softmax")
     rows = {}
-    for ensemble, members in ENSEMBLES.items():
-        chosen = logits[[MEMBERS.index(member) for member in members]]  # (member, record, class)
-        hits = (metrics.mean_softmax_prediction(chosen) == labels).astype(float)  # (record,)
+    for ensemble in ENSEMBLES:
+        hits = predicted[ensemble] == labels  # (record,)
         low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
         rows[ensemble] = {
             "accuracy (%)": percent(hits.mean()),
-            "95 % interval": f"{percent(low)}–{percent(high)}",
+            "95 % interval": between(low, high),
             "published accuracy": percent(published.PGD.get((ensemble, "accuracy"))),
             **scores.loc[ensemble],
             "published UA": percent(published.PGD.get((ensemble, "UA"))),
@@ -158,11 +159,7 @@ def ensemble_confusions(logits: ArrayLike, labels: ArrayLike) -> dict[str, NDArr
         logits: of all nine models, (member, record, class).
         labels: (record,).
     """
-    logits = np.asarray(logits)
+    predicted = answers_of(logits, labels).predicted("mean softmax")
     return {
-        ensemble: metrics.confusion_matrix(
-            metrics.mean_softmax_prediction(logits[[MEMBERS.index(name) for name in members]]),
-            labels,
-        )
-        for ensemble, members in ENSEMBLES.items()
+        ensemble: metrics.confusion_matrix(predicted[ensemble], labels) for ensemble in ENSEMBLES
     }

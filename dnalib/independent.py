@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dnalib.attacks import check_arguments, frozen_parameters
+from dnalib.attacks.arguments import check_arguments
+from dnalib.attacks.ascent import frozen_parameters
 
 try:
     from art.attacks.evasion import ProjectedGradientDescentPyTorch, SquareAttack

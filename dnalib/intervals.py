@@ -113,16 +113,20 @@ def resampled_records(
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int,
-) -> tuple[float, float, float]:
+) -> tuple[NDArray, NDArray, NDArray]:
     """Any number computed from records, with its bootstrap interval: (value, low, high).
 
     A difference between two ensembles is paired if `statistic` takes the same records from both.
 
     Args:
-        statistic: takes positions of records (..., record), returns (...).
+        statistic: takes positions of records (..., record), returns (...), or (measure, ...) for
+            several numbers at once.
         records: how many there are to draw from.
         confidence, resamples, seed: as in `bootstrap_interval`; the same seed and number of records
-            draw the same records. Both ends are NaN where a resample leaves the number undefined.
+            draw the same records.
+
+    Returns:
+        Scalars, or (measure,) each. Both ends are NaN where a resample leaves a number undefined.
     """
     low, high = resampled_interval(
         np.arange(records),
@@ -131,7 +135,7 @@ def resampled_records(
         resamples=resamples,
         seed=seed,
     )
-    return float(statistic(np.arange(records))), float(low), float(high)
+    return statistic(np.arange(records)), low, high
 
 
 def resampled_interval(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas
 from safetensors.numpy import load_file
 
-from dnalib import intervals, metrics, published, robustness, uncertainty
+from dnalib import deferral, intervals, metrics, published, robustness
+from dnalib.answers import RULES, answers_of
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
 
@@ -81,22 +82,6 @@ def majority_share(run: Run) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def by_ensemble(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Which records each ensemble's members get right (member, record), with the control.
-
-    Args:
-        logits: of all nine models, (member, record, class).
-        labels: (record,).
-    """
-    hits = metrics.correct_predictions(logits, labels)
-    found = {
-        name: hits[[MEMBERS.index(member) for member in members]]
-        for name, members in ENSEMBLES.items()
-    }
-    control = metrics.with_constants(logits[MEMBERS.index("base")])
-    return {**found, metrics.CONTROL: metrics.correct_predictions(control, labels)}
-
-
 def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
     """Test accuracy of single models in %, with its 95 % interval over records.
 
@@ -112,7 +97,7 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
             {
                 "model": member,
                 "test accuracy (%)": percent(hits.mean()),
-                "95 % interval": f"{percent(low)}–{percent(high)}",
+                "95 % interval": between(low, high),
                 "best epoch (%)": percent(curve.test_accuracy.max()),
                 "epochs": len(curve),
                 "minutes": f"{curve.seconds.sum() / 60:.1f}",
@@ -124,7 +109,9 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
 def natural_table(run: Run) -> pandas.DataFrame:
     """Average accuracy and P(≥x) of the ensembles on unperturbed test records."""
     logits, labels = natural(run, MEMBERS)
-    return robustness.ensemble_table(by_ensemble(logits, labels), labels, seed=INTERVAL_SEED)
+    return robustness.ensemble_table(
+        answers_of(logits, labels).correct(), labels, seed=INTERVAL_SEED
+    )
 
 
 def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.DataFrame:
@@ -134,7 +121,7 @@ def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.
         for attack in ATTACKS:
             for epsilon in run.settings.epsilons:
                 logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
-                conditions[attack, padding, epsilon] = by_ensemble(logits, labels)
+                conditions[attack, padding, epsilon] = answers_of(logits, labels).correct()
     return robustness.robustness_table(conditions, labels, seed=INTERVAL_SEED)
 
 
@@ -149,10 +136,7 @@ def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
 def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
     """One row an ensemble, one column a value of `columns`: "value (low–high)" in %."""
     cells = table.assign(
-        cell=[
-            f"{percent(row.value)} ({percent(row.low)}–{percent(row.high)})"
-            for row in table.itertuples()
-        ]
+        cell=[f"{percent(row.value)} ({between(row.low, row.high)})" for row in table.itertuples()]
     )
     order = {
         "index": list(dict.fromkeys(table.ensemble)),
@@ -180,14 +164,15 @@ def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pand
             run, attack=attack, padding=padding, epsilon=epsilon
         ),
     }
-    rows = {}
-    for name, members in ENSEMBLES.items():
-        chosen = [MEMBERS.index(member) for member in members]
-        for rule in (metrics.majority_vote, metrics.mean_softmax_prediction):
-            rows[name, rule.__name__.replace("_", " ").replace(" prediction", "")] = {
-                column: percent((rule(logits[chosen]) == labels).mean())
-                for column, (logits, labels) in sets.items()
-            }
+    answers = {column: answers_of(*found) for column, found in sets.items()}
+    rows = {
+        (ensemble, rule): {
+            column: percent((one.predicted(rule)[ensemble] == one.labels).mean())
+            for column, one in answers.items()
+        }
+        for ensemble in ENSEMBLES
+        for rule in RULES
+    }
     table = pandas.DataFrame.from_dict(rows, orient="index")
     table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "rule"])
     return table
@@ -199,18 +184,12 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
     Source: the journal version's section on uncertainty.
     """
     logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
-    clean, _ = natural(run, MEMBERS)
-    rows = {}
-    for name, members in ENSEMBLES.items():
-        chosen = [MEMBERS.index(member) for member in members]
-        predicted = metrics.mean_softmax_prediction(logits[chosen])
-        scores = uncertainty.uncertainty_scores(
-            uncertainty.mutual_information(metrics.softmax(logits[chosen])),
-            predicted == labels,
-            reference=uncertainty.mutual_information(metrics.softmax(clean[chosen])),
-        )
-        rows[name] = {measure: percent(score) for measure, score in scores.items()}
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+    scores = deferral.scores_table(
+        {attack: answers_of(logits, labels)}, natural=answers_of(*natural(run, MEMBERS))
+    )
+    chosen = selected(scores, uncertainty="mutual information", scaling="natural set")
+    shares = chosen.set_index("ensemble").loc[list(ENSEMBLES), ["R_cc", "R_iu", "UA"]]
+    return with_rows(shares.map(percent), "ensemble")
 
 
 def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:
@@ -253,7 +232,7 @@ def headline(run: Run) -> pandas.DataFrame:
             "ensemble": row.ensemble,
             "paper": percent(published.SAP.get((row.ensemble, "at least 1", epsilon))),
             "ours": percent(row.value),
-            "95 % interval": f"{percent(row.low)}–{percent(row.high)}",
+            "95 % interval": between(row.low, row.high),
             "records": row.records,
         }
         for row in table.itertuples()
@@ -263,7 +242,14 @@ def headline(run: Run) -> pandas.DataFrame:
 
 def percent(share: float | None) -> str:
     """A share as a percentage with one decimal; a dash where there is none."""
-    return "–" if share is None or share != share else f"{100 * share:.1f}"
+    if share is None or share != share:
+        return "–"
+    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
+
+
+def between(low: float, high: float) -> str:
+    """An interval of shares in %, with a word for the dash where that would look like a minus."""
+    return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
 
 
 def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], float] | None:

@@ -145,8 +145,7 @@ def risk_coverage_area(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
     """Area under the risk–coverage curve: the mean of `selective_risk` over all coverages.
 
     Smaller is better. It measures accuracy as well as order: an uncertainty that says nothing has
-    the share of wrong answers as its area, and `risk_coverage_area(~correct, correct)` is the least
-    that any order reaches.
+    the share of wrong answers as its area; `least_risk_coverage_area` is what any order can reach.
 
     Args:
         uncertainty: (..., record).
@@ -168,6 +167,25 @@ def risk_coverage_area(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
     last = stats.rankdata(uncertainty, method="max", axis=-1).astype(int)
     expected = (below[last] - below[first - 1]) / (last - first + 1)
     return np.where(correct, 0.0, expected).sum(axis=-1) / records
+
+
+def least_risk_coverage_area(correct: ArrayLike) -> Floats:
+    """`risk_coverage_area` of an uncertainty that puts every wrong answer last.
+
+    Args:
+        correct: (..., record) bool.
+
+    Returns:
+        (...), 0 where no answer is wrong.
+
+    Source: as `risk_coverage_area`, which calls what lies above it the excess.
+    """
+    correct = as_booleans("correct", correct)
+    check_same_shape("correct", correct, "correct", correct)
+    records, right = correct.shape[-1], correct.sum(axis=-1)
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, records + 1))])
+    # The risk is 0 up to coverage k = right, and 1 − right/k above.
+    return 1 - right / records - right * (harmonic[-1] - harmonic[right]) / records
 
 
 def _same_records(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Floats, Booleans]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dnalib import comparisons, intervals, losses, metrics, published, robustness, stages, tables
+from dnalib.answers import answers_of
 from dnalib.runs import ComputingRun
 
 CONDITION = {"attack": "sap", "padding": "strip"}
@@ -45,7 +46,7 @@ def test_differences_are_paired_and_taken_off_the_reference(
     assert set(found.epsilon) == set(tiny_run.settings.epsilons)
     values = {
         name: comparisons.record_values(correct, measure=measure)
-        for name, correct in tables.by_ensemble(*answers).items()
+        for name, correct in answers_of(*answers).correct().items()
     }
     assert values["fdec"].mean() > values["dec"].mean() > values["cor"].mean()
     for row in found.itertuples():

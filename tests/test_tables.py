@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from dnalib import metrics, stages, tables
+from dnalib import answers, metrics, stages, tables
 from dnalib.runs import ComputingRun
 
 
@@ -55,7 +55,7 @@ def test_attacked_records_are_those_the_base_model_gets_right(tiny_run: Computin
 
 def test_control_is_the_base_model_and_two_constants(tiny_run: ComputingRun) -> None:
     logits, labels = tables.natural(tiny_run, stages.MEMBERS)
-    hits = tables.by_ensemble(logits, labels)[metrics.CONTROL]
+    hits = answers.answers_of(logits, labels).correct()[metrics.CONTROL]
     np.testing.assert_array_equal(hits[0], logits[0].argmax(1) == labels)
     np.testing.assert_array_equal(hits[1], labels == 0)
     np.testing.assert_array_equal(hits[2], labels == 2)
@@ -102,3 +102,9 @@ def load_positions(run: ComputingRun) -> np.ndarray:
     """Which test records were attacked."""
     name = stages.attacked_name("strip", min(run.settings.epsilons))
     return load_file(run.obtain(name).path)["positions"]
+
+
+def test_intervals_below_zero_are_told_from_minus_signs() -> None:
+    assert tables.between(0.1, 0.25) == "10.0–25.0"
+    assert tables.between(-0.1, 0.25) == "−10.0 to 25.0"
+    assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"

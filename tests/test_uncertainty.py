@@ -110,6 +110,10 @@ def test_risk_coverage_of_a_perfect_and_of_an_empty_score():
     assert risk == pytest.approx([0] * 8 + [1 / 9, 2 / 10])
     best = uncertainty.risk_coverage_area(~correct, correct)
     assert best == pytest.approx((1 / 9 + 2 / 10) / 10)
+    assert uncertainty.least_risk_coverage_area(correct) == pytest.approx(best)
+    extremes = uncertainty.least_risk_coverage_area(np.stack([correct, correct | True]))
+    assert extremes == pytest.approx([best, 0])
+    assert uncertainty.least_risk_coverage_area(np.zeros(5, bool)) == 1
     assert uncertainty.risk_coverage_area(np.ones(10), correct) == pytest.approx(0.2)
     assert uncertainty.risk_coverage_area(correct, correct) > 0.2
 

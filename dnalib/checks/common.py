@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dnalib.attacks import frozen_parameters, pgd
+from dnalib.attacks import pgd
+from dnalib.attacks.ascent import frozen_parameters
 
 Attack = Callable[..., Tensor]
 MASKED_PGD: Attack = partial(pgd, padding="mask")  # never weakened by what it must strip

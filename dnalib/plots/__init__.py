@@ -6,8 +6,10 @@ pyplot does not hold: a notebook shows it as its cell's last value, `savefig` wr
 
 from dnalib.plots.confusion import confusion_matrices
 from dnalib.plots.correlation import r_squared_diagram
+from dnalib.plots.deferral import deferral, risk_coverage
 from dnalib.plots.differences import differences
 from dnalib.plots.ecg import attacked_ecg, attacked_ecg_slider, ecg_paper, filtered_beat
+from dnalib.plots.gains import remaining_gain
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
 from dnalib.plots.training import (
@@ -16,12 +18,14 @@ from dnalib.plots.training import (
     learning_curves_beside_published,
     record_lengths,
 )
+from dnalib.plots.transfer import transfer
 
 __all__ = [
     "attacked_ecg",
     "attacked_ecg_slider",
     "class_counts",
     "confusion_matrices",
+    "deferral",
     "differences",
     "ecg_paper",
     "filtered_beat",
@@ -32,7 +36,10 @@ __all__ = [
     "paddings",
     "r_squared_diagram",
     "record_lengths",
+    "remaining_gain",
+    "risk_coverage",
     "robustness",
     "spectrum_partition",
     "training_scheme",
+    "transfer",
 ]

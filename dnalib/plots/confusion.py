@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
-from dnalib.plots.style import BLACK, SMALL, TEXT, WIDTH, new_figure, panel_letters
+from dnalib.plots.cells import draw_cells, shade_bar
+from dnalib.plots.style import SMALL, TEXT, WIDTH, new_figure, panel_letters
 
 
 def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str]) -> Figure:
@@ -45,18 +46,12 @@ def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str
     panel_letters(panels[: len(matrices)], list(matrices))
     figure.supxlabel("Predicted class (number of records)", fontsize=TEXT)
     figure.supylabel("True class", fontsize=TEXT)
-    bar = figure.colorbar(image, ax=panels, shrink=0.7, pad=0.02)
-    bar.set_label("Share of the true class (%)", fontsize=TEXT)
-    bar.ax.tick_params(labelsize=SMALL)
+    shade_bar(figure, image, panels, label="Share of the true class (%)")
     return figure
 
 
 def _draw_matrix(axes: Axes, counts: np.ndarray) -> AxesImage:
     """Counts over a shade of blue; a class without a record stays white."""
     totals = counts.sum(axis=1, keepdims=True)
-    shares = 100 * np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 55 else BLACK
-        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=SMALL, color=colour)
-    return image
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    return draw_cells(axes, 100 * shares, np.vectorize(str)(counts))

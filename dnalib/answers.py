@@ -1,0 +1,242 @@
+"""What ensembles answer on one set of records, and how good these answers are, as tables.
+
+A condition is a set of records as the networks saw them: unperturbed, or under one attack. Tables
+of several take them as caption -> `Answers`, so that an attack that aims at each ensemble, and
+perturbs the records differently for each, is counted like one that aims at a single model.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from dnalib import intervals, metrics
+from dnalib._checks import check_classes, check_dimensions, check_records
+from dnalib.stages import ENSEMBLES, MEMBERS, SHORT_CLASS_NAMES
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+Booleans = NDArray[np.bool_]
+
+FLOOR = "majority class"  # in tables: always answering the commonest class of the set
+RULES: Mapping[str, Callable[[ArrayLike], Integers]] = {
+    "majority vote": metrics.majority_vote,
+    "mean softmax": metrics.mean_softmax_prediction,
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The logits of several ensembles on the same records.
+
+    Attributes:
+        logits: ensemble -> (member, record, class).
+        labels: (record,) class indices.
+
+    Raises:
+        ValueError: no ensemble, or shapes that do not fit.
+    """
+
+    logits: Mapping[str, Floats]
+    labels: Integers
+
+    def __post_init__(self) -> None:
+        if not self.logits:
+            raise ValueError("logits is empty; give at least one ensemble")
+        for ensemble, one in self.logits.items():
+            check_dimensions(f"logits[{ensemble!r}]", one, 3)
+            check_records(f"logits[{ensemble!r}]", one, 1, "labels", self.labels)
+            check_classes("labels", self.labels, one.shape[-1])
+
+    def correct(self) -> dict[str, Booleans]:
+        """Which records each ensemble's members get right: ensemble -> (member, record)."""
+        return {
+            ensemble: metrics.correct_predictions(one, self.labels)
+            for ensemble, one in self.logits.items()
+        }
+
+    def predicted(self, rule: str) -> dict[str, Integers]:
+        """What each ensemble answers by one of `RULES`: ensemble -> (record,)."""
+        if rule not in RULES:
+            raise ValueError(f"rule is {rule!r}; accepted are {', '.join(RULES)}")
+        return {ensemble: RULES[rule](one) for ensemble, one in self.logits.items()}
+
+    def indicators(self) -> dict[str, dict[str, Booleans]]:
+        """Ensemble -> measure -> (record,): "at least 1" up to its members, and each of `RULES`."""
+        found = {
+            ensemble: {
+                f"at least {number}": metrics.at_least_each(correct, members=number)
+                for number in range(1, len(correct) + 1)
+            }
+            for ensemble, correct in self.correct().items()
+        }
+        for rule in RULES:
+            for ensemble, predicted in self.predicted(rule).items():
+                found[ensemble][rule] = predicted == self.labels
+        return found
+
+
+def answers_of(logits: ArrayLike, labels: ArrayLike) -> Answers:
+    """The four ensembles and the control of `metrics.with_constants`, from the nine models.
+
+    Args:
+        logits: (member, record, class), members as in `stages.MEMBERS`.
+        labels: (record,).
+    """
+    logits = np.asarray(logits)
+    ensembles = {
+        ensemble: logits[[MEMBERS.index(member) for member in members]]
+        for ensemble, members in ENSEMBLES.items()
+    }
+    control = metrics.with_constants(logits[MEMBERS.index("base")])
+    return Answers({**ensembles, metrics.CONTROL: control}, np.asarray(labels))
+
+
+def performance_table(
+    conditions: Mapping[str, Answers], *, rule: str = "mean softmax", seed: int
+) -> pd.DataFrame:
+    """How good each ensemble's answers are by several scores, natural and attacked.
+
+    Args:
+        conditions: caption -> answers.
+        rule: one of `RULES`.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns condition, ensemble, measure, value, low, high (fractions), records. Measures are
+        accuracy, its class average, Cohen's kappa, the challenge's F1, and the accuracy within each
+        class under the class's letter. `FLOOR` stands among the ensembles.
+    """
+    rows = []
+    for condition, answers in conditions.items():
+        commonest = np.bincount(answers.labels).argmax()
+        floor = {FLOOR: np.full_like(answers.labels, commonest)}
+        for ensemble, predicted in {**answers.predicted(rule), **floor}.items():
+            scores = _scores_with_intervals(predicted, answers.labels, seed=seed)
+            rows += [{"condition": condition, "ensemble": ensemble, **row} for row in scores]
+    return pd.DataFrame(rows)
+
+
+def accuracy_differences(
+    conditions: Mapping[str, Answers],
+    *,
+    against: str = "cor",
+    rule: str = "majority vote",
+    seed: int,
+) -> pd.DataFrame:
+    """Whether ensembles answer better than one of them, by a paired interval and McNemar's test.
+
+    The test is exact and two-sided. Its p-values are not corrected for their number: of twenty
+    comparisons without any difference, one is expected below 0.05.
+
+    Args:
+        conditions: caption -> answers, each with `against` among its ensembles.
+        against: the ensemble that is taken off the others.
+        rule: one of `RULES`.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns condition, ensemble, against, accuracy, reference (the accuracy of `against`),
+        value, low, high (their difference, fractions), ensemble_only, against_only (records that
+        only one of them gets right), p_value, records.
+    """
+    rows = []
+    for condition, answers in conditions.items():
+        predicted = answers.predicted(rule)
+        right = {ensemble: one == answers.labels for ensemble, one in predicted.items()}
+        for ensemble, one in right.items():
+            if ensemble == against:
+                continue
+            value, low, high = intervals.paired_difference(one, right[against], seed=seed)
+            test = intervals.mcnemar(one, right[against])
+            rows.append(
+                {
+                    "condition": condition,
+                    "ensemble": ensemble,
+                    "against": against,
+                    "accuracy": one.mean(),
+                    "reference": right[against].mean(),
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                    "ensemble_only": test.first_only,
+                    "against_only": test.second_only,
+                    "p_value": test.p_value,
+                    "records": len(one),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataFrame:
+    """What survives the strongest of several attacks, chosen anew for each record.
+
+    Args:
+        conditions: caption of the attack -> answers, all on the same records in the same order and
+            of the same ensembles.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns ensemble, measure (of `Answers.indicators`), value, low, high (fractions),
+        strongest (the attack that does most by itself), alone (the value under that), records.
+
+    Raises:
+        ValueError: no condition, or conditions whose labels differ.
+    """
+    if not conditions:
+        raise ValueError("conditions is empty; give at least one attack")
+    (caption, first), *others = conditions.items()
+    for other, answers in others:
+        if not np.array_equal(first.labels, answers.labels):
+            raise ValueError(f"conditions {caption!r} and {other!r} hold different records")
+    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
+    rows = []
+    for ensemble, measures in survived[caption].items():
+        for measure in measures:
+            one = {condition: found[ensemble][measure] for condition, found in survived.items()}
+            worst = metrics.worst_case(list(one.values()))  # (record,)
+            strongest = min(one, key=lambda condition: one[condition].mean())  # noqa: B023
+            low, high = intervals.bootstrap_interval(worst, seed=seed)
+            alone = one[strongest].mean()
+            row = (ensemble, measure, worst.mean(), low, high, strongest, alone, len(worst))
+            rows.append(row)
+    names = ["ensemble", "measure", "value", "low", "high", "strongest", "alone", "records"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _scores_with_intervals(
+    predicted: Integers, labels: Integers, *, seed: int
+) -> list[dict[str, object]]:
+    """The rows of one ensemble."""
+    present = [label for label in range(len(SHORT_CLASS_NAMES)) if (labels == label).any()]
+
+    def scores(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
+        answered, true = predicted[drawn], labels[drawn]
+        right = answered == true
+        return np.stack(
+            [
+                right.mean(axis=-1),
+                metrics.class_averaged(right, true),
+                metrics.cohens_kappa(answered, true),
+                metrics.challenge_f1(answered, true),
+                *(_accuracy_within(right, true == label) for label in present),
+            ]
+        )
+
+    value, low, high = intervals.resampled_records(scores, records=len(labels), seed=seed)
+    names = ["accuracy", "class-averaged", "kappa", "challenge F1"]
+    names += [SHORT_CLASS_NAMES[label] for label in present]
+    numbers = [len(labels)] * 4 + [int((labels == label).sum()) for label in present]
+    return [
+        {"measure": name, "value": one, "low": a, "high": b, "records": number}
+        for name, one, a, b, number in zip(names, value, low, high, numbers, strict=True)
+    ]
+
+
+def _accuracy_within(right: Booleans, members: Booleans) -> Floats:
+    """Share of right answers among the records of one class: (..., record) -> (...)."""
+    number = members.sum(axis=-1)
+    empty = np.full(np.shape(number), np.nan)
+    return np.divide((right & members).sum(axis=-1), number, out=empty, where=number > 0)[()]

@@ -1,0 +1,47 @@
+"""How often perturbations crafted on one model fool another."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dnalib.plots.cells import draw_cells, shade_bar
+from dnalib.plots.style import SMALL, TEXT, WIDTH, new_figure
+
+CELL = 0.52  # inches: room for an interval in the smallest text
+
+
+def transfer(table: pd.DataFrame) -> Figure:
+    """A cell a pair of models: the share fooled in %, and its 95 % interval below.
+
+    Args:
+        table: from `transfer.transfer_table`, of one attack; models stand in its order.
+
+    Raises:
+        ValueError: the table is empty, or has two rows for a pair of models.
+    """
+    if table.empty or table.duplicated(["crafted", "evaluated"]).any():
+        raise ValueError("table is empty or has two rows for one pair of models; give one attack")
+    rows, columns = (list(dict.fromkeys(table[name])) for name in ("crafted", "evaluated"))
+    cells = table.assign(
+        share=100 * table.value, text=[_text(row) for row in table.itertuples()]
+    ).pivot(index="crafted", columns="evaluated", values=["share", "text"])
+    shares = cells["share"].reindex(index=rows, columns=columns).to_numpy(dtype=float)
+    texts = cells["text"].reindex(index=rows, columns=columns).fillna("").to_numpy(dtype=str)
+    figure = new_figure(1.1 + CELL * len(rows), width=min(WIDTH, 1.9 + CELL * len(columns)))
+    axes = figure.subplots()
+    image = draw_cells(axes, shares, texts)
+    axes.set_aspect("auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(labelsize=SMALL, length=0)
+    axes.set_xlabel("Model that the perturbed records are shown to", fontsize=TEXT)
+    axes.set_ylabel("Model that they are crafted on", fontsize=TEXT)
+    shade_bar(figure, image, [axes], label="Share of records fooled (%)")
+    return figure
+
+
+def _text(row: object) -> str:
+    """A share in whole per cent, and its interval unless that is the same number."""
+    if row.value != row.value:
+        return "–"
+    low, value, high = (f"{100 * share:.0f}" for share in (row.low, row.value, row.high))
+    return value if low == high else f"{value}\n{low}–{high}"

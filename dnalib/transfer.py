@@ -1,0 +1,52 @@
+"""Does a perturbation that was crafted on one model fool another?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from dnalib._checks import as_booleans, check_records
+from dnalib.intervals import bootstrap_interval
+
+
+def transfer_table(
+    attacked: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    natural: Mapping[str, ArrayLike],
+    seed: int,
+) -> pd.DataFrame:
+    """How often each model is fooled by perturbations crafted on each model.
+
+    A model is fooled by a record that it answers right unperturbed and wrong perturbed; only
+    records that it answers right unperturbed are counted, so that a model which errs anyway does
+    not seem easy to fool.
+
+    Args:
+        attacked: model the perturbation was crafted on -> model it was shown to -> (record,) bool,
+            right answers.
+        natural: model -> (record,) bool, right answers to the same records unperturbed.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns crafted, evaluated, value (share fooled), low, high, records (counted ones). Value
+        and interval are NaN where a model answers no record right unperturbed.
+
+    Raises:
+        ValueError: `natural` lacks a model, or shapes differ.
+    """
+    rows = []
+    for crafted, by_model in attacked.items():
+        for evaluated, right in by_model.items():
+            if evaluated not in natural:
+                raise ValueError(f"natural lacks {evaluated!r}; it has {', '.join(natural)}")
+            right = as_booleans(f"attacked[{crafted!r}][{evaluated!r}]", right)
+            before = as_booleans(f"natural[{evaluated!r}]", natural[evaluated])
+            check_records(f"attacked[{crafted!r}][{evaluated!r}]", right, 0, "natural", before)
+            fooled = ~right[before]  # (counted record,)
+            value, low, high = np.nan, np.nan, np.nan
+            if len(fooled):
+                value, (low, high) = fooled.mean(), bootstrap_interval(fooled, seed=seed)
+            rows.append((crafted, evaluated, value, low, high, len(fooled)))
+    names = ["crafted", "evaluated", "value", "low", "high", "records"]
+    return pd.DataFrame(rows, columns=names)
