@@ -27,6 +27,9 @@ SETTINGS = dataclasses.replace(
     pgd_steps=2,
     sap_steps=2,
     attack_records=0,
+    adaptive_epsilons=EPSILONS,
+    adaptive_records=0,
+    adversarial_steps=1,
 )
 
 

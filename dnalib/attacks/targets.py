@@ -101,7 +101,7 @@ def log_mean_softmax(logits: Tensor) -> Tensor:
 
 
 def mutual_information(logits: Tensor) -> Tensor:
-    """What the members disagree about, in nats, with a gradient; as `metrics.mutual_information`.
+    """What the members disagree about, in nats, with a gradient; as in `dnalib.uncertainty`.
 
     Args:
         logits: (member, batch, class).

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -48,6 +48,10 @@ class Settings:
         attack_precision: "32-true", or "bf16-mixed" for an attack's products in bf16.
         attack_records: test records that are attacked at most; 0 takes all the base model gets
             right.
+        adaptive_epsilons: largest change of a sample in attacks that know the defence, raw units.
+        adaptive_records: records that these attack at most, of those attacked; 0 takes all.
+        adversarial_epsilon: largest change of a sample in the training of rivals, raw units (µV).
+        adversarial_steps: gradient steps that such a change takes.
     """
 
     source: Literal["synthetic", "cinc2017"]
@@ -75,6 +79,10 @@ class Settings:
     sap_steps: int
     attack_precision: Literal["32-true", "bf16-mixed"]
     attack_records: int
+    adaptive_epsilons: tuple[float, ...]
+    adaptive_records: int
+    adversarial_epsilon: float
+    adversarial_steps: int
 
     def values(self, names: tuple[str, ...]) -> dict[str, Any]:
         """The named settings, as JSON can hold them."""
@@ -145,7 +153,7 @@ def accept(name: str, value: Any) -> Any:
         if value not in choices:
             raise ParameterError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
         return value
-    if name == "epsilons":
+    if get_origin(kind) is tuple:
         values = value if isinstance(value, list | tuple) else [value]
         if not values or not all(is_number(item) and item > 0 for item in values):
             raise ParameterError(f"{name} is {value!r}; accepted are numbers above 0, raw units")

@@ -20,6 +20,7 @@ from dnalib.attacks import (
     record_generators,
 )
 from dnalib.attacks.targets import mutual_information
+from dnalib.uncertainty import mutual_information as measured_mutual_information
 
 TARGETS = {
     "end to end": end_to_end(),
@@ -61,7 +62,7 @@ def test_members_losses_are_averaged_or_the_extreme_one(logits):
 
 
 def test_mutual_information_is_the_one_that_is_measured(logits):
-    expected = metrics.mutual_information(probabilities(logits))
+    expected = measured_mutual_information(probabilities(logits))
     assert mutual_information(logits).numpy() == pytest.approx(expected)
     sure = torch.tensor([[[200.0, 0, 0]], [[0, 200.0, 0]]])  # two members, each of its own class
     assert mutual_information(sure).item() == pytest.approx(np.log(2))
