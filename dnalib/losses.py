@@ -136,6 +136,37 @@ def projected_decorrelation(
     return _DecorrelationLoss.apply(choices, matrices, features, *earlier)
 
 
+def mutual_decorrelation(features: Sequence[Tensor]) -> Tensor:
+    """How well the features of networks that are trained together predict each other.
+
+    The mean over all ordered pairs of log SS_tot − log SS_res of the fit of the second on the
+    first, on all its columns: no projection. Gradients reach both sides of each pair.
+
+    Args:
+        features: one (record, feature) matrix a network, the same records in the same order.
+
+    Returns:
+        Scalar, float64.
+
+    Raises:
+        ValueError: fewer than two networks, or no more records than columns and one.
+
+    Source: Wiedeman & Wang 2022, with the loss of :eq:`eq-decorrelation` of chapter 4.
+    """
+    if len(features) < 2:
+        raise ValueError(f"features are of {len(features)} networks; at least two are needed")
+    losses = []
+    for number, regressor in enumerate(features):
+        others = [one for other, one in enumerate(features) if other != number]
+        for other in others:
+            check_features(regressor, other, columns=regressor.shape[-1] + 1)
+        columns = torch.eye(regressor.shape[-1], dtype=torch.float64, device=regressor.device)
+        everything = columns.expand(len(others), -1, -1)  # (other, feature, feature)
+        forward = (True,) * len(others)
+        losses.append(_DecorrelationLoss.apply(forward, everything, regressor, *others))
+    return torch.stack(losses).mean()
+
+
 def projected_loss(regressor: Tensor, regressand: Tensor, *, projection: Tensor) -> Tensor:
     """log SS_tot − log SS_res of the fit of the regressand on the projected regressor.
 

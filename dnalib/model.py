@@ -11,6 +11,7 @@ from dnalib.filters import FourierFilter
 
 FEATURES = 64
 CLASSES = 4
+WIDEST = 4  # width above which a typing error is likelier than a network
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Network(nn.Module):
     Names in the state dict are the published ones: `conv1.weight` … `bn13.running_var`, `fc.bias`.
 
     Args:
-        width: factor on the channels of blocks 1–11, in (0, 1]; 1 is the paper's network with
+        width: factor on the channels of blocks 1–11, in (0, 4]; 1 is the paper's network with
             5,486,916 parameters. Blocks 12 and 13 keep 64 channels.
         dropout: probability of dropout after each block.
         fourier_filter: filter that every input passes first, in training and in inference.
@@ -122,8 +123,8 @@ class Network(nn.Module):
         fourier_filter: FourierFilter | None = None,
     ) -> None:
         super().__init__()
-        if not 0 < width <= 1:
-            raise ValueError(f"width is {width}; accepted are values in (0, 1]")
+        if not 0 < width <= WIDEST:
+            raise ValueError(f"width is {width}; accepted are values in (0, {WIDEST}]")
         self.width = width
         self.memory_format = torch.channels_last
         self.fourier_filter = fourier_filter
@@ -149,6 +150,20 @@ class Network(nn.Module):
         Raises:
             ValueError: the signals are not three-dimensional with one lead.
         """
+        return self.maps_after(signals, block=len(BLOCKS)).mean(dim=(2, 3))
+
+    def maps_after(self, signals: Tensor, *, block: int) -> Tensor:
+        """Signals (batch, 1, time), raw units -> maps (batch, channel, 1, position) of a block.
+
+        Args:
+            signals: as the network takes them.
+            block: 1 to 13; the blocks behind it are not computed.
+
+        Raises:
+            ValueError: the signals are not three-dimensional with one lead, or no such block.
+        """
+        if not 1 <= block <= len(BLOCKS):
+            raise ValueError(f"block is {block}; accepted are 1 to {len(BLOCKS)}")
         if signals.ndim != 3 or signals.shape[1] != 1:
             raise ValueError(
                 f"signals have shape {tuple(signals.shape)}; accepted is (batch, 1, time)"
@@ -157,13 +172,13 @@ class Network(nn.Module):
             signals = self.fourier_filter(signals)
         # (batch, channel, 1, time)
         maps = signals.unsqueeze(2).to(memory_format=self.memory_format)
-        for number, block in enumerate(BLOCKS, start=1):
+        for number in range(1, block + 1):
             maps = self.get_submodule(f"conv{number}")(maps)
             maps = functional.relu(self.get_submodule(f"bn{number}")(maps), inplace=True)
-            if block.pool:
+            if BLOCKS[number - 1].pool:
                 maps = functional.max_pool2d(maps, (1, 2), (1, 2), (0, 1), (1, 2))
             maps = self.dropout(maps)
-        return maps.mean(dim=(2, 3))  # (batch, 64)
+        return maps
 
     def forward(
         self, signals: Tensor, *, with_features: bool = False

@@ -9,6 +9,7 @@ import torch
 
 Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
+Method = Literal["alone", "parallel", "dverge"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Recipe:
         projected_dimension: columns of the random projection.
         swap_persists: leave out the decorrelation terms that have no gradient in the journal
             version's code (`losses.Projections.until_swap`); to measure what that changes.
+        method: what a step minimises, see `dnalib.objectives`: "alone" trains one network, the
+            others train several together.
+        adversarial_epsilon: largest change of a sample in inputs that an attack makes for training,
+            raw units; with "alone", 0 trains on natural records.
+        adversarial_steps: gradient steps of that attack.
     """
 
     epochs: int
@@ -38,6 +44,9 @@ class Recipe:
     decorrelation_weight: float = 0.2
     projected_dimension: int = 50
     swap_persists: bool = False
+    method: Method = "alone"
+    adversarial_epsilon: float = 0.0
+    adversarial_steps: int = 0
 
 
 def make_schedule(

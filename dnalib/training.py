@@ -8,28 +8,28 @@ from pathlib import Path
 import pandas
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dnalib.acceleration import accelerate, lay_out_contiguous
 from dnalib.inference import infer
-from dnalib.losses import Projections, draw_projections, projected_decorrelation
+from dnalib.joint import JointNetwork, networks_of
+from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
+from dnalib.objectives import OBJECTIVES, Step, mean_hits
 from dnalib.processes import (
     SynchronisedBatchNorm,
     make_fabric,
-    rows_of_all,
     set_batch_norms,
     share,
 )
 from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
-from dnalib.training_data import TrainingData, number_of_batches
+from dnalib.training_data import TrainingData, decorrelates, number_of_batches
 from dnalib.training_state import Keeper, TrainingState, identify
 
 __all__ = ["Recipe", "TrainingData", "derived_seed", "resolve_precision", "train"]
 
 
 def train(
-    make_network: Callable[[], Network],
+    make_network: Callable[[], Network | JointNetwork],
     data: TrainingData,
     *,
     recipe: Recipe,
@@ -38,7 +38,7 @@ def train(
     max_minutes: float | None = None,
     compiled: bool | None = None,
     report: Callable[[str], None] = print,
-) -> tuple[Network, pandas.DataFrame]:
+) -> tuple[Network | JointNetwork, pandas.DataFrame]:
     """Train a network to the last epoch; nothing is chosen on the test records.
 
     A call that is cut off, killed even, loses no more than the steps since its last checkpoint. The
@@ -48,7 +48,8 @@ def train(
     divide each batch, and the first one keeps the state, after epochs alone.
 
     Args:
-        make_network: builds the network; called once, after the seed is set.
+        make_network: builds the network, or those that the recipe's method trains together; called
+            once, after the seed is set.
         data: training rows, test records and the features of earlier models. With earlier models
             the decorrelation loss is added.
         recipe: epochs, schedule, weights, seed.
@@ -63,8 +64,9 @@ def train(
 
     Returns:
         The network on the CPU in evaluation mode, and a row an epoch: epoch, train_loss,
-        train_accuracy, decorrelation_loss, test_accuracy, learning_rate, seconds. Where
-        `max_minutes` ended the call, there are fewer rows than epochs.
+        train_accuracy (on the inputs that the method trained on), decorrelation_loss,
+        test_accuracy, learning_rate, seconds; of several networks the means. Where `max_minutes`
+        ended the call, there are fewer rows than epochs.
 
     Raises:
         ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no
@@ -106,7 +108,7 @@ def train(
 
 
 def set_up(
-    fabric, network: Network, *, recipe: Recipe, batches: int, compiled: bool | None
+    fabric, network: Network | JointNetwork, *, recipe: Recipe, batches: int, compiled: bool | None
 ) -> TrainingState:
     """The state before the first step, on the device that Fabric chose."""
     callable_network = accelerate(network, device=fabric.device, compiled=compiled)
@@ -192,45 +194,20 @@ def train_step(
 
     Of several processes each takes its share of the rows, and returns sums over them.
     """
-    mine = share(records, fabric)
-    signals = data.signals.batch(mine).float().unsqueeze(1)  # (row of the share, 1, time)
-    labels = data.labels[mine]
-    logits, features = state.network(signals, with_features=True)
-    cross_entropy = functional.cross_entropy(logits.float(), labels)
-    decorrelation = torch.zeros((), dtype=torch.float64, device=fabric.device)
-    if projections:
-        together = rows_of_all(features, fabric, total=len(records))  # (batch, feature)
-        earlier = [matrix[records] for matrix in data.earlier]
-        decorrelation = mean_decorrelation(
-            together, earlier, projections, step=state.step, swap_persists=recipe.swap_persists
-        )
+    step = Step(fabric, state.network, data, records, recipe, projections, number=state.step)
+    losses = OBJECTIVES[recipe.method](step)
     state.optimizer.zero_grad()
     # Gradients are averaged over processes, whose shares may differ in size.
-    weight = len(mine) * fabric.world_size / len(records)
-    fabric.backward(weight * cross_entropy + recipe.decorrelation_weight * decorrelation)
+    rows = len(step.mine)
+    weight = rows * fabric.world_size / len(records)
+    fabric.backward(
+        weight * losses.cross_entropy + recipe.decorrelation_weight * losses.decorrelation
+    )
     state.optimizer.step()
     state.schedule.step()
-    hits = (logits.argmax(1) == labels).sum()
     # The two losses are means over the batch; sums let batches of unequal size be averaged exactly.
-    sums = torch.stack([cross_entropy * len(labels), hits, decorrelation * len(labels)])
-    return sums.detach().double()
-
-
-def mean_decorrelation(
-    features: Tensor,
-    earlier: list[Tensor],
-    projections: Projections,
-    *,
-    step: int,
-    swap_persists: bool,
-) -> Tensor:
-    """The decorrelation loss of a step; with `swap_persists`, of the terms with a gradient only."""
-    if not swap_persists:
-        return projected_decorrelation(features, earlier, projections, step=step)
-    first = projections.until_swap(step)
-    terms = len(first.current_is_regressor[0])
-    loss = projected_decorrelation(features, earlier[:terms], first, step=0)
-    return loss * (terms / len(earlier))  # the mean over all of them, as in that code
+    sums = (losses.cross_entropy * rows, losses.hits, losses.decorrelation * rows)
+    return torch.stack([one.detach().double() for one in sums])
 
 
 def summarise(
@@ -245,17 +222,17 @@ def summarise(
             f"the loss of epoch {epoch} is not finite; try a learning_rate below "
             f"{recipe.learning_rate:g}"
         )
-    # Batches that training took fit, and unlike what fits at the moment they are always the same.
     mine = share(torch.arange(len(data.test_labels), device=fabric.device), fabric)
-    logits = infer(
-        state.network.module, data.test_signals.select(mine), batch_size=recipe.batch_size
-    )
-    right = (logits.argmax(1) == data.test_labels[mine].cpu()).double().sum().to(fabric.device)
+    signals, labels = data.test_signals.select(mine), data.test_labels[mine].cpu()
+    networks = networks_of(state.network.module)
+    # Batches that training took fit, and unlike what fits at the moment they are always the same.
+    answers = [infer(network, signals, batch_size=recipe.batch_size) for network in networks]
+    right = mean_hits(torch.stack(answers), labels).double().to(fabric.device)
     return {
         "epoch": epoch,
         "train_loss": cross_entropy,
         "train_accuracy": correct,
-        "decorrelation_loss": decorrelation if data.earlier else math.nan,
+        "decorrelation_loss": decorrelation if decorrelates(data, recipe) else math.nan,
         "test_accuracy": fabric.all_reduce(right, reduce_op="sum").item() / len(data.test_labels),
         "learning_rate": state.schedule.get_last_lr()[0],
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from dnalib.model import FEATURES
 from dnalib.recipes import Recipe
 from dnalib.signals import PackedSignals
 
@@ -87,10 +88,15 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
             "row and a batch_size of 2"
         )
     batches = -(-rows // recipe.batch_size)
-    if data.earlier and rows // batches < recipe.projected_dimension + 2:
+    columns = FEATURES if recipe.method == "parallel" else recipe.projected_dimension
+    if decorrelates(data, recipe) and rows // batches < columns + 2:
         raise ValueError(
             f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
-            f"decorrelation with projected_dimension {recipe.projected_dimension} needs at least "
-            f"{recipe.projected_dimension + 2}"
+            f"decorrelation by a fit on {columns} columns needs at least {columns + 2}"
         )
     return batches
+
+
+def decorrelates(data: TrainingData, recipe: Recipe) -> bool:
+    """Whether a training has a decorrelation loss."""
+    return recipe.method == "parallel" or bool(data.earlier)

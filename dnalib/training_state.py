@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dnalib.checkpoints import CheckpointFolder
+from dnalib.joint import JointNetwork, networks_of
 from dnalib.model import Network
 from dnalib.recipes import Recipe, resolve_precision
 from dnalib.training_data import TrainingData, describe_tensors
@@ -145,17 +146,19 @@ class Keeper:
             self.save(state)
 
 
-def identify(network: Network, data: TrainingData, recipe: Recipe) -> dict[str, Any]:
+def identify(network: Network | JointNetwork, data: TrainingData, recipe: Recipe) -> dict[str, Any]:
     """What must be the same for one training to go on with the state of another."""
     shapes = {
         f"the shape of {name}": list(value.shape) for name, value in network.state_dict().items()
     }
-    masks = [] if network.fourier_filter is None else [network.fourier_filter.mask]
+    networks = networks_of(network)
+    filters = [one.fourier_filter for one in networks]
+    masks = [] if None in filters else [one.mask for one in filters]
     return {
         "format": FORMAT,
         **dataclasses.asdict(recipe),
         "precision": resolve_precision(recipe.precision),
-        "dropout": network.dropout.probability,
+        "dropout": networks[0].dropout.probability,
         "Fourier filter": describe_tensors(masks) if masks else "none",
         **data.digests(),
         **shapes,

@@ -16,7 +16,7 @@ from dnalib.losses import (
     projected_loss,
     r_squared,
 )
-from dnalib.training import mean_decorrelation
+from dnalib.objectives import mean_decorrelation
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
 

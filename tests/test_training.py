@@ -10,7 +10,7 @@ import pytest
 import torch
 from trainings import RECIPE, assert_same, make_data, network, quiet, same_network, sines
 
-from dnalib import checkpoints, losses, training, training_state
+from dnalib import checkpoints, losses, objectives, training, training_state
 from dnalib.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.inference import infer
 from dnalib.model import Network
@@ -127,13 +127,13 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
 
 def test_each_step_has_projections_of_its_own(data_with_earlier, monkeypatch):
     seen = []
-    loss = training.projected_decorrelation
+    loss = objectives.projected_decorrelation
 
     def spy(features, earlier, projections, *, step):
         seen.append((step, projections.matrices[step].sum().item()))
         return loss(features, earlier, projections, step=step)
 
-    monkeypatch.setattr(training, "projected_decorrelation", spy)
+    monkeypatch.setattr(objectives, "projected_decorrelation", spy)
     recipe = dataclasses.replace(RECIPE, epochs=2)
     train(network, data_with_earlier, recipe=recipe, report=quiet)
     assert [step for step, _ in seen] == [0, 1, 0, 1] and len(set(seen)) == 4

@@ -22,6 +22,7 @@ from dnalib.stages.effects import effect_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
+from dnalib.stages.rivals import rival_stages
 from dnalib.stages.survey import survey
 
 
@@ -101,6 +102,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
     stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
     stages += effect_stages(max(settings.epsilons))
+    stages += rival_stages(settings)
     return {stage.name: stage for stage in stages}
 
 

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from dnalib import losses
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
+from dnalib.joint import JointNetwork
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
@@ -43,15 +45,7 @@ def member_stages() -> list[Stage]:
     stages = []
     for member in MEMBERS:
         stages.append(training_stage(member))
-        stages.append(
-            Stage(
-                f"features-{member}",
-                ".safetensors",
-                PREPARATION,
-                (member,),
-                partial(store_features, member=member),
-            )
-        )
+        stages.append(features_stage(member, load=partial(load_member, member=member)))
         stages.append(
             Stage(
                 f"natural-{member}",
@@ -89,6 +83,12 @@ def training_stage(member: str, *, swap_persists: bool = False) -> Stage:
     return Stage(name, ".safetensors", settings, inputs, compute)
 
 
+def features_stage(name: str, *, load: Callable[[Run], Network]) -> Stage:
+    """The features of a trained network over the training records."""
+    compute = partial(store_features, load=load)
+    return Stage(f"features-{name}", ".safetensors", PREPARATION, (name,), compute)
+
+
 def make_network(settings: Settings, *, member: str) -> Network:
     """An untrained member as the settings describe it."""
     index = filter_index(member)
@@ -102,11 +102,16 @@ def make_network(settings: Settings, *, member: str) -> Network:
 def load_member(run: Run, member: str) -> Network:
     """A trained member in evaluation mode, on the fastest device."""
     network = make_network(run.settings, member=member)
-    weights = load_file(run.obtain(member).path)
+    load_weights(network, run.obtain(member).path)
+    return network.to(fastest_device()).eval()
+
+
+def load_weights(network: Network | JointNetwork, path: Path) -> None:
+    """Fill a network with the weights of a file, in the network's own precision."""
+    weights = load_file(path)
     network.load_state_dict(
         {name: value.to(network.state_dict()[name].dtype) for name, value in weights.items()}
     )
-    return network.to(fastest_device()).eval()
 
 
 def fastest_device() -> torch.device:
@@ -124,36 +129,78 @@ def train_member(
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
-    settings, dataset = run.settings, run.dataset
-    split = dataset.split
-    earlier = tuple(
-        load_file(run.obtain(f"features-{name}").path)["features"]
-        for name in EARLIER.get(member, ())
+    settings = run.settings
+    recipe = member_recipe(
+        settings,
+        batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
+        number=MEMBERS.index(member),
+        swap_persists=swap_persists,
     )
-    data = TrainingData(
+    return train_and_store(
+        run,
+        path,
+        name=f"{member}{SWAPPED}" if swap_persists else member,
+        make_network=partial(make_network, settings, member=member),
+        data=training_data(run, earlier=EARLIER.get(member, ())),
+        recipe=recipe,
+    )
+
+
+def training_data(run: ComputingRun, *, earlier: Iterable[str] = ()) -> TrainingData:
+    """The records of a run as a training reads them, with the features of earlier models."""
+    dataset = run.dataset
+    split = dataset.split
+    return TrainingData(
         signals=dataset.packed(split.train),
         labels=dataset.labels(split.train),
         rows=torch.from_numpy(dataset.rows),
         test_signals=dataset.packed(split.test),
         test_labels=dataset.labels(split.test),
-        earlier=earlier,
+        earlier=tuple(
+            load_file(run.obtain(f"features-{name}").path)["features"] for name in earlier
+        ),
     )
-    recipe = Recipe(
+
+
+def member_recipe(settings: Settings, *, batch_size: int, number: int, **changes: Any) -> Recipe:
+    """The recipe of a run's settings.
+
+    Args:
+        settings: of the run.
+        batch_size: rows a step.
+        number: of the training in its run; each has a start and an order of rows of its own.
+        changes: further attributes of `Recipe`.
+    """
+    return Recipe(
         epochs=settings.epochs,
-        batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
+        batch_size=batch_size,
         learning_rate=settings.learning_rate,
         schedule=settings.schedule,
         precision=settings.precision,
-        # Members differ in their start and their order of rows as well as in their loss.
-        seed=derived_seed(settings.seed, MEMBERS.index(member)) % 2**31,
+        seed=derived_seed(settings.seed, number) % 2**31,
         decorrelation_weight=settings.decorrelation_weight,
         projected_dimension=settings.projected_dimension,
-        swap_persists=swap_persists,
+        **changes,
     )
-    name = f"{member}{SWAPPED}" if swap_persists else member
+
+
+def train_and_store(
+    run: ComputingRun,
+    path: Path,
+    *,
+    name: str,
+    make_network: Callable[[], Network | JointNetwork],
+    data: TrainingData,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    """Train and store the weights, rounded to fp16; the history is the result.
+
+    Raises:
+        OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
+    """
     checkpoint = run.folder / "checkpoints" / f"{name}-{run.identity(name)}"
     network, history = train(
-        partial(make_network, settings, member=member),
+        make_network,
         data,
         recipe=recipe,
         checkpoint=checkpoint,
@@ -167,12 +214,12 @@ def train_member(
     save_file(round_weights(network), path)
     shutil.rmtree(checkpoint)
     return {
-        "precision": resolve_precision(settings.precision),
+        "precision": resolve_precision(recipe.precision),
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
     }
 
 
-def round_weights(network: Network) -> dict[str, Tensor]:
+def round_weights(network: Network | JointNetwork) -> dict[str, Tensor]:
     """The state dict with parameters in fp16; running statistics, which exceed fp16, in float32."""
     parameters = dict(network.named_parameters())
     return {
@@ -181,10 +228,12 @@ def round_weights(network: Network) -> dict[str, Tensor]:
     }
 
 
-def store_features(run: ComputingRun, path: Path, *, member: str) -> dict[str, Any]:
-    """Features of one member over the training records, in evaluation mode: (record, 64)."""
+def store_features(
+    run: ComputingRun, path: Path, *, load: Callable[[Run], Network]
+) -> dict[str, Any]:
+    """Features of one network over the training records, in evaluation mode: (record, 64)."""
     signals = run.dataset.packed(run.dataset.split.train)
-    save_file({"features": infer(load_member(run, member), signals, with_features=True)}, path)
+    save_file({"features": infer(load(run), signals, with_features=True)}, path)
     return {}
 
 

@@ -1,0 +1,44 @@
+"""Several networks that are trained together, as one module."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dnalib.model import Network
+
+
+class JointNetwork(nn.Module):
+    """Networks side by side, so that one optimizer and one backward pass serve them all.
+
+    Args:
+        members: networks, at least two.
+
+    Raises:
+        ValueError: fewer than two.
+    """
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        if len(members) < 2:
+            raise ValueError(f"there are {len(members)} members; accepted are two and more")
+        self.members = nn.ModuleList(members)
+
+    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (member, batch, class) and features (member, batch, feature).
+
+        Args:
+            signals: (batch, 1, time) for all members, or (member, batch, 1, time), a batch for
+                each, raw units.
+        """
+        shown = signals if signals.ndim == 4 else [signals] * len(self.members)
+        answers = [
+            member(one, with_features=True) for member, one in zip(self.members, shown, strict=True)
+        ]
+        logits, features = zip(*answers, strict=True)
+        return torch.stack(logits), torch.stack(features)
+
+
+def networks_of(network: Network | JointNetwork) -> list[Network]:
+    """The networks that one training makes: one, or those trained together."""
+    return list(network.members) if isinstance(network, JointNetwork) else [network]
