@@ -53,7 +53,7 @@ def test_adversarial_examples_raise_the_loss(network, batch):
     natural, attacked = (
         functional.cross_entropy(network(one), labels, reduction="none") for one in (signals, found)
     )
-    assert (attacked > natural).float().mean() > 0.7 and attacked.mean() > 1.5 * natural.mean()
+    assert (attacked > natural).all()
 
 
 def test_adversarial_examples_start_at_random_and_from_the_global_generator(network, batch):

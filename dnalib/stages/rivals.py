@@ -1,7 +1,7 @@
 """The rivals: ensembles made robust by other methods, and one network as large as an ensemble."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
+from dnalib.recipes import Method
 from dnalib.runs import ComputingRun, Run, Settings, Stage
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import (
@@ -25,18 +26,22 @@ from dnalib.stages.members import (
     train_and_store,
     training_data,
 )
-from dnalib.stages.perturbations import ATTACKS, PADDINGS, perturbation_name
 
-# Ensemble -> its networks, each (stage, position in it): a stage of a method that trains networks
-# together holds them all.
-RIVALS: Mapping[str, tuple[tuple[str, int], ...]] = {
-    "adversarial": (("adversarial1", 0), ("adversarial2", 0), ("adversarial3", 0)),
-    "adversarial dec": (("adversarial1", 0), ("adversarial-dec1", 0), ("adversarial-dec2", 0)),
-    "parallel": (("parallel", 0), ("parallel", 1), ("parallel", 2)),
-    "dverge": (("dverge", 0), ("dverge", 1), ("dverge", 2)),
-    "wide": (("wide", 0),),
+RIVALS: Mapping[str, tuple[str, ...]] = {
+    "adversarial": ("adversarial1", "adversarial2", "adversarial3"),
+    "adversarial dec": ("adversarial1", "adversarial-dec1", "adversarial-dec2"),
+    "parallel": ("parallel1", "parallel2", "parallel3"),
+    "dverge": ("dverge1", "dverge2", "dverge3"),
+    "wide": ("wide",),
 }
-TRAININGS = tuple(dict.fromkeys(stage for places in RIVALS.values() for stage, _ in places))
+NETWORKS = tuple(dict.fromkeys(name for names in RIVALS.values() for name in names))
+# Methods that train their networks together, in one stage of the ensemble's name.
+TOGETHER: tuple[Method, ...] = ("parallel", "dverge")
+TRAININGS = (
+    *(name for name in NETWORKS if name.startswith("adversarial")),
+    *TOGETHER,
+    "wide",
+)
 RIVAL_EARLIER: Mapping[str, tuple[str, ...]] = {
     "adversarial-dec1": ("adversarial1",),
     "adversarial-dec2": ("adversarial1", "adversarial-dec1"),
@@ -47,27 +52,14 @@ FIRST_NUMBER = 100  # of the rivals' trainings, whose seeds follow from it; memb
 
 
 def rival_stages(settings: Settings) -> list[Stage]:
-    """The rivals' trainings, their logits on natural records and under the base model's attack."""
-    stages = [rival_training_stage(name) for name in TRAININGS]
+    """The rivals' trainings, their logits on natural records, and the attacks that know them."""
+    stages = [training_stage(name) for name in TRAININGS]
+    stages += [part_stage(name, place) for name in TOGETHER for place in range(len(RIVALS[name]))]
     for name in dict.fromkeys(one for earlier in RIVAL_EARLIER.values() for one in earlier):
-        stages.append(features_stage(name, load=partial(load_network, name=name, position=0)))
-    for name in RIVALS:
-        compute = partial(store_natural, name=name)
-        stages.append(
-            Stage(natural_name(name), ".safetensors", PREPARATION, trainings_of(name), compute)
-        )
-    for epsilon in settings.epsilons:
-        for padding in PADDINGS:
-            perturbations = perturbation_name(padding, epsilon)
-            stages.append(
-                Stage(
-                    attacked_rivals_name(padding, epsilon),
-                    ".safetensors",
-                    PREPARATION,
-                    (perturbations, *TRAININGS),
-                    partial(store_attacked, perturbations=perturbations),
-                )
-            )
+        stages.append(features_stage(name, load=partial(load_network, name=name)))
+    for rival, networks in RIVALS.items():
+        compute = partial(store_natural, rival=rival)
+        stages.append(Stage(natural_name(rival), ".safetensors", PREPARATION, networks, compute))
     return stages
 
 
@@ -76,17 +68,7 @@ def natural_name(rival: str) -> str:
     return f"natural-{rival.replace(' ', '-')}"
 
 
-def attacked_rivals_name(padding: str, epsilon: float) -> str:
-    """Name of the stage with all rivals' logits under the attack on the base model."""
-    return f"attacked-rivals-{padding}-{epsilon:g}"
-
-
-def trainings_of(rival: str) -> tuple[str, ...]:
-    """The stages that hold a rival's networks."""
-    return tuple(dict.fromkeys(stage for stage, _ in RIVALS[rival]))
-
-
-def rival_training_stage(name: str) -> Stage:
+def training_stage(name: str) -> Stage:
     """The training of one network, or of those that a method trains together."""
     settings: tuple[str, ...] = TRAINING
     inputs = tuple(f"features-{earlier}" for earlier in RIVAL_EARLIER.get(name, ()))
@@ -102,6 +84,12 @@ def rival_training_stage(name: str) -> Stage:
     return Stage(name, ".safetensors", settings, inputs, partial(train_rival, name=name))
 
 
+def part_stage(method: Method, place: int) -> Stage:
+    """One of the networks that were trained together, by itself."""
+    compute = partial(store_part, method=method, place=place)
+    return Stage(RIVALS[method][place], ".safetensors", (), (method,), compute)
+
+
 def batch_setting(name: str) -> str:
     """Which setting holds a training's rows a step: fits of features need the larger batches."""
     return "batch_size" if name in ("wide", "adversarial1", "dverge") else "auxiliary_batch_size"
@@ -115,7 +103,7 @@ def train_rival(run: ComputingRun, path: Path, *, name: str) -> dict[str, Any]:
     """
     settings = run.settings
     changes: dict[str, Any] = {}
-    if name in ("parallel", "dverge"):
+    if name in TOGETHER:
         changes["method"] = name
     if name == "dverge" or name.startswith("adversarial"):
         changes |= settings.values(ADVERSARIAL)
@@ -145,8 +133,8 @@ def make_start(run: Run, *, name: str) -> Network | JointNetwork:
 
 
 def make_rival(settings: Settings, *, name: str) -> Network | JointNetwork:
-    """A rival's untrained network, or networks."""
-    if name in ("parallel", "dverge"):
+    """The untrained network, or networks, of one training."""
+    if name in TOGETHER:
         return JointNetwork([make_network(settings, member="base") for _ in RIVALS[name]])
     if name == "wide":
         # Parameters grow with the square of the width: as many as three networks have.
@@ -155,46 +143,28 @@ def make_rival(settings: Settings, *, name: str) -> Network | JointNetwork:
     return make_network(settings, member="base")
 
 
-def load_network(run: Run, *, name: str, position: int) -> Network:
-    """A trained network of a rival in evaluation mode, on the fastest device."""
-    network = make_rival(run.settings, name=name)
+def store_part(run: ComputingRun, path: Path, *, method: Method, place: int) -> dict[str, Any]:
+    """One network out of a joint training, and the history that all of them share."""
+    joint = run.obtain(method)
+    part = f"members.{place}."
+    weights = load_file(joint.path)
+    save_file(
+        {key.removeprefix(part): weights[key] for key in weights if key.startswith(part)}, path
+    )
+    return {**joint.results, "trained_with": list(RIVALS[method])}
+
+
+def load_network(run: Run, name: str) -> Network:
+    """A rival's trained network in evaluation mode, on the fastest device."""
+    network = make_rival(run.settings, name="wide" if name == "wide" else "adversarial1")
     load_weights(network, run.obtain(name).path)
-    chosen = network.members[position] if isinstance(network, JointNetwork) else network
-    return chosen.to(fastest_device()).eval()
+    return network.to(fastest_device()).eval()
 
 
-def load_rival(run: Run, rival: str) -> list[Network]:
-    """A rival's trained networks in evaluation mode, on the fastest device."""
-    return [load_network(run, name=name, position=place) for name, place in RIVALS[rival]]
-
-
-def store_natural(run: ComputingRun, path: Path, *, name: str) -> dict[str, Any]:
-    """A rival's logits on the unperturbed test records, (member, record, class) fp16."""
+def store_natural(run: ComputingRun, path: Path, *, rival: str) -> dict[str, Any]:
+    """A rival's logits on the unperturbed test records: (network, record, class), fp16."""
     signals = run.dataset.packed(run.dataset.split.test)
-    logits = all_logits(load_rival(run, name), signals)
+    networks = [load_network(run, name) for name in RIVALS[rival]]
+    logits = torch.stack([infer(network, signals) for network in networks])
     save_file({"logits": logits.half()}, path)
-    return {"parameters": [count_parameters(network) for network in load_rival(run, name)]}
-
-
-def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict[str, Any]:
-    """All rivals' logits under stored perturbations: "<rival>/<attack>", fp16, and positions."""
-    crafted = load_file(run.obtain(perturbations).path)
-    positions = crafted["positions"]
-    signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
-    found = {}
-    for attack in ATTACKS:
-        attacked = signals.plus(crafted[attack])
-        for rival in RIVALS:
-            found[f"{rival}/{attack}"] = all_logits(load_rival(run, rival), attacked).half()
-    save_file({**found, "positions": positions}, path)
-    return {}
-
-
-def all_logits(networks: Sequence[Network], signals: Any) -> torch.Tensor:
-    """Logits of several networks: (member, record, class), float32."""
-    return torch.stack([infer(network, signals) for network in networks])
-
-
-def count_parameters(network: Network) -> int:
-    """Numbers that training adjusts."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    return {"parameters": [sum(p.numel() for p in network.parameters()) for network in networks]}
