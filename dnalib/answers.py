@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics
-from dnalib._checks import check_classes, check_dimensions, check_records
+from dnalib.array_arguments import check_classes, check_dimensions, check_records
 from dnalib.stages import ENSEMBLES, MEMBERS, SHORT_CLASS_NAMES
 
 Floats = NDArray[np.floating]

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics
-from dnalib._checks import check_dimensions, check_records
 from dnalib.answers import Answers
+from dnalib.array_arguments import check_dimensions, check_records
 from dnalib.stages import SHORT_CLASS_NAMES
 
 Floats = NDArray[np.floating]

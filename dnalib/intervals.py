@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from dnalib._checks import as_booleans, check_dimensions, check_records
+from dnalib.array_arguments import as_booleans, check_dimensions, check_records
 
 DRAWN_AT_ONCE = 2_000_000  # records drawn in one piece: bounds the memory, not the result
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from dnalib._checks import (
+from dnalib.array_arguments import (
     as_booleans,
     check_classes,
     check_dimensions,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dnalib._checks import check_classes, check_records
+from dnalib.array_arguments import check_classes, check_records
 from dnalib.intervals import resampled_interval
 from dnalib.metrics import CLASSES, as_correct
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dnalib._checks import as_booleans, check_records
+from dnalib.array_arguments import as_booleans, check_records
 from dnalib.intervals import bootstrap_interval
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from dnalib._checks import as_booleans, check_dimensions, check_records, check_same_shape
+from dnalib.array_arguments import as_booleans, check_dimensions, check_records, check_same_shape
 
 Floats = NDArray[np.floating]
 Booleans = NDArray[np.bool_]

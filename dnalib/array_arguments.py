@@ -1,4 +1,4 @@
-"""Checks of array arguments: each message names the argument and gives the shapes found."""
+"""What functions of answers accept as arrays; each message names the argument and what it is."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
