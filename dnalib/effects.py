@@ -9,6 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from dnalib import losses, metrics, published, tables
+from dnalib.answers import answers_of
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES, MEMBERS
 from dnalib.stages.effects import FIT_EFFECT, STEPS_EFFECT, SWAP_EFFECT, SWAPPED_MEMBER
@@ -82,7 +83,7 @@ def still_right(
     """
     rows = {}
     for condition, logits in conditions.items():
-        hits = tables.by_ensemble(logits.astype(np.float64), labels)
+        hits = answers_of(logits.astype(np.float64), labels).correct()
         rows[condition] = {"base right (%)": tables.percent(hits["cor"][0].mean())} | {
             f"P(≥1), {ensemble} (%)": tables.percent(metrics.at_least(hits[ensemble], members=1))
             for ensemble in ENSEMBLES
@@ -128,7 +129,7 @@ def swap(run: Run) -> pandas.DataFrame:
     rows = {}
     for variant, (logits, under_attack, predicted, predicts) in variants.items():
         hits = metrics.correct_predictions(logits[None], labels)
-        right = tables.by_ensemble(under_attack, attacked_labels)["dec"]
+        right = answers_of(under_attack, attacked_labels).correct()["dec"]
         rows[variant] = {
             f"test accuracy of {SWAPPED_MEMBER} (%)": tables.percent(hits.mean()),
             **{
