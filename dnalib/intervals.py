@@ -4,6 +4,7 @@ An interval says how far a number would move with another draw of records; it sa
 another training run.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -127,7 +128,12 @@ def resampled_records(
 
     Returns:
         Scalars, or (measure,) each. Both ends are NaN where a resample leaves a number undefined.
+
+    Raises:
+        ValueError: no record, or a confidence outside (0, 1).
     """
+    if records < 1:
+        raise ValueError(f"records is {records}; at least one record is needed")
     low, high = resampled_interval(
         np.arange(records),
         lambda drawn, axis: statistic(drawn),
@@ -161,15 +167,18 @@ def resampled_interval(
     if np.all(values == values[0]):  # also the single record, which scipy refuses
         value = statistic(values[:1], axis=-1)  # of one record: exact, where a mean of many rounds
         return value, value
-    result = stats.bootstrap(
-        (values,),
-        statistic,
-        vectorized=True,
-        axis=-1,
-        n_resamples=resamples,
-        batch=max(1, DRAWN_AT_ONCE // len(values)),
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings():
+        # Of NaN ends, which are what a resample without a value gives, scipy says "BCa failed".
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (values,),
+            statistic,
+            vectorized=True,
+            axis=-1,
+            n_resamples=resamples,
+            batch=max(1, DRAWN_AT_ONCE // len(values)),
+            confidence_level=confidence,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
     return result.confidence_interval.low, result.confidence_interval.high

@@ -34,6 +34,7 @@ __all__ = [
     "mean_softmax_prediction",
     "softmax",
     "with_constants",
+    "within_classes",
     "worst_case",
 ]
 
@@ -100,17 +101,15 @@ def at_least_each(correct: ArrayLike, *, members: int) -> Booleans:
     return correct.sum(axis=0) >= members
 
 
-def class_averaged(indicator: ArrayLike, labels: ArrayLike) -> Floats:
-    """Mean over classes of the mean within each class; classes without a record are left out.
-
-    Of right answers this is the balanced accuracy, which is 1 / classes for any constant answer.
+def within_classes(indicator: ArrayLike, labels: ArrayLike) -> Floats:
+    """Mean within each class: of right answers, the accuracy among the records of each class.
 
     Args:
         indicator: (..., record) bool or float, such as `at_least_each`.
         labels: (..., record) class indices, of the same shape.
 
     Returns:
-        (...).
+        (..., class); NaN for a class without a record.
     """
     indicator, labels = np.asarray(indicator, dtype=float), np.asarray(labels)
     check_same_shape("indicator", indicator, "labels", labels)
@@ -118,8 +117,21 @@ def class_averaged(indicator: ArrayLike, labels: ArrayLike) -> Floats:
     of_class = labels[..., None, :] == np.arange(CLASSES)[:, None]  # (..., class, record)
     sums = np.where(of_class, indicator[..., None, :], 0.0).sum(axis=-1)  # (..., class)
     numbers = of_class.sum(axis=-1)
-    within = np.divide(sums, numbers, out=np.zeros(sums.shape), where=numbers > 0)
-    return within.sum(axis=-1) / (numbers > 0).sum(axis=-1)
+    return np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0)
+
+
+def class_averaged(indicator: ArrayLike, labels: ArrayLike) -> Floats:
+    """Mean of `within_classes` over the classes; those without a record are left out.
+
+    Of right answers this is the balanced accuracy, which is 1 / classes for any constant answer.
+
+    Args:
+        indicator, labels: (..., record), as in `within_classes`.
+
+    Returns:
+        (...).
+    """
+    return np.nanmean(within_classes(indicator, labels), axis=-1)
 
 
 def worst_case(survived: Sequence[ArrayLike]) -> Booleans:
@@ -205,12 +217,13 @@ def cohens_kappa(predicted: ArrayLike, labels: ArrayLike) -> Floats:
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales".
     """
-    shares = confusion_matrix(predicted, labels) / np.shape(labels)[-1]  # (..., true, predicted)
-    accuracy = np.trace(shares, axis1=-2, axis2=-1)  # (...)
-    chance = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)
-    room = 1 - chance
-    possible = ~np.isclose(room, 0)
-    return np.divide(accuracy - chance, room, out=np.full(room.shape, np.nan), where=possible)[()]
+    counts = confusion_matrix(predicted, labels)  # (..., true, predicted)
+    records = np.shape(labels)[-1]
+    # Times records², where all are whole numbers: a constant scores exactly 0.
+    agreed = records * np.trace(counts, axis1=-2, axis2=-1)  # (...)
+    chance = (counts.sum(axis=-1) * counts.sum(axis=-2)).sum(axis=-1)
+    room = records**2 - chance
+    return np.divide(agreed - chance, room, out=np.full(room.shape, np.nan), where=room > 0)[()]
 
 
 def softmax(logits: ArrayLike) -> Floats:

@@ -248,7 +248,12 @@ def percent(share: float | None) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """An interval of shares in %, with a word for the dash where that would look like a minus."""
+    """An interval of shares in %, a dash where there is none.
+
+    A word takes the place of the dash between the ends where that would look like a minus.
+    """
+    if low != low or high != high:
+        return "–"
     return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
 
 

@@ -95,6 +95,37 @@ def test_resampling_records_draws_those_of_the_other_intervals():
     assert found == pytest.approx(expected)
 
 
+def test_several_numbers_at_once_are_those_of_one_by_one():
+    random = np.random.default_rng(1)
+    values = random.random(70)
+    one = {"mean": np.mean, "spread": np.std, "greatest": np.max}
+    found = intervals.resampled_records(
+        lambda drawn: np.stack([each(values[drawn], axis=-1) for each in one.values()]),
+        records=70,
+        seed=2,
+    )
+    for place, each in enumerate(one.values()):
+        alone = intervals.resampled_records(
+            lambda drawn, each=each: each(values[drawn], axis=-1), records=70, seed=2
+        )
+        assert [part[place] for part in found] == pytest.approx(alone)
+
+
+def test_a_number_that_a_resample_leaves_undefined_has_no_interval_and_harms_no_other():
+    rare = np.arange(50) == 7  # a third of resamples have none
+
+    def numbers(drawn):
+        count = rare[drawn].sum(axis=-1)
+        shares = np.divide(count, count, out=np.full(np.shape(count), np.nan), where=count > 0)
+        return np.stack([shares, count])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value, low, high = intervals.resampled_records(numbers, records=50, seed=0)
+    assert value.tolist() == [1, 1]
+    assert np.isnan([low[0], high[0]]).all() and low[1] == 0 and high[1] >= 2
+
+
 def test_the_interval_of_an_f1_holds_it():
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, 300)
@@ -111,6 +142,10 @@ def test_the_interval_of_an_f1_holds_it():
         (lambda: intervals.bootstrap_interval([], seed=0), "at least one record"),
         (lambda: intervals.bootstrap_interval([0, 1], confidence=95, seed=0), "confidence is 95"),
         (lambda: intervals.paired_difference(np.zeros(5), np.zeros(6), seed=0), r"\(5,\).*\(6,\)"),
+        (
+            lambda: intervals.resampled_records(lambda drawn: drawn, records=0, seed=0),
+            "records is 0; at least one",
+        ),
         (lambda: intervals.mcnemar([True], [True, False]), r"\(1,\).*\(2,\)"),
         (lambda: intervals.mcnemar([1, 0], [True, False]), "first has dtype int64; it must be"),
     ],

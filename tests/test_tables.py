@@ -107,4 +107,8 @@ def load_positions(run: ComputingRun) -> np.ndarray:
 def test_intervals_below_zero_are_told_from_minus_signs() -> None:
     assert tables.between(0.1, 0.25) == "10.0–25.0"
     assert tables.between(-0.1, 0.25) == "−10.0 to 25.0"
+    assert tables.between(-0.25, -0.1) == "−25.0 to −10.0"
+    assert tables.between(-1e-12, 0.1) == "0.0–10.0"
+    assert tables.between(float("nan"), float("nan")) == "–"
+    assert tables.percent(-0.125) == "−12.5", "with a true minus sign"
     assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"
