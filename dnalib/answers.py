@@ -50,6 +50,11 @@ class Answers:
             check_records(f"logits[{ensemble!r}]", one, 1, "labels", self.labels)
             check_classes("labels", self.labels, one.shape[-1])
 
+    def check_ensemble(self, name: str, ensemble: str) -> None:
+        """Refuse an ensemble, the argument `name` of a table, that is not here."""
+        if ensemble not in self.logits:
+            raise ValueError(f"{name} is {ensemble!r}; accepted are {', '.join(self.logits)}")
+
     def correct(self) -> dict[str, Booleans]:
         """Which records each ensemble's members get right: ensemble -> (member, record)."""
         return {
@@ -58,7 +63,11 @@ class Answers:
         }
 
     def predicted(self, rule: str) -> dict[str, Integers]:
-        """What each ensemble answers by one of `RULES`: ensemble -> (record,)."""
+        """What each ensemble answers by one of `RULES`: ensemble -> (record,).
+
+        Raises:
+            ValueError: another rule.
+        """
         if rule not in RULES:
             raise ValueError(f"rule is {rule!r}; accepted are {', '.join(RULES)}")
         return {ensemble: RULES[rule](one) for ensemble, one in self.logits.items()}
@@ -84,14 +93,26 @@ def answers_of(logits: ArrayLike, labels: ArrayLike) -> Answers:
     Args:
         logits: (member, record, class), members as in `stages.MEMBERS`.
         labels: (record,).
+
+    Raises:
+        ValueError: another number of members, or shapes that do not fit.
     """
     logits = np.asarray(logits)
+    check_dimensions("logits", logits, 3)
+    if len(logits) != len(MEMBERS):
+        raise ValueError(f"logits has {len(logits)} members; expected {', '.join(MEMBERS)}")
     ensembles = {
         ensemble: logits[[MEMBERS.index(member) for member in members]]
         for ensemble, members in ENSEMBLES.items()
     }
     control = metrics.with_constants(logits[MEMBERS.index("base")])
     return Answers({**ensembles, metrics.CONTROL: control}, np.asarray(labels))
+
+
+def check_conditions(conditions: Mapping[str, Answers]) -> None:
+    """Refuse a table of nothing."""
+    if not conditions:
+        raise ValueError("conditions is empty; give the answers under at least one")
 
 
 def performance_table(
@@ -107,8 +128,14 @@ def performance_table(
     Returns:
         Columns condition, ensemble, measure, value, low, high (fractions), records. Measures are
         accuracy, its class average, Cohen's kappa, the challenge's F1, and the accuracy within each
-        class under the class's letter. `FLOOR` stands among the ensembles.
+        class that has a record under the class's letter; records are those counted. `FLOOR` stands
+        among the ensembles. An end is NaN where resampling can leave a score undefined, as it can
+        drop all records of a rare class.
+
+    Raises:
+        ValueError: no condition, or an unknown rule.
     """
+    check_conditions(conditions)
     rows = []
     for condition, answers in conditions.items():
         commonest = np.bincount(answers.labels).argmax()
@@ -141,9 +168,14 @@ def accuracy_differences(
         Columns condition, ensemble, against, accuracy, reference (the accuracy of `against`),
         value, low, high (their difference, fractions), ensemble_only, against_only (records that
         only one of them gets right), p_value, records.
+
+    Raises:
+        ValueError: no condition, one that lacks `against`, or an unknown rule.
     """
+    check_conditions(conditions)
     rows = []
     for condition, answers in conditions.items():
+        answers.check_ensemble("against", against)
         predicted = answers.predicted(rule)
         right = {ensemble: one == answers.labels for ensemble, one in predicted.items()}
         for ensemble, one in right.items():
@@ -180,37 +212,50 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
 
     Returns:
         Columns ensemble, measure (of `Answers.indicators`), value, low, high (fractions),
-        strongest (the attack that does most by itself), alone (the value under that), records.
+        strongest (the attack that does most by itself, the first of equals), alone (the value under
+        that), records.
 
     Raises:
-        ValueError: no condition, or conditions whose labels differ.
+        ValueError: no condition, or conditions whose labels, ensembles or members differ.
     """
-    if not conditions:
-        raise ValueError("conditions is empty; give at least one attack")
-    (caption, first), *others = conditions.items()
-    for other, answers in others:
-        if not np.array_equal(first.labels, answers.labels):
-            raise ValueError(f"conditions {caption!r} and {other!r} hold different records")
+    check_conditions(conditions)
     survived = {condition: answers.indicators() for condition, answers in conditions.items()}
+    _check_alike(conditions, survived)
     rows = []
-    for ensemble, measures in survived[caption].items():
+    for ensemble, measures in next(iter(survived.values())).items():
         for measure in measures:
             one = {condition: found[ensemble][measure] for condition, found in survived.items()}
             worst = metrics.worst_case(list(one.values()))  # (record,)
-            strongest = min(one, key=lambda condition: one[condition].mean())  # noqa: B023
             low, high = intervals.bootstrap_interval(worst, seed=seed)
-            alone = one[strongest].mean()
-            row = (ensemble, measure, worst.mean(), low, high, strongest, alone, len(worst))
-            rows.append(row)
+            alone = {condition: indicator.mean() for condition, indicator in one.items()}
+            strongest = min(alone, key=alone.__getitem__)
+            found = (worst.mean(), low, high, strongest, alone[strongest], len(worst))
+            rows.append((ensemble, measure, *found))
     names = ["ensemble", "measure", "value", "low", "high", "strongest", "alone", "records"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _check_alike(
+    conditions: Mapping[str, Answers], survived: Mapping[str, dict[str, dict[str, Booleans]]]
+) -> None:
+    """Refuse conditions whose labels, ensembles or measures are not those of the first."""
+    first, *others = conditions
+    for other in others:
+        if not np.array_equal(conditions[first].labels, conditions[other].labels):
+            raise ValueError(f"conditions {first!r} and {other!r} hold different records")
+        measures = [
+            {ensemble: tuple(found) for ensemble, found in survived[condition].items()}
+            for condition in (first, other)
+        ]
+        if measures[0] != measures[1]:
+            raise ValueError(f"conditions {first!r} and {other!r} hold different ensembles")
 
 
 def _scores_with_intervals(
     predicted: Integers, labels: Integers, *, seed: int
 ) -> list[dict[str, object]]:
     """The rows of one ensemble."""
-    present = [label for label in range(len(SHORT_CLASS_NAMES)) if (labels == label).any()]
+    present = np.unique(labels)
 
     def scores(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
         answered, true = predicted[drawn], labels[drawn]
@@ -221,7 +266,7 @@ def _scores_with_intervals(
                 metrics.class_averaged(right, true),
                 metrics.cohens_kappa(answered, true),
                 metrics.challenge_f1(answered, true),
-                *(_accuracy_within(right, true == label) for label in present),
+                *np.moveaxis(metrics.within_classes(right, true), -1, 0)[present],
             ]
         )
 
@@ -233,10 +278,3 @@ def _scores_with_intervals(
         {"measure": name, "value": one, "low": a, "high": b, "records": number}
         for name, one, a, b, number in zip(names, value, low, high, numbers, strict=True)
     ]
-
-
-def _accuracy_within(right: Booleans, members: Booleans) -> Floats:
-    """Share of right answers among the records of one class: (..., record) -> (...)."""
-    number = members.sum(axis=-1)
-    empty = np.full(np.shape(number), np.nan)
-    return np.divide((right & members).sum(axis=-1), number, out=empty, where=number > 0)[()]

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics
-from dnalib.answers import Answers
+from dnalib.answers import Answers, check_conditions
 from dnalib.uncertainty import (
     error_detection,
     least_risk_coverage_area,
@@ -44,14 +44,20 @@ def scores_table(conditions: Mapping[str, Answers], *, natural: Answers) -> pd.D
         Columns condition, ensemble, uncertainty, scaling (of `SCALINGS`), R_cc, R_iu, UA
         (fractions), records. Scores are NaN where the reference does not vary: it gives no scale.
 
+    Raises:
+        ValueError: no condition, or one with an ensemble that `natural` lacks.
+
     Source: :eq:`eq-uncertainty` of chapter 8.
     """
+    check_conditions(conditions)
+    references = {name: doubts(natural, uncertainty=name) for name in UNCERTAINTIES}
     rows = []
     for condition, answers in conditions.items():
         for name in UNCERTAINTIES:
-            references = doubts(natural, uncertainty=name)
             for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
-                scales = dict(zip(SCALINGS, (references[ensemble][0], doubt), strict=True))
+                natural.check_ensemble(f"an ensemble of {condition!r}", ensemble)
+                natural_doubt = references[name][ensemble][0]
+                scales = dict(zip(SCALINGS, (natural_doubt, doubt), strict=True))
                 for scaling, reference in scales.items():
                     place = (condition, ensemble, name, scaling)
                     scores = _scores(doubt, correct, reference=reference)
@@ -64,8 +70,8 @@ def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataF
     """What needs no threshold: error detection and the area under the risk–coverage curve.
 
     An ensemble that errs seldom has a small area whatever its doubt is worth. Two more measures
-    enclose it: "wrong answers" is the area where doubt says nothing, "least area" that of a doubt
-    which puts every wrong answer last.
+    say where it stands: "wrong answers" is the area where doubt says nothing, "least area" that of
+    a doubt which puts every wrong answer last.
 
     Args:
         conditions: caption -> answers.
@@ -73,8 +79,13 @@ def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataF
 
     Returns:
         Columns condition, ensemble, uncertainty, measure ("error detection", "area", "wrong
-        answers", "least area"), value, low, high, records.
+        answers", "least area"), value, low, high, records. Error detection is NaN where no answer,
+        or every answer, is wrong, and its interval where resampling can leave none.
+
+    Raises:
+        ValueError: no condition.
     """
+    check_conditions(conditions)
     rows = []
     for condition, answers in conditions.items():
         for name in UNCERTAINTIES:
@@ -87,7 +98,7 @@ def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataF
 def risk_coverage_table(
     conditions: Mapping[str, Answers], *, uncertainty: str = "mutual information"
 ) -> pd.DataFrame:
-    """The risk–coverage curve of each ensemble, as `plots.deferral` and `risk_coverage` draw it.
+    """The risk–coverage curve of each ensemble, for `plots.deferral` and `plots.risk_coverage`.
 
     Args:
         conditions: caption -> answers.
@@ -96,7 +107,11 @@ def risk_coverage_table(
     Returns:
         Columns condition, ensemble, coverage (share of records kept, the most certain first), risk
         (share of wrong answers among them), kept (their number); a row a record.
+
+    Raises:
+        ValueError: no condition, or an unknown uncertainty.
     """
+    check_conditions(conditions)
     tables = []
     for condition, answers in conditions.items():
         for ensemble, (doubt, correct) in doubts(answers, uncertainty=uncertainty).items():

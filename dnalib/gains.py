@@ -36,10 +36,15 @@ def favourites_table(
         A row a member: favourite (the class it answers most, by its letter), answers (that class's
         share among its answers), right (among its right answers; NaN without any), prior (among
         labels), accuracy, class_averaged, kappa, low, high (kappa's interval).
+
+    Raises:
+        ValueError: shapes that do not fit, or another number of names than members.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     check_dimensions("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
+    if len(names) != len(logits):
+        raise ValueError(f"names has {len(names)} and logits {len(logits)} members; give one each")
     rows = {}
     for name, predicted in zip(names, logits.argmax(axis=-1), strict=True):
         favourite = np.bincount(predicted).argmax()
@@ -84,14 +89,19 @@ def remaining_gain(
     Returns:
         Columns measure, quantity, value, low, high (fractions), records. Quantities are the three
         ensembles by name, then "first − second", "control − second" and "first − control", in
-        their names.
+        their names, one of several words in brackets after the sign.
+
+    Raises:
+        ValueError: the answers lack an ensemble.
     """
+    for argument, ensemble in {"first": first, "second": second, "control": control}.items():
+        answers.check_ensemble(argument, ensemble)
     statistics = {name: _statistics(answers, name) for name in (first, second, control)}
     pairs = ((first, second), (control, second), (first, control))
     rows = []
     for measure in statistics[first]:
         of = {name: found[measure] for name, found in statistics.items()}
-        quantities = of | {f"{a} − {b}": _difference(of[a], of[b]) for a, b in pairs}
+        quantities = of | {_less(a, b): _difference(of[a], of[b]) for a, b in pairs}
         for quantity, statistic in quantities.items():
             value, low, high = intervals.resampled_records(
                 statistic, records=len(answers.labels), seed=seed
@@ -117,6 +127,11 @@ def _statistics(answers: Answers, ensemble: str) -> dict[str, Statistic]:
         "mean softmax": lambda drawn: (mean == labels)[drawn].mean(axis=-1),
         "mean softmax, F1": lambda drawn: metrics.challenge_f1(mean[drawn], labels[drawn]),
     }
+
+
+def _less(first: str, second: str) -> str:
+    """The name of a difference; that of the control holds a plus sign and is taken off whole."""
+    return f"{first} − ({second})" if " " in second else f"{first} − {second}"
 
 
 def _kappa(predicted: Integers, labels: Integers) -> Statistic:

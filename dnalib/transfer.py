@@ -42,7 +42,9 @@ def transfer_table(
                 raise ValueError(f"natural lacks {evaluated!r}; it has {', '.join(natural)}")
             right = as_booleans(f"attacked[{crafted!r}][{evaluated!r}]", right)
             before = as_booleans(f"natural[{evaluated!r}]", natural[evaluated])
-            check_records(f"attacked[{crafted!r}][{evaluated!r}]", right, 0, "natural", before)
+            check_records(
+                f"attacked[{crafted!r}][{evaluated!r}]", right, 0, f"natural[{evaluated!r}]", before
+            )
             fooled = ~right[before]  # (counted record,)
             value, low, high = np.nan, np.nan, np.nan
             if len(fooled):
