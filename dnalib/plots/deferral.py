@@ -2,9 +2,16 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from dnalib.plots.style import SMALL, TEXT, dress, ensemble_series, new_figure, panel_letters
+from dnalib.plots.style import (
+    SMALL,
+    TEXT,
+    dress,
+    ensemble_handle,
+    ensemble_series,
+    new_figure,
+    panel_letters,
+)
 
 FEWEST = 20  # kept records: below, a curve is mostly noise
 
@@ -76,13 +83,8 @@ def _curves(points: pd.DataFrame, *, x: str, y: str, fewest: int) -> Figure:
     panel_letters(panels[: len(conditions)], conditions)
     figure.supxlabel(x, fontsize=TEXT)
     figure.supylabel(y, fontsize=TEXT)
-    handles = []
-    for ensemble in dict.fromkeys(points.ensemble):
-        series = ensemble_series(ensemble)
-        look = {"color": series.colour, "marker": series.marker, "linestyle": series.line}
-        handles.append(Line2D([], [], label=ensemble, **look))
     figure.legend(
-        handles=handles,
+        handles=[ensemble_handle(name) for name in dict.fromkeys(points.ensemble)],
         loc="outside upper center",
         ncols=3,
         fontsize=SMALL,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from dnalib.plots.style import (
     BLACK,
     SMALL,
     TEXT,
     dress,
+    ensemble_handle,
     ensemble_series,
     new_figure,
     panel_letters,
@@ -61,13 +61,9 @@ def differences(tables: Mapping[str, pd.DataFrame], *, measure: str) -> Figure:
     figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
     figure.supylabel(f"{measure} less that of {against} (points)", fontsize=TEXT)
     first = next(iter(tables.values()))
-    handles = []
-    for ensemble in dict.fromkeys(first.ensemble):
-        series = ensemble_series(ensemble)
-        look = {"color": series.colour, "marker": series.marker, "linestyle": series.line}
-        handles.append(Line2D([], [], label=f"{ensemble} − {against}", **look))
+    names = dict.fromkeys(first.ensemble)
     figure.legend(
-        handles=handles,
+        handles=[ensemble_handle(name, label=f"{name} − {against}") for name in names],
         title=f"{first.records.max():,} records; shaded: paired 95 % intervals",
         loc="outside upper center",
         ncols=2,

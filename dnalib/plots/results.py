@@ -14,6 +14,7 @@ from dnalib.plots.style import (
     SMALL,
     TEXT,
     dress,
+    ensemble_handle,
     ensemble_series,
     new_figure,
     panel_letters,
@@ -253,19 +254,7 @@ def _legend(
     figure: Figure, table: pd.DataFrame, *, published: bool, majority: bool, lines: bool = True
 ) -> None:
     """One legend over the panels, with the number of records as its heading."""
-    handles = []
-    for ensemble in dict.fromkeys(table.ensemble):
-        series = ensemble_series(ensemble)
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=series.colour,
-                marker=series.marker,
-                linestyle=series.line if lines else "none",
-                label=ensemble,
-            )
-        )
+    handles = [ensemble_handle(name, lines=lines) for name in dict.fromkeys(table.ensemble)]
     if published:
         star = {"marker": "*", "markersize": 11, "markerfacecolor": "white", "linestyle": "none"}
         handles.append(Line2D([], [], color=BLACK, label="published", **star))

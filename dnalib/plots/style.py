@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dnalib.metrics import CONTROL
 
@@ -92,6 +93,19 @@ def ensemble_series(name: str) -> Series:
     if name not in ENSEMBLES:
         raise ValueError(f"ensemble {name!r} has no style; known are {', '.join(ENSEMBLES)}")
     return ENSEMBLES[name]
+
+
+def ensemble_handle(name: str, *, label: str | None = None, lines: bool = True) -> Line2D:
+    """An ensemble's entry in a legend, under its name or a label; without its line for points."""
+    series = ensemble_series(name)
+    return Line2D(
+        [],
+        [],
+        color=series.colour,
+        marker=series.marker,
+        linestyle=series.line if lines else "none",
+        label=label or name,
+    )
 
 
 def model_series(name: str) -> Series:

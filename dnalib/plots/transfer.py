@@ -18,11 +18,14 @@ def transfer(table: pd.DataFrame) -> Figure:
     Raises:
         ValueError: the table is empty, or has two rows for a pair of models.
     """
-    if table.empty or table.duplicated(["crafted", "evaluated"]).any():
-        raise ValueError("table is empty or has two rows for one pair of models; give one attack")
+    if table.empty:
+        raise ValueError("table is empty; give at least one pair of models")
+    if table.duplicated(["crafted", "evaluated"]).any():
+        raise ValueError("table has two rows for one pair of models; give one attack")
     rows, columns = (list(dict.fromkeys(table[name])) for name in ("crafted", "evaluated"))
     cells = table.assign(
-        share=100 * table.value, text=[_text(row) for row in table.itertuples()]
+        share=100 * table.value,
+        text=[_text(row.value, row.low, row.high) for row in table.itertuples()],
     ).pivot(index="crafted", columns="evaluated", values=["share", "text"])
     shares = cells["share"].reindex(index=rows, columns=columns).to_numpy(dtype=float)
     texts = cells["text"].reindex(index=rows, columns=columns).fillna("").to_numpy(dtype=str)
@@ -39,9 +42,9 @@ def transfer(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _text(row: object) -> str:
-    """A share in whole per cent, and its interval unless that is the same number."""
-    if row.value != row.value:
+def _text(*shares: float) -> str:
+    """A share in whole per cent, and its interval (low, high) unless that is the same number."""
+    if any(map(pd.isna, shares)):
         return "–"
-    low, value, high = (f"{100 * share:.0f}" for share in (row.low, row.value, row.high))
+    value, low, high = (f"{100 * share:.0f}" for share in shares)
     return value if low == high else f"{value}\n{low}–{high}"
