@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dnalib.attacks.arguments import check_arguments
+from dnalib.attacks.arguments import as_bound, check_arguments
 from dnalib.attacks.ascent import frozen_parameters
 
 try:
@@ -256,9 +256,8 @@ def _check(
     interval: tuple[float, float],
 ) -> None:
     """Raise a ValueError for the first argument that ART would take amiss."""
-    check_arguments(
-        model, signals, labels, valid=valid, epsilon=epsilon, steps=steps, padding="mask"
-    )
+    check_arguments(model, signals, labels, valid=valid, steps=steps, padding="mask")
+    as_bound(epsilon, signals)
     if signals.dtype != torch.float32:
         raise ValueError(f"signals have type {signals.dtype}; accepted is float32, ART's own")
     lowest, highest = signals.min().item(), signals.max().item()
