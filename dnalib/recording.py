@@ -28,6 +28,7 @@ from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, 
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, override
 from dnalib.stages.members import SWAPPED
+from dnalib.stages.perturbations import PERTURBATIONS
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -42,10 +43,9 @@ def record(run: ComputingRun) -> Path:
         The recorded run's folder, with a manifest.
     """
     # Features, perturbations and the weights of a variant are large, and no figure reads them.
+    large = ("features-", *PERTURBATIONS)
     names = [
-        name
-        for name in run.stages
-        if not name.startswith(("features-", "perturbations-")) and not name.endswith(SWAPPED)
+        name for name in run.stages if not name.startswith(large) and not name.endswith(SWAPPED)
     ]
     artefacts = [run.obtain(name) for name in names]  # all of it before anything is replaced
     folder = run.root / "data" / "recorded" / run.profile

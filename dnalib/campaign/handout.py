@@ -13,6 +13,7 @@ from pathlib import Path
 from dnalib.campaign.pieces import LEDGER, Ledger, Manifest, Piece, Volume, whole_piece
 from dnalib.checkpoints import CheckpointFolder
 from dnalib.stages import MEMBERS
+from dnalib.stages.perturbations import PERTURBATIONS
 
 WEIGHTS, SMALL, FEATURES, CHECKPOINT = range(4)  # in the order in which they are handed out
 BYTES_A_PIECE = 400  # of the manifest, at most
@@ -92,7 +93,7 @@ def artefact_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
     for sidecar in runs.glob("*/*.json"):
         path = sidecar.with_name(sidecar.name.removesuffix(".json"))
         name = artefact_name(sidecar)
-        if name is None or name.startswith("perturbations-") or not path.is_file():
+        if name is None or name.startswith(PERTURBATIONS) or not path.is_file():
             continue
         kind = FEATURES if name.startswith("features-") else SMALL
         kind = WEIGHTS if name in MEMBERS else kind

@@ -18,6 +18,7 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.settings import PLACES, RECORDED, accept_minutes, override
+from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.effects import effect_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
@@ -102,6 +103,8 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
     stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
     stages += effect_stages(max(settings.epsilons))
+    stages += adaptive_stages(settings, ensembles=ENSEMBLES)
+    stages += shared_stages(settings)
     stages += rival_stages(settings)
     return {stage.name: stage for stage in stages}
 

@@ -14,7 +14,7 @@ from dnalib.losses import r_squared
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS, PREPARATION
 from dnalib.stages.members import SWAPPED, finite, load_member, training_stage
-from dnalib.stages.perturbations import ATTACK, craft_all, perturbation_name
+from dnalib.stages.perturbations import ATTACK, craft_all, logits_under, perturbation_name
 
 FIT_EFFECT, STEPS_EFFECT, SWAP_EFFECT = "effect-fit", "effect-steps", "effect-swap"
 SWAPPED_MEMBER = "dec2"  # the first that has two earlier members
@@ -90,12 +90,9 @@ def store_steps(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, A
     )
     networks = [load_member(run, member) for member in MEMBERS]
     logits = {
-        name: torch.stack([infer(network, signals.plus(perturbation)) for network in networks])
-        for name, perturbation in found.items()
+        name: logits_under(perturbation, networks, signals) for name, perturbation in found.items()
     }
-    save_file(
-        {**{name: value.half() for name, value in logits.items()}, "positions": positions}, path
-    )
+    save_file({**logits, "positions": positions}, path)
     return {"members": list(MEMBERS), "epsilon": epsilon, "steps": run.settings.pgd_steps}
 
 

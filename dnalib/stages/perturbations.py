@@ -1,6 +1,6 @@
 """Attacks on the base model, and every member's logits under them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.members import load_member
 
+Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation mode, by its name
+
 ATTACKS = ("pgd", "sap")
 PADDINGS = ("strip", "mask")
+PERTURBATIONS = ("perturbations-", "crafted-on-")  # begin the names of stages that store these
 EXAMPLES = 4  # attacked records that a recorded run keeps for the figures
 ATTACK = (*PREPARATION, "pgd_steps", "sap_steps", "attack_precision", "attack_records")
 
@@ -113,19 +116,29 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
 
 def craft_all(
     craft: Callable[..., dict[str, Tensor]],
-    network: Network,
+    network: Network | Sequence[Network],
     signals: PackedSignals,
     labels: Tensor,
     *,
     epsilon: float,
     padding: str,
     precision: str,
+    generators: Sequence[torch.Generator] | None = None,
 ) -> dict[str, Tensor]:
-    """Perturbations of many records by attack, (record, time), fp16; says how far it is."""
+    """Perturbations of many records by attack, (record, time), fp16; says how far it is.
+
+    A sequence of networks and the generators are taken as by `attack_records`.
+    """
     found: dict[str, Tensor] = {}
     done = 0
     for batch, perturbations in attack_records(
-        craft, network, signals, labels, padding=padding, precision=precision
+        craft,
+        network,
+        signals,
+        labels,
+        padding=padding,
+        precision=precision,
+        generators=generators,
     ):
         for name, perturbation in perturbations.items():
             if name not in found:
@@ -145,6 +158,7 @@ def craft_batch(
     epsilon: float,
     padding: str,
     settings: Settings,
+    loss: attacks.Loss = attacks.cross_entropy,
 ) -> dict[str, Tensor]:
     """PGD's and SAP's perturbations of a batch, (record, 1, time); SAP goes on from PGD's state."""
     start = attacks.pgd(
@@ -155,6 +169,7 @@ def craft_batch(
         steps=settings.pgd_steps,
         valid=valid,
         padding="mask" if padding == "mask" else "keep",
+        loss=loss,
     )
     smooth = attacks.sap(
         model,
@@ -165,6 +180,7 @@ def craft_batch(
         valid=valid,
         padding=padding,
         start=start,
+        loss=loss,
     )
     return {"pgd": attacks.strip(start, valid), "sap": smooth}
 
@@ -183,15 +199,29 @@ def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict
     positions = crafted["positions"]
     signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
     networks = [load_member(run, member) for member in MEMBERS]
-    logits = {}
-    for name in ATTACKS:
-        attacked = signals.plus(crafted[name])
-        logits[name] = torch.stack([infer(network, attacked) for network in networks])
-    save_file(
-        {**{name: value.half() for name, value in logits.items()}, "positions": positions}, path
-    )
+    logits = {name: logits_under(crafted[name], networks, signals) for name in ATTACKS}
+    save_file({**logits, "positions": positions}, path)
     padded = int((signals.lengths < signals.length).sum())
     return {"members": list(MEMBERS), "attacked": len(signals), "with_padding": padded}
+
+
+def logits_under(
+    perturbation: Tensor, networks: Sequence[Network], signals: PackedSignals
+) -> Tensor:
+    """What several networks answer to perturbed records: (network, record, class), fp16."""
+    attacked = signals.plus(perturbation)
+    return torch.stack([infer(network, attacked) for network in networks]).half()
+
+
+def logits_under_each(
+    perturbations: Mapping[str, Tensor], networks: Sequence[Network], signals: PackedSignals
+) -> dict[str, Tensor]:
+    """The same under each of several perturbations of the records, in common batches, by name."""
+    every = torch.cat(list(perturbations.values()))  # (perturbation · record, time)
+    repeated = torch.arange(len(signals)).repeat(len(perturbations))
+    logits = logits_under(every, networks, signals.select(repeated))
+    parts = logits.split(len(signals), dim=1)
+    return {name: part.clone() for name, part in zip(perturbations, parts, strict=True)}
 
 
 def store_examples(run: ComputingRun, path: Path) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""Checks whether a trained ensemble masks its gradient, over a few records."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dnalib import attacks, checks
+from dnalib.model import Network
+from dnalib.recipes import derived_seed
+from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.ensembles import PREPARATION
+from dnalib.stages.members import load_member
+from dnalib.stages.perturbations import Load
+
+RECORDS = 32  # at most
+PLANTED_RECORDS = 8  # of these, in the check that takes a record at a time
+SQUARE_STEPS = 50  # proposals of the search without gradients
+
+
+class MeanSoftmax(nn.Module):
+    """An ensemble as one classifier: its logits are the logarithm of its mean softmax.
+
+    Args:
+        networks: its members, in evaluation mode.
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """(batch, 1, time), raw units -> (batch, class)."""
+        logits = torch.stack([network(signals) for network in self.networks])
+        return attacks.log_mean_softmax(logits)
+
+    def features(self, signals: Tensor) -> Tensor:
+        """All members' features side by side: (batch, 1, time) -> (batch, member · 64)."""
+        return torch.cat([network.features(signals) for network in self.networks], dim=1)
+
+
+def checks_name(ensemble: str) -> str:
+    """Name of the stage that checks one ensemble."""
+    return f"checks-{ensemble.replace(' ', '-')}"
+
+
+def check_stage(
+    ensemble: str,
+    members: Sequence[str],
+    *,
+    records: str,
+    epsilon: float,
+    load: Load = load_member,
+) -> Stage:
+    """The checks of one ensemble at one ε, over the first records whose positions a stage stores.
+
+    Perturbations of the base model, or of cor1 for the base model alone, are shown to it as well.
+    """
+    stranger = "cor1" if tuple(members) == ("base",) else "base"
+    return Stage(
+        checks_name(ensemble),
+        ".json",
+        (*PREPARATION, "adaptive_epsilons", "pgd_steps", "seed"),
+        tuple(dict.fromkeys((*members, stranger, records))),
+        partial(
+            store_checks,
+            members=tuple(members),
+            stranger=stranger,
+            records=records,
+            epsilon=epsilon,
+            load=load,
+        ),
+    )
+
+
+def store_checks(
+    run: ComputingRun,
+    path: Path,
+    *,
+    members: tuple[str, ...],
+    stranger: str,
+    records: str,
+    epsilon: float,
+    load: Load,
+) -> dict[str, Any]:
+    """Every check of `dnalib.checks`, in the order of its page; none where no record is right."""
+    positions = load_file(run.obtain(records).path)["positions"][:RECORDS]
+    chosen = run.dataset.split.test[positions.numpy()]
+    model = MeanSoftmax([load(run, member) for member in members]).eval()
+    device = next(model.parameters()).device
+    signals = run.dataset.signals(chosen).float().unsqueeze(1).to(device)
+    labels = run.dataset.labels(chosen).to(device)
+    valid = run.dataset.valid(chosen).unsqueeze(1).to(device)
+    with torch.no_grad():
+        right = model(signals).argmax(1) == labels  # (record,)
+    found = []
+    if right.any():
+        found = run_checks(
+            model,
+            signals[right],
+            labels[right],
+            valid[right],
+            stranger=load_member(run, stranger),
+            epsilon=epsilon,
+            epsilons=sorted(run.settings.adaptive_epsilons),
+            steps=run.settings.pgd_steps,
+            seed=derived_seed(run.settings.seed, RECORDS),
+        )
+    path.write_text("{}\n")
+    return {
+        "epsilon": epsilon,
+        "records": int(right.sum()),
+        "checks": [asdict(result) for result in found],
+    }
+
+
+def run_checks(
+    model: MeanSoftmax,
+    signals: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    *,
+    stranger: nn.Module,
+    epsilon: float,
+    epsilons: Sequence[float],
+    steps: int,
+    seed: int,
+) -> list[checks.CheckResult]:
+    """All checks of one classifier; records (batch, 1, time), all classified right."""
+    # Only here, since a run without checks needs no other library of attacks.
+    from dnalib import independent
+
+    generator = torch.Generator().manual_seed(seed)
+    records = (model, signals, labels)
+    attack = partial(attacks.pgd, padding="mask", steps=steps)
+    options = {"attack": attack, "valid": valid}
+    square = partial(independent.square, generator=generator, steps=SQUARE_STEPS)
+    few = slice(PLANTED_RECORDS)
+    found = [
+        checks.zero_gradients(*records, valid=valid),
+        checks.iterative_beats_one_step(*records, epsilon=epsilon, **options),
+    ]
+    if len(epsilons) > 1:
+        found.append(checks.success_rises_with_epsilon(*records, epsilons=epsilons, **options))
+    found += [
+        checks.large_epsilon_succeeds(*records, epsilon=typical_peak(signals), **options),
+        checks.doubling_steps_gains_little(*records, epsilon=epsilon, steps=steps, **options),
+        checks.gradient_free_stays_below(
+            *records, epsilon=epsilon, gradient_free=square, **options
+        ),
+        checks.transferred_stays_below(*records, epsilon=epsilon, source=stranger, **options),
+        checks.float64_agrees(*records, valid=valid),
+        checks.planted_example_is_found(
+            model,
+            signals[few],
+            labels[few],
+            epsilon=epsilon,
+            features=model.features,
+            generator=generator,
+            attack=attack,
+            valid=valid[few],
+        ),
+    ]
+    return found
+
+
+def typical_peak(signals: Tensor) -> float:
+    """The median over records of the largest sample, raw units: an ε as large as the record."""
+    return signals.abs().amax(dim=(1, 2)).median().item()

@@ -1,0 +1,88 @@
+"""Universal perturbations, one for all records, learnt from training records."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dnalib import attacks
+from dnalib.crafting import InPrecision
+from dnalib.ensemble import Ensemble
+from dnalib.inference import Evaluator, fitting_batch
+from dnalib.recipes import derived_seed
+from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION
+from dnalib.stages.members import load_member
+from dnalib.stages.perturbations import half_within, logits_under_each
+
+RECORDS = 640  # training records that a universal perturbation is learnt from, at most
+EPOCHS = 5
+LARGEST_LOSS = 5.0  # nats: a record whose true class has less than 1 % left counts no more
+
+
+def universal_name(epsilon: float) -> str:
+    """Name of the stage that stores logits under universal perturbations."""
+    return f"universal-{epsilon:g}"
+
+
+def universal_stages(epsilon: float, *, records: str) -> list[Stage]:
+    """Universal perturbations at one ε, applied to the records whose positions a stage stores."""
+    settings = (*PREPARATION, "attack_precision", "seed")
+    compute = partial(store_universal, epsilon=epsilon, records=records)
+    name = universal_name(epsilon)
+    return [Stage(name, ".safetensors", settings, (*MEMBERS, records), compute)]
+
+
+def store_universal(
+    run: ComputingRun, path: Path, *, epsilon: float, records: str
+) -> dict[str, Any]:
+    """Logits of all nine models under a universal perturbation of each target: (model, …), fp16.
+
+    The file holds (model, record, class) under "base" and each ensemble, attacked end to end, and
+    "positions".
+    """
+    positions = load_file(run.obtain(records).path)["positions"]
+    signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
+    valid = signals.valid(torch.arange(len(signals)))  # (record, time)
+    networks = [load_member(run, model) for model in MEMBERS]
+    shown = {}
+    for target, members in {"base": ("base",), **ENSEMBLES}.items():
+        delta = learn_universal(run, members, epsilon=epsilon)  # (time,)
+        shown[target] = half_within(delta, epsilon) * valid
+        print(f"  ε = {epsilon:g} µV: learnt one perturbation against {target}", flush=True)
+    found = logits_under_each(shown, networks, signals)
+    save_file({**found, "positions": positions}, path)
+    return {"models": list(MEMBERS), "learnt_from": len(chosen_records(run))}
+
+
+def chosen_records(run: ComputingRun) -> Tensor:
+    """Training records to learn from, drawn by the run's seed."""
+    train = torch.from_numpy(run.dataset.split.train)
+    generator = torch.Generator().manual_seed(derived_seed(run.settings.seed, RECORDS))
+    return train[torch.randperm(len(train), generator=generator)[:RECORDS]]
+
+
+def learn_universal(run: ComputingRun, members: tuple[str, ...], *, epsilon: float) -> Tensor:
+    """A universal perturbation against an ensemble end to end: (time,), float32, on the CPU."""
+    records = chosen_records(run).numpy()
+    signals = run.dataset.packed(records)
+    everything = torch.arange(len(signals))
+    evaluators = [Evaluator(load_member(run, one), length=signals.length) for one in members]
+    device = evaluators[0].device
+    ensemble = Ensemble([evaluator.full for evaluator in evaluators]).eval()
+    delta = attacks.universal_perturbation(
+        InPrecision(ensemble, precision=run.settings.attack_precision),
+        signals.batch(everything).float().unsqueeze(1).to(device),
+        run.dataset.labels(records).to(device),
+        epsilon=epsilon,
+        generator=torch.Generator().manual_seed(derived_seed(run.settings.seed, 0)),
+        epochs=EPOCHS,
+        batch_size=max(1, min(map(fitting_batch, evaluators)) // len(evaluators)),
+        loss=attacks.end_to_end(),
+        largest_loss=LARGEST_LOSS,
+        valid=signals.valid(everything).unsqueeze(1).to(device),
+    )
+    return delta[0].cpu()

@@ -1,0 +1,337 @@
+"""The stages of attacks that know the defence, on a tiny run: what they write and hang on."""
+
+import contextlib
+import io
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import EPSILONS, SETTINGS, open_tiny
+
+from dnalib import attacks, checks, metrics
+from dnalib.ensemble import Ensemble
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.inference import infer
+from dnalib.signals import PackedSignals
+from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, adaptive, gradient_checks, load_member
+from dnalib.stages.perturbations import craft_batch, logits_under, logits_under_each
+
+WHOLE = {
+    "end to end/pgd",
+    "end to end/sap",
+    "mean of members/pgd",
+    "mean of members/sap",
+    "least misled member/pgd",
+    "least misled member/sap",
+    "least misled member/apgd",
+    "most misled member/pgd",
+    "confidently wrong/apgd",
+}
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return tiny_run
+
+
+def tensors(run, name):
+    return load_file(run.obtain(name).path)
+
+
+def attacked_records(run, positions):
+    records = run.dataset.split.test[positions.numpy()]
+    return run.dataset.packed(records), run.dataset.labels(records), run.dataset.valid(records)
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("model", MEMBERS)
+def test_each_model_is_attacked_on_the_records_that_the_base_model_gets_right(run, model, epsilon):
+    crafted = tensors(run, f"crafted-on-{model}-{epsilon:g}")
+    of_base = tensors(run, f"perturbations-mask-{epsilon:g}")
+    assert torch.equal(crafted["positions"], of_base["positions"])
+    _, _, valid = attacked_records(run, crafted["positions"])
+    assert not valid.all()
+    for attack in ATTACKS:
+        delta = crafted[attack]
+        assert delta.shape == of_base[attack].shape and delta.dtype == torch.float16
+        assert not delta[~valid].any()
+        assert delta.abs().max() <= epsilon  # 0 all over where a tiny network is dead
+        assert torch.equal(delta, of_base[attack]) == (model == "base")
+
+
+def test_an_attack_on_another_model_is_the_papers(run):
+    crafted = tensors(run, "crafted-on-dec1-50")
+    signals, labels, valid = attacked_records(run, crafted["positions"])
+    inputs = signals.batch(torch.arange(len(signals))).float().unsqueeze(1)
+    expected = craft_batch(
+        load_member(run, "dec1"),
+        inputs,
+        labels,
+        valid.unsqueeze(1),
+        epsilon=50.0,
+        padding="mask",
+        settings=SETTINGS,
+    )
+    for attack in ATTACKS:
+        difference = (crafted[attack].float() - expected[attack].squeeze(1)).abs()
+        # The batches differ, and with them the rounding of gradients near zero.
+        assert (difference < 0.1).double().mean() > 0.97
+
+
+def test_every_model_is_shown_the_perturbations_of_each(run):
+    artefact = run.obtain("transfer-50")
+    found = load_file(artefact.path)
+    number = artefact.results["attacked"]
+    names = {f"{model}/{attack}" for model in MEMBERS for attack in ATTACKS}
+    assert found.keys() == names | {f"{name}/{h}" for name in names for h in ("h1", "h2")} | {
+        "positions"
+    }
+    for name in found.keys() - {"positions"}:
+        assert found[name].shape == (9, number, 4) and found[name].dtype == torch.float16
+    crafted = tensors(run, "crafted-on-cor2-50")
+    signals, _, valid = attacked_records(run, crafted["positions"])
+    masks = ring_filters(bands=SETTINGS.bands, length=SETTINGS.length)
+    second = FourierFilter(masks[1], length=SETTINGS.length)
+    passed = second(crafted["sap"].float().unsqueeze(1)).squeeze(1) * valid
+    shown = {"": crafted["sap"], "/h2": passed.clamp(-50, 50)}
+    for ending, delta in shown.items():
+        expected = infer(load_member(run, "fdec1"), signals.plus(delta))
+        row = found[f"cor2/sap{ending}"][MEMBERS.index("fdec1")]
+        torch.testing.assert_close(row.float(), expected, rtol=5e-3, atol=5e-3)
+
+
+def test_a_projected_perturbation_stays_on_its_record_and_within_epsilon():
+    torch.manual_seed(0)
+    starts, lengths = torch.tensor([0, 50]), torch.tensor([600, 300])
+    signals = PackedSignals.pack(torch.zeros(2, 600), starts=starts, lengths=lengths)
+    valid = signals.valid(torch.arange(2))
+    delta = 10 * torch.randn(2, 600).sign() * valid
+    parts = [
+        adaptive.project(delta, FourierFilter(mask, length=600), signals, epsilon=10)
+        for mask in ring_filters(bands=10, length=600)
+    ]
+    for part in parts:
+        assert not part[~valid].any() and part.abs().max() <= 10
+        assert (part.abs() == 10).any()  # the filter alone would pass more
+        assert not torch.allclose(part.float(), delta)
+    uncut = (parts[0].abs() < 10) & (parts[1].abs() < 10) & valid
+    assert torch.allclose(sum(parts).float()[uncut], delta[uncut], atol=0.02)
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_logits_of_an_ensemble_under_attacks_that_know_it(run, ensemble):
+    members = ENSEMBLES[ensemble]
+    artefact = run.obtain(f"adaptive-{ensemble}-50")
+    found = load_file(artefact.path)
+    conditions = {f"{member}/{attack}" for member in members for attack in ATTACKS} | WHOLE
+    assert found.keys() == conditions | {"positions"}
+    assert artefact.results["members"] == list(members)
+    number = artefact.results["attacked"]
+    for name in conditions:
+        assert found[name].shape == (3, number, 4) and found[name].dtype == torch.float16
+    # Each member's own attack is the one that the other models are shown as well.
+    rows = [MEMBERS.index(member) for member in members]
+    transferred = tensors(run, "transfer-50")
+    for member in members:
+        expected = transferred[f"{member}/sap"][rows].float()
+        torch.testing.assert_close(found[f"{member}/sap"].float(), expected, rtol=5e-3, atol=5e-3)
+    sizes = artefact.results["sizes"]
+    assert sizes.keys() == conditions
+    for size in sizes.values():
+        assert 0 <= size["median largest"] <= size["largest"] <= 50
+        assert 0 <= size["median norm"] <= 50 * math.sqrt(600)
+    assert sizes["end to end/pgd"]["median norm"] > 0
+    assert sizes["base/sap"] != sizes["end to end/sap"]
+
+
+def test_only_an_attack_on_all_members_misleads_them_all(run):
+    """What the attacks aim at, they lower at least as much as those that aim at the base model."""
+    labels = tensors(run, "natural-base")["labels"].long()
+    for epsilon in EPSILONS:
+        for ensemble in ENSEMBLES:
+            found = tensors(run, f"adaptive-{ensemble}-{epsilon:g}")
+            true = labels[found["positions"]]
+            of = {name: logits.float() for name, logits in found.items() if name != "positions"}
+            survived = {
+                name: metrics.at_least(
+                    metrics.correct_predictions(logits.numpy(), true.numpy()), members=1
+                )
+                for name, logits in of.items()
+            }
+            assert survived["least misled member/pgd"] <= survived["base/pgd"]
+            smallest, mean, greatest = (
+                target(attacks.cross_entropy)
+                for target in (
+                    attacks.least_misled_member,
+                    attacks.mean_of_members,
+                    attacks.most_misled_member,
+                )
+            )
+            for target, loss in (
+                ("least misled member/pgd", smallest),
+                ("mean of members/pgd", mean),
+                ("end to end/pgd", attacks.end_to_end()),
+                ("most misled member/pgd", greatest),
+            ):
+                own = loss(of[target], true).mean()
+                assert own >= loss(of["base/pgd"], true).mean() - 1e-3
+
+
+def test_whole_ensembles_are_attacked_as_the_attacks_say(run):
+    positions = tensors(run, "adaptive-fdec-10")["positions"]
+    signals, labels, valid = attacked_records(run, positions)
+    inputs = signals.batch(torch.arange(len(signals))).float().unsqueeze(1)
+    networks = [load_member(run, member) for member in ENSEMBLES["fdec"]]
+    found = adaptive.craft_adaptive(
+        Ensemble(networks).eval(),
+        inputs,
+        labels,
+        valid.unsqueeze(1),
+        epsilon=10.0,
+        settings=SETTINGS,
+        generators=attacks.record_generators(positions.tolist(), seed=1),
+    )
+    assert found.keys() == WHOLE
+    for delta in found.values():
+        assert delta.abs().max() <= 10 and not delta[~valid.unsqueeze(1)].any()
+    stored = tensors(run, "adaptive-fdec-10")
+    for name in ("end to end/sap", "most misled member/pgd", "confidently wrong/apgd"):
+        expected = logits_under(found[name].squeeze(1), networks, signals).float()
+        torch.testing.assert_close(stored[name].float(), expected, rtol=5e-2, atol=5e-2)
+
+
+def test_universal_perturbations(run):
+    artefact = run.obtain("universal-50")
+    found = load_file(artefact.path)
+    assert found.keys() == {"base", *ENSEMBLES, "positions"}
+    assert artefact.results["learnt_from"] == len(run.dataset.split.train) == 144
+    positions = found["positions"]
+    natural = torch.stack([tensors(run, f"natural-{one}")["logits"] for one in MEMBERS])
+    for target in ("base", *ENSEMBLES):
+        assert found[target].shape == (9, len(positions), 4)
+        assert not torch.equal(found[target], natural[:, positions])
+    assert not torch.equal(found["base"], found["fdec"])
+
+
+@pytest.mark.parametrize("ensemble", ["base", *ENSEMBLES])
+def test_checks_of_the_gradient(run, ensemble):
+    results = run.obtain(f"checks-{ensemble}").results
+    assert results["epsilon"] == 50 and results["records"] > 0
+    names = [one["name"] for one in results["checks"]]
+    assert names == [
+        "zero-gradients",
+        "iterative",
+        "rising",
+        "large-epsilon",
+        "steps",
+        "gradient-free",
+        "transferred",
+        "float64",
+        "planted",
+    ]
+    for one in results["checks"]:
+        assert one == vars(checks.CheckResult(**one))
+
+
+def test_an_ensemble_is_checked_as_one_classifier(run):
+    networks = [load_member(run, member) for member in ENSEMBLES["dec"]]
+    model = gradient_checks.MeanSoftmax(networks).eval()
+    inputs = run.dataset.signals(run.dataset.split.test[:3]).float().unsqueeze(1)
+    with torch.no_grad():
+        softmax = torch.stack([network(inputs).softmax(1) for network in networks]).mean(0)
+        torch.testing.assert_close(model(inputs).exp(), softmax)
+        assert model.features(inputs).shape == (3, 3 * 64)
+    assert gradient_checks.typical_peak(torch.tensor([[[1.0, -9]], [[2, 3]], [[5, 0]]])) == 5
+
+
+def test_nothing_is_checked_where_no_record_is_right(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        gradient_checks.MeanSoftmax,
+        "forward",
+        lambda self, signals: torch.full((len(signals), 4), torch.nan),
+    )
+    labels = torch.ones(len(run.dataset.records), dtype=torch.int64)  # argmax of NaN is 0
+    monkeypatch.setattr(type(run.dataset), "labels", lambda self, indices: labels[indices])
+    results = run.stages["checks-cor"].compute(run, tmp_path / "checks.json")
+    assert results == {"epsilon": 50, "records": 0, "checks": []}
+
+
+def test_perturbations_shown_together_give_what_each_gives(run):
+    crafted = tensors(run, "crafted-on-dec1-50")
+    signals, _, _ = attacked_records(run, crafted.pop("positions"))
+    networks = [load_member(run, "base"), load_member(run, "fcor1")]
+    together = logits_under_each(crafted, networks, signals)
+    for name, delta in crafted.items():
+        alone = logits_under(delta, networks, signals)
+        torch.testing.assert_close(together[name], alone, rtol=5e-3, atol=5e-3)
+
+
+def identities(folder, **changes):
+    changed = open_tiny(folder, **changes)
+    return {name: changed.identity(name) for name in changed.stages}
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        ({"adaptive_records": 3}, ("crafted", "transfer", "adaptive", "universal", "checks")),
+        ({"pgd_steps": 3}, ("crafted", "transfer", "adaptive", "universal", "checks")),
+        ({"attack_precision": "bf16-mixed"}, ("crafted", "transfer", "adaptive", "universal")),
+        ({"adversarial_epsilon": 7.0}, ()),
+        ({"adversarial_steps": 2}, ()),
+    ],
+)
+def test_what_each_setting_changes(run, change, begins):
+    other = identities(run.root, **change)
+    own = ("crafted", "transfer", "adaptive", "universal")
+    changed = {name for name in run.stages if run.identity(name) != other[name]}
+    assert {name for name in run.stages if name.startswith(begins)} <= changed
+    if not begins:
+        assert not {name for name in changed if name.startswith((*own, "checks"))}
+    if change.keys() == {"adaptive_records"}:
+        assert all(name.startswith(begins) for name in changed)
+
+
+def test_fewer_records_and_an_epsilon_that_the_paper_does_not_attack_at(run):
+    few = open_tiny(run.root, adaptive_records=3, adaptive_epsilons=(50.0, 70.0))
+    with contextlib.redirect_stdout(io.StringIO()):
+        found, other = (tensors(few, f"crafted-on-base-{one}") for one in (50, 70))
+        on_dec1 = tensors(few, "crafted-on-dec1-70")
+    every = tensors(run, "crafted-on-base-50")
+    for name in ("positions", *ATTACKS):
+        assert torch.equal(found[name], every[name][:3])
+    assert torch.equal(other["positions"], found["positions"])
+    assert torch.equal(on_dec1["positions"], found["positions"])
+    assert 50 < other["pgd"].abs().max() <= 70 or SETTINGS.pgd_steps < 8
+    assert not few.stages["crafted-on-base-70"].inputs[0].startswith("perturbations")
+    assert "crafted-on-base-10" not in few.stages and "checks-cor" in few.stages
+    assert adaptive.middle_epsilon(few.settings) == 70
+
+
+def test_others_join_by_their_models(run):
+    loaded = []
+
+    def load(run, name):
+        loaded.append(name)
+        return load_member(run, {"rival 1": "cor1", "rival 2": "dec1"}[name])
+
+    made = adaptive.adaptive_stages(
+        run.settings, ensembles={"two rivals": ("rival 1", "rival 2")}, load=load
+    )
+    names = [stage.name for stage in made]
+    assert names == [
+        "crafted-on-rival 1-10",
+        "crafted-on-rival 2-10",
+        "adaptive-two-rivals-10",
+        "crafted-on-rival 1-50",
+        "crafted-on-rival 2-50",
+        "adaptive-two-rivals-50",
+        "checks-two-rivals",
+    ]
+    assert "crafted-on-base-50" in made[5].inputs and "rival 2" in made[5].inputs
+    path = run.root / "rival.safetensors"
+    with contextlib.redirect_stdout(io.StringIO()):
+        made[0].compute(run, path)
+    assert loaded == ["rival 1"]
+    assert torch.equal(load_file(path)["sap"], tensors(run, "crafted-on-cor1-10")["sap"])
