@@ -153,3 +153,16 @@ def test_the_interval_of_an_f1_holds_it():
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_number_that_some_resample_leaves_undefined_has_no_interval_and_no_warning() -> None:
+    rare = np.arange(40) == 0  # (record,): a third of all resamples miss the only one
+
+    def within(drawn: np.ndarray) -> np.ndarray:
+        number = rare[drawn].sum(axis=-1)
+        return np.where(number > 0, 1.0, np.nan)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value, low, high = intervals.resampled_records(within, records=40, seed=0)
+    assert value == 1 and np.isnan(low) and np.isnan(high)
