@@ -136,7 +136,7 @@ def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
 def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
     """One row an ensemble, one column a value of `columns`: "value (low–high)" in %."""
     cells = table.assign(
-        cell=[f"{percent(row.value)} ({between(row.low, row.high)})" for row in table.itertuples()]
+        cell=[with_interval(row.value, row.low, row.high) for row in table.itertuples()]
     )
     order = {
         "index": list(dict.fromkeys(table.ensemble)),
@@ -255,6 +255,11 @@ def between(low: float, high: float) -> str:
     if low != low or high != high:
         return "–"
     return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A share in % with its interval; without one, or a dash, where it is undefined."""
+    return percent(value) if low != low else f"{percent(value)} ({between(low, high)})"
 
 
 def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], float] | None:

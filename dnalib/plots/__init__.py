@@ -10,6 +10,7 @@ from dnalib.plots.deferral import deferral, risk_coverage
 from dnalib.plots.differences import differences
 from dnalib.plots.ecg import attacked_ecg, attacked_ecg_slider, ecg_paper, filtered_beat
 from dnalib.plots.gains import remaining_gain
+from dnalib.plots.knowledge import knowledge
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
 from dnalib.plots.training import (
@@ -30,6 +31,7 @@ __all__ = [
     "ecg_paper",
     "filtered_beat",
     "frequency_responses",
+    "knowledge",
     "learning_curves",
     "learning_curves_beside_published",
     "natural_accuracy",

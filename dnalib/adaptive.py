@@ -1,0 +1,311 @@
+"""The tables of the chapter on attacks that know the defence, as it shows them, in per cent."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from dnalib import answers, deferral, gains, intervals, metrics
+from dnalib.answers import Answers
+from dnalib.comparisons import points
+from dnalib.knowledge import (
+    ALL,
+    PAPER,
+    conditions,
+    doubt_conditions,
+    epsilons,
+    fewest_right,
+    middle,
+    natural_answers,
+    strongest_table,
+    transfer_of,
+    universal_conditions,
+)
+from dnalib.robustness import ensemble_table
+from dnalib.runs import Run
+from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
+from dnalib.stages.adaptive import BANDS, adaptive_name
+from dnalib.stages.gradient_checks import checks_name
+from dnalib.tables import INTERVAL_SEED, percent, selected, wide, with_interval, with_rows
+
+CHECKED = ("base", *ENSEMBLES)
+
+
+def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
+    """How large the perturbations of each attack on an ensemble are, at the middle ε."""
+    results = run.obtain(adaptive_name(ensemble, middle(run))).results
+    rows = {
+        name: {
+            "largest ‖δ‖∞ (µV)": f"{size['largest']:.1f}",
+            "median ‖δ‖∞ (µV)": f"{size['median largest']:.1f}",
+            "median ‖δ‖₂ (µV)": f"{size['median norm']:.0f}",
+            "median SNR (dB)": decibels(size["median signal to noise"]),
+        }
+        for name, size in results["sizes"].items()
+    }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "aim/attack")
+
+
+def decibels(value: float | None) -> str:
+    """A ratio with one decimal; a dash where nothing is perturbed."""
+    return "–" if value is None else f"{value:.1f}".replace("-", "−")
+
+
+def checks(run: Run) -> pandas.DataFrame:
+    """What each check of the gradient measures in %, a column a model, and whether it passes."""
+    columns = {
+        name: {one["name"]: verdict(one) for one in run.obtain(checks_name(name)).results["checks"]}
+        for name in CHECKED
+    }
+    return with_rows(pandas.DataFrame(columns).fillna("–"), "check")
+
+
+def verdict(result: Mapping[str, object]) -> str:
+    """The share that a check measured, in %, and a word for whether it passed."""
+    return f"{percent(result['measured'])} {'passes' if result['passed'] else 'FIRES'}"
+
+
+def checks_that_fire(run: Run) -> pandas.DataFrame:
+    """What each check that did not pass says, a row each; no row where all pass."""
+    rows = [
+        {"model": name, "check": one["name"], "finding": one["sentence"]}
+        for name in CHECKED
+        for one in run.obtain(checks_name(name)).results["checks"]
+        if not one["passed"]
+    ]
+    return pandas.DataFrame(rows, columns=["model", "check", "finding"]).set_index("model")
+
+
+def transfer_within(run: Run) -> pandas.DataFrame:
+    """How often an ensemble's members are fooled by each other's perturbations, at the middle ε.
+
+    Means over the pairs of models that a column names.
+    """
+    rows = {}
+    for attack in ATTACKS:
+        table = transfer_of(run, attack=attack, epsilon=middle(run))
+        fooled = table.set_index(["crafted", "evaluated"]).value
+        for ensemble, (base, second, third) in ENSEMBLES.items():
+            pairs = {
+                "on itself": [(one, one) for one in (base, second, third)],
+                "base → others": [(base, second), (base, third)],
+                "others → base": [(second, base), (third, base)],
+                "between the others": [(second, third), (third, second)],
+            }
+            rows[ensemble, attack.upper()] = {
+                name: percent(fooled.loc[found].mean()) for name, found in pairs.items()
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "attack"])
+    return table
+
+
+def bands(run: Run, *, attack: str) -> pandas.DataFrame:
+    """What is left of a perturbation's effect in each filter's bands, at the middle ε.
+
+    A row a model that it was crafted on: the share fooled of that model itself and the mean of the
+    others, by the whole perturbation and by what each filter passes of it.
+    """
+    rows: dict[str, dict[str, str]] = {model: {} for model in MEMBERS}
+    for name, band in {"whole": None, **{band: band for band in BANDS}}.items():
+        table = transfer_of(run, attack=attack, epsilon=middle(run), band=band)
+        for model in MEMBERS:
+            own = table[table.crafted == model]
+            itself = own.evaluated == model
+            rows[model][f"itself, {name}"] = percent(own[itself].value.mean())
+            rows[model][f"others, {name}"] = percent(own[~itself].value.mean())
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "crafted on")
+
+
+def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
+    """A measure of `knowledge.knowledge_table` in %: rows ε and ensemble, columns knowledge."""
+    parts = {
+        f"{epsilon:g} µV": wide(selected(part, measure=measure), columns="knowledge")
+        for epsilon, part in table.groupby("epsilon")
+    }
+    return pandas.concat(parts, names=["ε", "ensemble"])
+
+
+def strongest(run: Run) -> pandas.DataFrame:
+    """The single attack that breaks most of P(≥1), and the strongest of all for each record."""
+    rows = {
+        (f"{row.epsilon:g} µV", row.ensemble): {
+            "strongest attack": row.strongest,
+            "under it": percent(row.alone),
+            "strongest per record": with_interval(row.value, row.low, row.high),
+        }
+        for row in strongest_table(run).itertuples()
+    }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return table
+
+
+def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
+    """What survives one perturbation for all records, by what it was learnt on."""
+    parts = {}
+    for epsilon in epsilons(run):
+        tables = [
+            ensemble_table(found.correct(), found.labels, seed=INTERVAL_SEED).assign(learnt=name)
+            for name, found in universal_conditions(run, epsilon=epsilon).items()
+        ]
+        chosen = selected(pandas.concat(tables), measure=measure)
+        parts[f"{epsilon:g} µV"] = wide(chosen, columns="learnt")
+    return pandas.concat(parts, names=["ε", "ensemble"])
+
+
+def performance(run: Run) -> pandas.DataFrame:
+    """Scores of the mean softmax in %, unperturbed and attacked, beside the majority's floor."""
+    found = answers.performance_table(
+        doubt_conditions(run, epsilon=middle(run)), seed=INTERVAL_SEED
+    )
+    parts = {}
+    for condition, part in found.groupby("condition", sort=False):
+        table = wide(part, columns="measure")
+        plain = part.assign(value=part.value.map(percent)).pivot(
+            index="ensemble", columns="measure", values="value"
+        )
+        for measure in table.columns.difference(["accuracy", "challenge F1"]):
+            table[measure] = plain[measure]  # no room for every interval
+        parts[condition] = table
+    return pandas.concat(parts, names=["records", "ensemble"]).fillna("–")
+
+
+def differences(run: Run, *, against: str = "cor", rule: str) -> pandas.DataFrame:
+    """Whether ensembles answer better than one of them: difference, and McNemar's exact test."""
+    attacks = conditions(run, epsilon=middle(run))
+    shown = {
+        "natural": natural_answers(run),
+        PAPER: attacks[PAPER],
+        "PGD, end to end": attacks["PGD, end to end"],
+    }
+    table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
+    rows = {
+        (row.condition, f"{row.ensemble} − {against}"): {
+            "difference (points)": spread(row.value, row.low, row.high),
+            "first alone right": row.ensemble_only,
+            "second alone right": row.against_only,
+            "p": f"{row.p_value:.2g}",
+        }
+        for row in table.itertuples()
+    }
+    found = pandas.DataFrame.from_dict(rows, orient="index")
+    found.index = pandas.MultiIndex.from_tuples(rows, names=["records", "pair"])
+    return found
+
+
+def spread(value: float, low: float, high: float) -> str:
+    """A difference in percentage points with its interval; a dash where it is undefined."""
+    if value != value:
+        return "–"
+    ends = " to ".join(points(end).lstrip("+") for end in (low, high))
+    return points(value) if low != low else f"{points(value)} ({ends})"
+
+
+def doubt(run: Run, *, uncertainty: str) -> pandas.DataFrame:
+    """R_cc, R_iu and UA in % by one uncertainty, under both scalings, at the middle ε."""
+    found = deferral.scores_table(
+        doubt_conditions(run, epsilon=middle(run)), natural=natural_answers(run)
+    )
+    chosen = selected(found, uncertainty=uncertainty)
+    scores = chosen.assign(**{name: chosen[name].map(percent) for name in deferral.SCORES})
+    table = scores.pivot(
+        index=["condition", "ensemble"], columns="scaling", values=list(deferral.SCORES)
+    )
+    order = chosen[["condition", "ensemble"]].drop_duplicates().itertuples(index=False, name=None)
+    return table.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
+
+
+def detection(run: Run, *, measure: str, uncertainty: str) -> pandas.DataFrame:
+    """Error detection, or the area under the risk–coverage curve, in %: a column a condition."""
+    found = deferral.detection_table(doubt_conditions(run, epsilon=middle(run)), seed=INTERVAL_SEED)
+    return wide(selected(found, measure=measure, uncertainty=uncertainty), columns="condition")
+
+
+def favourites(found: Answers) -> pandas.DataFrame:
+    """How much of each member's accuracy is its favourite class, in %, under one attack."""
+    parts = {}
+    for ensemble, members in ENSEMBLES.items():
+        table = gains.favourites_table(
+            found.logits[ensemble], found.labels, names=members, seed=INTERVAL_SEED
+        )
+        shares = ["answers", "right", "prior", "accuracy", "class_averaged"]
+        shown = table[["favourite"]].join(table[shares].map(percent))
+        shown["kappa"] = [with_interval(row.kappa, row.low, row.high) for row in table.itertuples()]
+        parts[ensemble] = shown
+    return pandas.concat(parts, names=["ensemble", "member"]).rename(
+        columns={
+            "answers": "of its answers",
+            "right": "of its right ones",
+            "prior": "of the labels",
+            "class_averaged": "class-averaged",
+        }
+    )
+
+
+def gain_conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
+    """The paper's attack, and the strongest of all per record."""
+    attacks = conditions(run, epsilon=epsilon)
+    return {PAPER: attacks[PAPER], ALL: fewest_right(attacks)}
+
+
+def gains_of(found: Answers) -> pandas.DataFrame:
+    """`gains.remaining_gain` of fdec over cor, with the intervals of every chapter."""
+    return gains.remaining_gain(found, seed=INTERVAL_SEED)
+
+
+def gain(found: Answers) -> pandas.DataFrame:
+    """What of fdec's gain over cor remains beyond that of constants, in percentage points."""
+    table = gains_of(found)
+    chosen = table[table.quantity.str.contains(" − ")]
+    rows = {name: {} for name in chosen.measure}
+    for row in chosen.itertuples():
+        rows[row.measure][row.quantity] = spread(row.value, row.low, row.high)
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "measure")
+
+
+def what_survives(run: Run) -> pandas.DataFrame:
+    """The paper's measure under its attack and under all of them, beside what it is compared with.
+
+    P(≥1) in % under SAP on the base model and under the strongest attack per record; of the latter
+    the class average, and the paired differences to cor and to the control, in percentage points;
+    last the accuracy of the mean softmax under PGD on the whole ensemble.
+    """
+    rows = {}
+    for epsilon in epsilons(run):
+        attacks = conditions(run, epsilon=epsilon)
+        found = gain_conditions(run, epsilon=epsilon)
+        alive = {
+            name: {
+                ensemble: metrics.at_least_each(right, members=1)
+                for ensemble, right in one.correct().items()
+            }
+            for name, one in found.items()
+        }
+        worst, labels = alive[ALL], found[ALL].labels
+        told = attacks["PGD, end to end"].predicted("mean softmax")
+        for ensemble, survived in worst.items():
+            rows[f"{epsilon:g} µV", ensemble] = {
+                PAPER: share(alive[PAPER][ensemble]),
+                ALL: share(survived),
+                "class-averaged": percent(metrics.class_averaged(survived, labels)),
+                "less cor": paired(survived, worst["cor"]),
+                "less the control": paired(survived, worst[metrics.CONTROL]),
+                "mean softmax, end to end": share(told[ensemble] == labels),
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return table
+
+
+def share(hits: NDArray[np.bool_]) -> str:
+    """A share of records in %, with its interval."""
+    return with_interval(hits.mean(), *intervals.bootstrap_interval(hits, seed=INTERVAL_SEED))
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> str:
+    """A difference on the same records in points, with its interval; a dash with itself."""
+    if first is second:
+        return "–"
+    return spread(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))

@@ -1,0 +1,91 @@
+"""A run whose logits are drawn at random, for tests of what is read from one."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from made_up_answers import made_up
+from safetensors.numpy import save_file
+from tiny import SETTINGS
+
+from dnalib.runs import Artefact
+from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
+
+RECORDS, ATTACKED = 60, 40
+WHOLE = (
+    *(
+        f"{target}/{attack}"
+        for target in ("end to end", "mean of members", "least misled member")
+        for attack in ATTACKS
+    ),
+    "least misled member/apgd",
+    "most misled member/pgd",
+    "confidently wrong/apgd",
+)
+
+
+class MadeUpRun:
+    """Holds what chapter A1 reads; every logit is drawn at random, half precision as stored."""
+
+    profile = "made up"
+    recorded = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = dataclasses.replace(SETTINGS, adaptive_epsilons=(50.0, 10.0, 150.0))
+        self.labels = made_up(0, records=RECORDS)[1].astype(np.uint8)
+        self.positions = np.arange(RECORDS)[-ATTACKED:]
+
+    def obtain(self, name: str) -> Artefact:
+        """The artefact of that name, made from a seed that hangs on the name."""
+        seed = sum(name.encode())
+        path = self.folder / f"{name}.safetensors"
+        results: dict[str, Any] = {}
+        if name.startswith("natural-"):
+            logits = made_up(seed, members=1, records=RECORDS)[0][0]
+            save_file({"logits": logits.astype(np.float16), "labels": self.labels}, path)
+        elif name.startswith("checks-"):
+            results = self.checks(fires=name == "checks-dec")
+        else:
+            members, conditions = self.conditions(name)
+            found = {
+                one: self.attacked(seed + number, members) for number, one in enumerate(conditions)
+            }
+            save_file({**found, "positions": self.positions}, path)
+            size = {"largest": 9.0, "median largest": 8.0, "median norm": 100.0}
+            results["sizes"] = {
+                one: {**size, "median signal to noise": None if "apgd" in one else 20.0}
+                for one in conditions
+            }
+        return Artefact(name, path, "identity", {"results": results})
+
+    @staticmethod
+    def attacked(seed: int, members: int) -> np.ndarray:
+        """(member, attacked record, class), fp16."""
+        return made_up(seed, members=members, records=ATTACKED)[0].astype(np.float16)
+
+    @staticmethod
+    def conditions(name: str) -> tuple[int, list[str]]:
+        """How many models an artefact holds, and its conditions."""
+        kind, *rest = name.split("-")
+        if kind == "adaptive":
+            own = [f"{one}/{attack}" for one in ENSEMBLES[rest[0]] for attack in ATTACKS]
+            return 3, [*own, *WHOLE]
+        if kind == "universal":
+            return 9, ["base", *ENSEMBLES]
+        endings = ("", "/h1", "/h2")
+        return 9, [f"{m}/{a}{ending}" for m in MEMBERS for a in ATTACKS for ending in endings]
+
+    @staticmethod
+    def checks(*, fires: bool) -> dict[str, Any]:
+        """Two checks, of which one may fire."""
+        common = {"measured": 0.5, "threshold": 0.1, "sentence": "Half of it."}
+        return {
+            "epsilon": 50.0,
+            "records": 8,
+            "checks": [
+                {"name": "steps", "passed": not fires, **common},
+                {"name": "planted", "passed": True, **common},
+            ],
+        }
