@@ -205,7 +205,7 @@ def test_universal_perturbations(run):
     artefact = run.obtain("universal-50")
     found = load_file(artefact.path)
     assert found.keys() == {"base", *ENSEMBLES, "positions"}
-    assert artefact.results["learnt_from"] == len(run.dataset.split.train) == 144
+    assert artefact.results["learnt_from"] == 8 * len(found["positions"]) < 144
     positions = found["positions"]
     natural = torch.stack([tensors(run, f"natural-{one}")["logits"] for one in MEMBERS])
     for target in ("base", *ENSEMBLES):

@@ -4,7 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import half_within, logits_under_each
 
 RECORDS = 640  # training records that a universal perturbation is learnt from, at most
+RECORDS_EACH = 8  # of them, at most, for each record that it is tried on
 EPOCHS = 5
 LARGEST_LOSS = 5.0  # nats: a record whose true class has less than 1 % left counts no more
 
@@ -48,26 +51,29 @@ def store_universal(
     signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
     valid = signals.valid(torch.arange(len(signals)))  # (record, time)
     networks = [load_member(run, model) for model in MEMBERS]
+    chosen = chosen_records(run, tried_on=len(signals))
     shown = {}
     for target, members in {"base": ("base",), **ENSEMBLES}.items():
-        delta = learn_universal(run, members, epsilon=epsilon)  # (time,)
+        delta = learn_universal(run, members, chosen, epsilon=epsilon)  # (time,)
         shown[target] = half_within(delta, epsilon) * valid
         print(f"  ε = {epsilon:g} µV: learnt one perturbation against {target}", flush=True)
     found = logits_under_each(shown, networks, signals)
     save_file({**found, "positions": positions}, path)
-    return {"models": list(MEMBERS), "learnt_from": len(chosen_records(run))}
+    return {"models": list(MEMBERS), "learnt_from": len(chosen)}
 
 
-def chosen_records(run: ComputingRun) -> Tensor:
+def chosen_records(run: ComputingRun, *, tried_on: int) -> NDArray[np.int64]:
     """Training records to learn from, drawn by the run's seed."""
-    train = torch.from_numpy(run.dataset.split.train)
+    train = run.dataset.split.train
+    number = min(RECORDS, RECORDS_EACH * tried_on)
     generator = torch.Generator().manual_seed(derived_seed(run.settings.seed, RECORDS))
-    return train[torch.randperm(len(train), generator=generator)[:RECORDS]]
+    return train[torch.randperm(len(train), generator=generator)[:number].numpy()]
 
 
-def learn_universal(run: ComputingRun, members: tuple[str, ...], *, epsilon: float) -> Tensor:
+def learn_universal(
+    run: ComputingRun, members: tuple[str, ...], records: NDArray[np.int64], *, epsilon: float
+) -> Tensor:
     """A universal perturbation against an ensemble end to end: (time,), float32, on the CPU."""
-    records = chosen_records(run).numpy()
     signals = run.dataset.packed(records)
     everything = torch.arange(len(signals))
     evaluators = [Evaluator(load_member(run, one), length=signals.length) for one in members]
