@@ -14,6 +14,7 @@ CHAPTERS = {
     "06_fdec": ["02_base_model"],
     "07_attacks": ["03_cor", "04_dec", "05_fcor", "06_fdec"],
     "08_results": ["07_attacks"],
+    "A1_adaptive_attacks": ["08_results"],
 }
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossary.md",

@@ -19,6 +19,7 @@ PAGES = [
     "06_fdec",
     "07_attacks",
     "08_results",
+    "A1_adaptive_attacks",
     "reproduction",
     "checks",
     "glossary",
@@ -79,6 +80,7 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
         "06_fdec": 1,
         "07_attacks": 3,  # and the slider, whose pictures lie in the page
         "08_results": 7,
+        "A1_adaptive_attacks": 8,
     }
     for name, count in figures.items():
         images = [image for image in pages[name].images if "_images/" in (image["src"] or "")]
@@ -101,7 +103,7 @@ def test_pages_stay_small(pages: dict[str, Page]) -> None:
 
 
 def test_run_is_named_on_every_chapter(pages: dict[str, Page], root: Path) -> None:
-    for name in PAGES[1:9]:
+    for name in PAGES[1:10]:
         assert "Profile" in pages[name].text and "recorded/" in pages[name].text
         assert str(root) not in pages[name].text, "a path of the machine that built it"
 
