@@ -16,9 +16,10 @@ RECORDS, ATTACKED = 60, 40
 WHOLE = (
     *(
         f"{target}/{attack}"
-        for target in ("end to end", "mean of members", "least misled member")
+        for target in ("end to end", "least misled member")
         for attack in ATTACKS
     ),
+    "mean of members/pgd",
     "least misled member/apgd",
     "most misled member/pgd",
     "confidently wrong/apgd",

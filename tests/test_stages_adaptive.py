@@ -21,7 +21,6 @@ WHOLE = {
     "end to end/pgd",
     "end to end/sap",
     "mean of members/pgd",
-    "mean of members/sap",
     "least misled member/pgd",
     "least misled member/sap",
     "least misled member/apgd",
@@ -277,7 +276,7 @@ def identities(folder, **changes):
     [
         ({"adaptive_records": 3}, ("crafted", "transfer", "adaptive", "universal", "checks")),
         ({"pgd_steps": 3}, ("crafted", "transfer", "adaptive", "universal", "checks")),
-        ({"attack_precision": "bf16-mixed"}, ("crafted", "transfer", "adaptive", "universal")),
+        ({"adaptive_precision": "bf16-mixed"}, ("crafted", "transfer", "adaptive", "universal")),
         ({"adversarial_epsilon": 7.0}, ()),
         ({"adversarial_steps": 2}, ()),
     ],

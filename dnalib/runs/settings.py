@@ -50,6 +50,7 @@ class Settings:
             right.
         adaptive_epsilons: largest change of a sample in attacks that know the defence, raw units.
         adaptive_records: records that these attack at most, of those attacked; 0 takes all.
+        adaptive_precision: of these attacks, as `attack_precision`.
         adversarial_epsilon: largest change of a sample in the training of rivals, raw units (µV).
         adversarial_steps: gradient steps that such a change takes.
     """
@@ -81,6 +82,7 @@ class Settings:
     attack_records: int
     adaptive_epsilons: tuple[float, ...]
     adaptive_records: int
+    adaptive_precision: Literal["32-true", "bf16-mixed"]
     adversarial_epsilon: float
     adversarial_steps: int
 

@@ -25,7 +25,6 @@ from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.gradient_checks import check_stage
 from dnalib.stages.members import finite, load_member
 from dnalib.stages.perturbations import (
-    ATTACK,
     ATTACKS,
     Load,
     attacked_positions,
@@ -40,10 +39,9 @@ from dnalib.stages.universal import universal_stages
 BANDS = ("h1", "h2")  # filters that a perturbation is projected on
 WHOLE_ENSEMBLE: Mapping[str, attacks.Loss] = {
     "end to end": attacks.end_to_end(),
-    "mean of members": attacks.mean_of_members(),
     "least misled member": attacks.least_misled_member(),
 }  # attacked by PGD and then SAP, as the base model is in the paper
-SEARCH = (*PREPARATION, "pgd_steps", "sap_steps", "attack_precision")
+SEARCH = (*PREPARATION, "pgd_steps", "sap_steps", "adaptive_precision")
 RESTARTS = 2
 
 
@@ -141,7 +139,9 @@ def crafted_stage(settings: Settings, model: str, *, epsilon: float, load: Load)
         compute = partial(take_crafted, source=source)
         return Stage(name, ".safetensors", ("adaptive_records",), (source,), compute)
     compute = partial(craft_on_base, epsilon=epsilon)
-    return Stage(name, ".safetensors", (*ATTACK, "adaptive_records"), ("base",), compute)
+    return Stage(
+        name, ".safetensors", (*SEARCH, "attack_records", "adaptive_records"), ("base",), compute
+    )
 
 
 def take_crafted(run: ComputingRun, path: Path, *, source: str) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def craft_paper(
         labels,
         epsilon=epsilon,
         padding="mask",
-        precision=run.settings.attack_precision,
+        precision=run.settings.adaptive_precision,
     )
 
 
@@ -254,7 +254,7 @@ def store_adaptive(
         labels,
         epsilon=epsilon,
         padding="mask",
-        precision=run.settings.attack_precision,
+        precision=run.settings.adaptive_precision,
         generators=attacks.record_generators(positions.tolist(), seed=seed),
     )
     found = logits_under_each(crafted, networks, signals)
@@ -275,9 +275,9 @@ def craft_adaptive(
 ) -> dict[str, Tensor]:
     """Perturbations of a batch that know the whole ensemble, by target and attack.
 
-    PGD and SAP as on the base model for each loss of `WHOLE_ENSEMBLE`; PGD that misleads any one
-    member; and by APGD, with a margin, wrong answers without doubt, and a stronger search for what
-    misleads all members.
+    PGD and SAP as on the base model for each loss of `WHOLE_ENSEMBLE`; PGD on the mean of the
+    members' losses, and one that misleads any one member; and by APGD, with a margin, wrong answers
+    without doubt, and a stronger search for what misleads all members.
     """
     found = {}
     for target, loss in WHOLE_ENSEMBLE.items():
@@ -302,6 +302,7 @@ def craft_adaptive(
         valid=valid,
         padding="mask",
     )
+    found["mean of members/pgd"] = search(loss=attacks.mean_of_members())
     found["most misled member/pgd"] = search(loss=targets.most_misled_member())
     found["confidently wrong/apgd"] = search(loss=targets.confidently_wrong(), schedule="apgd")
     found["least misled member/apgd"] = search(

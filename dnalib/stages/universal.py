@@ -33,7 +33,7 @@ def universal_name(epsilon: float) -> str:
 
 def universal_stages(epsilon: float, *, records: str) -> list[Stage]:
     """Universal perturbations at one ε, applied to the records whose positions a stage stores."""
-    settings = (*PREPARATION, "attack_precision", "seed")
+    settings = (*PREPARATION, "adaptive_precision", "seed")
     compute = partial(store_universal, epsilon=epsilon, records=records)
     name = universal_name(epsilon)
     return [Stage(name, ".safetensors", settings, (*MEMBERS, records), compute)]
@@ -80,7 +80,7 @@ def learn_universal(
     device = evaluators[0].device
     ensemble = Ensemble([evaluator.full for evaluator in evaluators]).eval()
     delta = attacks.universal_perturbation(
-        InPrecision(ensemble, precision=run.settings.attack_precision),
+        InPrecision(ensemble, precision=run.settings.adaptive_precision),
         signals.batch(everything).float().unsqueeze(1).to(device),
         run.dataset.labels(records).to(device),
         epsilon=epsilon,
