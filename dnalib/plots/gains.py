@@ -55,7 +55,7 @@ def remaining_gain(table: pd.DataFrame) -> Figure:
     dress(axes, x="Difference (points)", grid="x")
     axes.set_yticks(range(len(measures)), measures)
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+    axes.set_ylim(len(measures) - 0.5, -0.5)  # also where a difference is undefined
     figure.legend(
         title=f"{table.records.max():,} records; bars: paired 95 % intervals",
         loc="outside upper center",
