@@ -42,7 +42,7 @@ def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
             "median ‖δ‖₂ (µV)": f"{size['median norm']:.0f}",
             "median SNR (dB)": decibels(size["median signal to noise"]),
         }
-        for name, size in results["sizes"].items()
+        for name, size in sorted(results["sizes"].items())
     }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "aim/attack")
 
@@ -124,7 +124,12 @@ def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
         f"{epsilon:g} µV": wide(selected(part, measure=measure), columns="knowledge")
         for epsilon, part in table.groupby("epsilon")
     }
-    return pandas.concat(parts, names=["ε", "ensemble"])
+    return joined(parts, names=["ε", "ensemble"])
+
+
+def joined(parts: Mapping[str, pandas.DataFrame], *, names: list[str]) -> pandas.DataFrame:
+    """Tables with the same columns below each other, their names before their rows."""
+    return pandas.concat(parts, names=names).rename_axis(columns=None)
 
 
 def strongest(run: Run) -> pandas.DataFrame:
@@ -152,7 +157,7 @@ def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
         ]
         chosen = selected(pandas.concat(tables), measure=measure)
         parts[f"{epsilon:g} µV"] = wide(chosen, columns="learnt")
-    return pandas.concat(parts, names=["ε", "ensemble"])
+    return joined(parts, names=["ε", "ensemble"])
 
 
 def performance(run: Run) -> pandas.DataFrame:
@@ -169,7 +174,7 @@ def performance(run: Run) -> pandas.DataFrame:
         for measure in table.columns.difference(["accuracy", "challenge F1"]):
             table[measure] = plain[measure]  # no room for every interval
         parts[condition] = table
-    return pandas.concat(parts, names=["records", "ensemble"]).fillna("–")
+    return joined(parts, names=["records", "ensemble"]).fillna("–")
 
 
 def differences(run: Run, *, against: str = "cor", rule: str) -> pandas.DataFrame:
@@ -234,7 +239,7 @@ def favourites(found: Answers) -> pandas.DataFrame:
         shown = table[["favourite"]].join(table[shares].map(percent))
         shown["kappa"] = [with_interval(row.kappa, row.low, row.high) for row in table.itertuples()]
         parts[ensemble] = shown
-    return pandas.concat(parts, names=["ensemble", "member"]).rename(
+    return joined(parts, names=["ensemble", "member"]).rename(
         columns={
             "answers": "of its answers",
             "right": "of its right ones",
