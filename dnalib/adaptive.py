@@ -119,12 +119,17 @@ def bands(run: Run, *, attack: str) -> pandas.DataFrame:
 
 
 def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
-    """A measure of `knowledge.knowledge_table` in %: rows ε and ensemble, columns knowledge."""
-    parts = {
-        f"{epsilon:g} µV": wide(selected(part, measure=measure), columns="knowledge")
-        for epsilon, part in table.groupby("epsilon")
-    }
-    return joined(parts, names=["ε", "ensemble"])
+    """A measure of `knowledge.knowledge_table` in %: rows ε and ensemble, columns knowledge.
+
+    Ends of intervals are whole numbers here, so that the columns fit beside each other.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in selected(table, measure=measure).itertuples():
+        cell = f"{percent(row.value)} ({100 * row.low:.0f}–{100 * row.high:.0f})"
+        rows.setdefault((f"{row.epsilon:g} µV", row.ensemble), {})[row.knowledge] = cell
+    found = pandas.DataFrame.from_dict(rows, orient="index")
+    found.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return found
 
 
 def joined(parts: Mapping[str, pandas.DataFrame], *, names: list[str]) -> pandas.DataFrame:

@@ -66,7 +66,9 @@ def test_an_attacker_has_the_attacks_of_what_is_known(attacks):
         knowledge.known_to(attacks, knowledge="nothing")
 
 
-def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks):
+@pytest.mark.parametrize("known", [*knowledge.KNOWLEDGE, knowledge.ALL])
+def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks, known):
+    attacks = knowledge.known_to(attacks, knowledge=known)
     worst = knowledge.fewest_right(attacks)
     joined = answers.worst_case_table(attacks, seed=0).set_index(["ensemble", "measure"]).value
     for ensemble in NAMES:
@@ -172,10 +174,8 @@ def test_tables_show_what_was_counted(run, attacks):
     assert shown.loc[("50 µV", "fdec"), "adaptive"].startswith(tables.percent(rows.value.iloc[0]))
     survives = adaptive.what_survives(run)
     assert survives.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in NAMES]
-    assert (
-        survives.loc[("50 µV", "dec"), knowledge.ALL]
-        == (shown.loc[("50 µV", "dec"), knowledge.ALL])
-    )
+    everything = survives.loc[("50 µV", "dec"), knowledge.ALL]
+    assert shown.loc[("50 µV", "dec"), knowledge.ALL].split()[0] == everything.split()[0]
     assert survives.loc[("10 µV", "cor"), "less cor"] == "–"
     assert survives.loc[("10 µV", metrics.CONTROL), "less the control"] == "–"
     told = attacks["PGD, end to end"]
@@ -184,7 +184,9 @@ def test_tables_show_what_was_counted(run, attacks):
     assert cell.startswith(f"{tables.percent(hits.mean())} (")
     alone = adaptive.strongest(run).loc[("50 µV", "fdec")]
     assert alone["strongest attack"] in attacks
-    assert alone["strongest per record"] == shown.loc[("50 µV", "fdec"), knowledge.ALL]
+    assert alone["strongest per record"] == survives.loc[("50 µV", "fdec"), knowledge.ALL]
+    assert shown.index.tolist() == survives.index.tolist()
+    assert list(shown.columns) == [*knowledge.KNOWLEDGE, knowledge.ALL]
 
 
 def test_tables_of_checks_name_what_fires(run):
