@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas
@@ -25,7 +26,16 @@ from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precisio
 from dnalib.training_data import TrainingData, decorrelates, number_of_batches
 from dnalib.training_state import Keeper, TrainingState, identify
 
-__all__ = ["Recipe", "TrainingData", "derived_seed", "resolve_precision", "train"]
+__all__ = ["Recipe", "Training", "TrainingData", "derived_seed", "resolve_precision", "train"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that `train` is called with for one training: what it starts from, reads and follows."""
+
+    make_network: Callable[[], Network | JointNetwork]
+    data: TrainingData
+    recipe: Recipe
 
 
 def train(

@@ -27,7 +27,7 @@ def stored(run, name):
 
 
 def test_every_stored_condition_is_read_under_a_name_that_all_ensembles_share(run, attacks):
-    assert len(attacks) == len(stored(run, "adaptive-cor-50")) - 1 == 15
+    assert len(attacks) == len(stored(run, "adaptive-cor-50")) - 1 == 14
     assert list(attacks)[:2] == ["PGD, base model", "SAP, base model"]
     for ensemble, (base, second, third) in ENSEMBLES.items():
         file = stored(run, f"adaptive-{ensemble}-50")
@@ -59,7 +59,7 @@ def test_an_attacker_has_the_attacks_of_what_is_known(attacks):
         "SAP, base model",
     }
     assert len(knowledge.known_to(attacks, knowledge="each member")) == 6
-    assert len(knowledge.known_to(attacks, knowledge="whole ensemble")) == 4
+    assert len(knowledge.known_to(attacks, knowledge="whole ensemble")) == 3
     assert len(knowledge.known_to(attacks, knowledge="adaptive")) == 5
     assert knowledge.known_to(attacks, knowledge=knowledge.ALL) == attacks
     with pytest.raises(ValueError, match="knowledge is 'nothing'; accepted are base model, each"):

@@ -8,7 +8,7 @@ from tiny import SETTINGS, open_tiny
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
-from dnalib.stages import members, rivals
+from dnalib.stages import MEMBERS, members, rivals
 from dnalib.stages.rivals import NETWORKS, RIVALS, TRAININGS
 
 
@@ -130,3 +130,11 @@ def test_which_rivals_a_setting_changes(run):
     assert changed(projected_dimension=7) == decorrelated - {"parallel"}
     assert changed(epsilons=(3.0,)) == changed(bands=4) == set()
     assert changed(seed=5) == set(TRAININGS)
+
+
+def test_costs_of_all_trainings_are_measured(run):
+    found = run.obtain("training-costs").results
+    assert set(found["trainings"]) == {*MEMBERS, *TRAININGS}
+    for name, cost in found["trainings"].items():
+        assert cost["steps"] % SETTINGS.epochs == 0 and cost["seconds"] > 0, name
+    assert found["device"] in ("cpu", "cuda") and found["threads"] >= 1

@@ -21,6 +21,8 @@ def end_to_end(loss: Loss = cross_entropy) -> Loss:
 
     Returns:
         A loss of logits (member, batch, class) and labels (batch,).
+
+    Source: :eq:`eq-adaptive-losses` of chapter A1, with the other three below.
     """
     return lambda logits, labels: loss(log_mean_softmax(logits), labels)
 
@@ -66,6 +68,8 @@ def confidently_wrong(
 
     Raises:
         ValueError: a weight below 0, which would ask for disagreement, or a limit not above 0.
+
+    Source: :eq:`eq-confidently-wrong` of chapter A1.
     """
     if not (weight >= 0 and math.isfinite(weight)):
         raise ValueError(f"weight is {weight}; accepted are finite values from 0")

@@ -19,6 +19,7 @@ from dnalib.runs import (
 )
 from dnalib.runs.settings import PLACES, RECORDED, accept_minutes, override
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
+from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
@@ -105,7 +106,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     stages += effect_stages(max(settings.epsilons))
     stages += adaptive_stages(settings, ensembles=ENSEMBLES)
     stages += shared_stages(settings)
-    stages += rival_stages(settings)
+    stages += [*rival_stages(settings), cost_stage()]
     return {stage.name: stage for stage in stages}
 
 

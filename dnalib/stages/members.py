@@ -20,6 +20,7 @@ from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
 from dnalib.training import (
     Recipe,
+    Training,
     TrainingData,
     derived_seed,
     resolve_precision,
@@ -129,20 +130,23 @@ def train_member(
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
+    name = f"{member}{SWAPPED}" if swap_persists else member
+    training = member_training(run, member, swap_persists=swap_persists)
+    return train_and_store(run, path, name=name, training=training)
+
+
+def member_training(run: ComputingRun, member: str, *, swap_persists: bool = False) -> Training:
+    """What the training of a member starts from, reads and follows."""
     settings = run.settings
-    recipe = member_recipe(
-        settings,
-        batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
-        number=MEMBERS.index(member),
-        swap_persists=swap_persists,
-    )
-    return train_and_store(
-        run,
-        path,
-        name=f"{member}{SWAPPED}" if swap_persists else member,
-        make_network=partial(make_network, settings, member=member),
-        data=training_data(run, earlier=EARLIER.get(member, ())),
-        recipe=recipe,
+    return Training(
+        partial(make_network, settings, member=member),
+        training_data(run, earlier=EARLIER.get(member, ())),
+        member_recipe(
+            settings,
+            batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
+            number=MEMBERS.index(member),
+            swap_persists=swap_persists,
+        ),
     )
 
 
@@ -189,19 +193,18 @@ def train_and_store(
     path: Path,
     *,
     name: str,
-    make_network: Callable[[], Network | JointNetwork],
-    data: TrainingData,
-    recipe: Recipe,
+    training: Training,
 ) -> dict[str, Any]:
     """Train and store the weights, rounded to fp16; the history is the result.
 
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
+    recipe = training.recipe
     checkpoint = run.folder / "checkpoints" / f"{name}-{run.identity(name)}"
     network, history = train(
-        make_network,
-        data,
+        training.make_network,
+        training.data,
         recipe=recipe,
         checkpoint=checkpoint,
         max_minutes=run.minutes_left(),

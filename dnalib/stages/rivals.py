@@ -14,6 +14,7 @@ from dnalib.joint import JointNetwork
 from dnalib.model import Network
 from dnalib.recipes import Method
 from dnalib.runs import ComputingRun, Run, Settings, Stage
+from dnalib.stages.adaptive import adaptive_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import (
     DECORRELATION,
@@ -26,6 +27,7 @@ from dnalib.stages.members import (
     train_and_store,
     training_data,
 )
+from dnalib.training import Training
 
 RIVALS: Mapping[str, tuple[str, ...]] = {
     "adversarial": ("adversarial1", "adversarial2", "adversarial3"),
@@ -52,7 +54,10 @@ FIRST_NUMBER = 100  # of the rivals' trainings, whose seeds follow from it; memb
 
 
 def rival_stages(settings: Settings) -> list[Stage]:
-    """The rivals' trainings, their logits on natural records, and the attacks that know them."""
+    """The rivals' trainings, their logits on natural records, and the attacks that know them.
+
+    The attacks are those of `adaptive_stages`; the base model's must be among the run's stages.
+    """
     stages = [training_stage(name) for name in TRAININGS]
     stages += [part_stage(name, place) for name in TOGETHER for place in range(len(RIVALS[name]))]
     for name in dict.fromkeys(one for earlier in RIVAL_EARLIER.values() for one in earlier):
@@ -60,7 +65,7 @@ def rival_stages(settings: Settings) -> list[Stage]:
     for rival, networks in RIVALS.items():
         compute = partial(store_natural, rival=rival)
         stages.append(Stage(natural_name(rival), ".safetensors", PREPARATION, networks, compute))
-    return stages
+    return stages + adaptive_stages(settings, ensembles=RIVALS, load=load_network)
 
 
 def natural_name(rival: str) -> str:
@@ -101,6 +106,11 @@ def train_rival(run: ComputingRun, path: Path, *, name: str) -> dict[str, Any]:
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
+    return train_and_store(run, path, name=name, training=rival_training(run, name))
+
+
+def rival_training(run: ComputingRun, name: str) -> Training:
+    """What a rival's training starts from, reads and follows."""
     settings = run.settings
     changes: dict[str, Any] = {}
     if name in TOGETHER:
@@ -113,13 +123,10 @@ def train_rival(run: ComputingRun, path: Path, *, name: str) -> dict[str, Any]:
         number=FIRST_NUMBER + TRAININGS.index(name),
         **changes,
     )
-    return train_and_store(
-        run,
-        path,
-        name=name,
-        make_network=partial(make_start, run, name=name),
-        data=training_data(run, earlier=RIVAL_EARLIER.get(name, ())),
-        recipe=recipe,
+    return Training(
+        partial(make_start, run, name=name),
+        training_data(run, earlier=RIVAL_EARLIER.get(name, ())),
+        recipe,
     )
 
 
