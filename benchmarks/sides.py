@@ -92,7 +92,7 @@ def hardware(device: str) -> str:
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else platform.processor()
     capability = torch.backends.cpu.get_cpu_capability()
-    units = " and AMX" if cpu_has_bf16() else ""
+    units = " and bf16" if cpu_has_bf16() else ""
     return f"{model} with {capability}{units}, {torch.get_num_threads()} threads"
 
 

@@ -11,6 +11,8 @@ Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Method = Literal["alone", "parallel", "dverge"]
 
+BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # of processors, as Linux names them
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -78,11 +80,12 @@ def resolve_precision(precision: Precision) -> str:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the processor lists matrix units for bf16 (Linux on x86; elsewhere no)."""
+    """Whether the processor lists products in bf16, AMX or AVX-512 (Linux on x86; elsewhere no)."""
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
         return False
+    return not BF16_FLAGS.isdisjoint(flags)
 
 
 def derived_seed(seed: int, number: int) -> int:

@@ -55,6 +55,26 @@ def test_automatic_precision(monkeypatch, cuda, bf16, capability, matrix_units, 
     assert resolve_precision("bf16-mixed") == "bf16-mixed"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flags : fpu avx512f amx_bf16 amx_tile", True),
+        ("flags : fpu avx512f avx512_bf16\n", True),
+        ("flags : fpu avx512f avx512_vnni", False),
+        (None, False),
+    ],
+)
+def test_bf16_of_a_processor(monkeypatch, text, expected):
+    def read_text(path):
+        assert str(path) == "/proc/cpuinfo"
+        if text is None:
+            raise FileNotFoundError
+        return text
+
+    monkeypatch.setattr(recipes.Path, "read_text", read_text)
+    assert recipes.cpu_has_bf16() is expected
+
+
 def test_epochs_have_seeds_of_their_own():
     seeds = {derived_seed(seed, epoch) for seed in range(20) for epoch in range(200)}
     assert len(seeds) == 4000
