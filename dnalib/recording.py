@@ -3,9 +3,14 @@
 `python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks. With
 `-p epochs 8` it is the run of that many epochs. With `--report` it starts from `data/recorded`: for
 whoever changed a chapter and has no run.
+
+`--restore` goes the other way: what is recorded becomes a run that computes on, so that one changed
+value or one chapter more need not train everything again. `--trainings` only adds the finished
+trainings of a run that is not finished, so that they outlive this machine.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -24,11 +29,20 @@ from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
 from dnalib.pages import headline, write_run_pages, write_speed_page
-from dnalib.runs import Artefact, ComputingRun, RecordedRun, Run, load_profile, project_root
+from dnalib.runs import (
+    Artefact,
+    ComputingRun,
+    RecordedRun,
+    Run,
+    artefacts,
+    load_profile,
+    project_root,
+)
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, override
 from dnalib.stages.members import SWAPPED
 from dnalib.stages.perturbations import PERTURBATIONS
+from dnalib.stages.rivals import PARTS, TRAININGS, trainings_of
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -45,28 +59,65 @@ def record(run: ComputingRun) -> Path:
     # Features, perturbations and the weights of a variant are large, and no figure reads them.
     large = ("features-", *PERTURBATIONS)
     names = [
-        name for name in run.stages if not name.startswith(large) and not name.endswith(SWAPPED)
+        name
+        for name in run.stages
+        if not (name.startswith(large) or name.endswith(SWAPPED) or name in PARTS)
     ]
-    artefacts = [run.obtain(name) for name in names]  # all of it before anything is replaced
-    folder = run.root / "data" / "recorded" / run.profile
-    weights = run.root / "data" / "weights" / run.profile
+    kept = [run.obtain(name) for name in names]  # all of it before anything is replaced
+    folder, weights = recorded_folders(run)
     for place in (folder, weights):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-    entries = {}
-    for artefact in artefacts:
-        place = weights if artefact.name in stages.MEMBERS else folder
-        entries[artefact.name] = keep(artefact, place, relative_to=folder)
     description = describe(run.dataset, profile=run.profile)
+    entries = {artefact.name: keep(run, artefact) for artefact in kept}
     write_json(folder / MANIFEST, {**description, "artefacts": entries})
     return folder
 
 
-def keep(artefact: Artefact, place: Path, *, relative_to: Path) -> dict[str, Any]:
+def recorded_folders(run: ComputingRun) -> tuple[Path, Path]:
+    """Where a run is recorded: its results, and its weights."""
+    data = run.root / "data"
+    return data / "recorded" / run.profile, data / "weights" / run.profile
+
+
+def keep(run: ComputingRun, artefact: Artefact) -> dict[str, Any]:
     """Copy one artefact's file; returns its entry in the manifest."""
+    folder, weights = recorded_folders(run)
+    place = weights if artefact.name in (*stages.MEMBERS, *TRAININGS) else folder
     target = place / f"{artefact.name}{artefact.path.suffix}"
     shutil.copyfile(artefact.path, target)
-    return {**artefact.sidecar, "file": os.path.relpath(target, relative_to)}
+    return {**artefact.sidecar, "file": os.path.relpath(target, folder)}
+
+
+def keep_trainings(run: ComputingRun) -> list[str]:
+    """Add the finished trainings of rivals to what is recorded of the run, and nothing else.
+
+    Returns:
+        Their names. None of them is shown before the whole run is recorded.
+    """
+    path = recorded_folders(run)[0] / MANIFEST
+    manifest = json.loads(path.read_text())
+    found = [run.find(name) for name in trainings_of(run.settings)]
+    entries = {artefact.name: keep(run, artefact) for artefact in found if artefact is not None}
+    manifest["artefacts"] |= entries
+    write_json(path, manifest)
+    return list(entries)
+
+
+def restore(recorded: RecordedRun, run: ComputingRun) -> list[str]:
+    """Put what is recorded into a run that computes, as far as the run would make the same.
+
+    Returns:
+        Names of what was restored; the rest was made with other settings or on other records.
+    """
+    names = [
+        name
+        for name, entry in recorded.manifest["artefacts"].items()
+        if name in run.stages and run.identity(name) == entry["identity"]
+    ]
+    for name in names:
+        artefacts.adopt(run.folder, recorded.obtain(name))
+    return names
 
 
 def execute_notebooks(root: Path, *, profile: str) -> None:
@@ -130,8 +181,16 @@ def main() -> None:
     parser.add_argument("profile", help="of a finished run, such as small")
     parser.add_argument("--data", help="archive or folder of the records")
     parser.add_argument("--split", help="random_permutation.npy")
-    parser.add_argument(
+    parser.add_argument("--runs-folder", help="where runs are kept; else data/runs")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
         "--report", action="store_true", help="only refresh the book from what is recorded already"
+    )
+    ways.add_argument(
+        "--restore", action="store_true", help="only make what is recorded a run that computes on"
+    )
+    ways.add_argument(
+        "--trainings", action="store_true", help="only add the rivals' finished trainings"
     )
     parser.add_argument(
         "-p",
@@ -146,9 +205,22 @@ def main() -> None:
         parser.error("-p is for a run that is recorded now; --report reads what was recorded")
     root = project_root()
     if not arguments.report:
-        settings = override(load_profile(arguments.profile), given_settings(arguments.p))
-        places = {"place": arguments.data, "split": arguments.split}
-        record(stages.computing_run(settings, profile=arguments.profile, root=root, **places))
+        run = stages.computing_run(
+            override(load_profile(arguments.profile), given_settings(arguments.p)),
+            profile=arguments.profile,
+            root=root,
+            runs_folder=arguments.runs_folder,
+            place=arguments.data,
+            split=arguments.split,
+        )
+        if arguments.restore:
+            recorded = RecordedRun(recorded_folders(run)[0], root=root)
+            print(f"restored into {run.folder}: {', '.join(restore(recorded, run))}")
+            return
+        if arguments.trainings:
+            print(f"recorded: {', '.join(keep_trainings(run))}")
+            return
+        record(run)
     # The notebooks draw a few real records; they run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
         if place:

@@ -13,6 +13,7 @@ from dnalib import recording, stages, tables
 from dnalib.inference import infer
 from dnalib.pages import headline
 from dnalib.runs import ComputingRun, RecordedRun
+from dnalib.stages import rivals
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,47 @@ def test_manifest_says_where_everything_comes_from(
     for entry in manifest["artefacts"].values():
         assert {"created", "device", "versions", "seconds", "revision", "sha256"} <= set(entry)
         assert (recorded.folder / entry["file"]).is_file()
+
+
+def test_a_recorded_run_is_restored_and_goes_on(
+    tiny_run: ComputingRun, recorded: RecordedRun, tmp_path: Path
+) -> None:
+    run = open_tiny(tmp_path)
+    assert run.find("base") is None
+    names = recording.restore(recorded, run)
+    assert names == list(recorded.manifest["artefacts"])
+    for name in names:
+        found = run.find(name)
+        assert found.sidecar == tiny_run.obtain(name).sidecar
+        assert found.path.read_bytes() == tiny_run.obtain(name).path.read_bytes()
+    assert not [name for name in run.stages if name.startswith("features-") and run.find(name)]
+
+
+def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_path: Path) -> None:
+    other = open_tiny(tmp_path, adversarial_epsilon=7.0)
+    restored = set(recording.restore(recorded, other))
+    assert {"base", "parallel", "wide", "adaptive-fdec-50"} <= restored
+    assert not restored & {"adversarial1", "dverge", "natural-adversarial", "training-costs"}
+    assert recording.restore(recorded, open_tiny(tmp_path, seed=5)) == ["survey"]
+
+
+def test_finished_trainings_are_added_to_what_is_recorded(
+    tiny_run: ComputingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_run, "root", tmp_path)
+    recorded, weights = recording.recorded_folders(tiny_run)
+    recorded.mkdir(parents=True), weights.mkdir(parents=True)
+    (recorded / "manifest.json").write_text('{"artefacts": {"survey": {}}, "profile": "tiny"}')
+    find = tiny_run.find
+    monkeypatch.setattr(tiny_run, "find", lambda name: None if name == "dverge" else find(name))
+    trainings = [name for name in rivals.TRAININGS if name != "dverge"]
+    assert recording.keep_trainings(tiny_run) == trainings
+    manifest = json.loads((recorded / "manifest.json").read_text())
+    assert manifest["profile"] == "tiny" and set(manifest["artefacts"]) == {"survey", *trainings}
+    for name in trainings:
+        kept = (recorded / manifest["artefacts"][name]["file"]).resolve()
+        assert kept == weights / f"{name}.safetensors"
+        assert kept.read_bytes() == tiny_run.obtain(name).path.read_bytes()
 
 
 def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(

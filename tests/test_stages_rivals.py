@@ -1,5 +1,7 @@
 """The rivals' stages on a tiny run."""
 
+from typing import get_args
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -8,6 +10,7 @@ from tiny import SETTINGS, open_tiny
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
+from dnalib.runs.settings import Rival
 from dnalib.stages import MEMBERS, members, rivals
 from dnalib.stages.rivals import NETWORKS, RIVALS, TRAININGS
 
@@ -130,6 +133,27 @@ def test_which_rivals_a_setting_changes(run):
     assert changed(projected_dimension=7) == decorrelated - {"parallel"}
     assert changed(epsilons=(3.0,)) == changed(bands=4) == set()
     assert changed(seed=5) == set(TRAININGS)
+
+
+def test_a_run_has_the_trainings_of_the_rivals_that_it_names(run):
+    def stages_of(*names):
+        return open_tiny(run.root, rivals=names).stages.keys()
+
+    without = stages_of("wide") - {"wide", "natural-wide"}
+    assert not [name for name in without if name.startswith(("adversarial", "dverge", "parallel"))]
+    decorrelated = stages_of("adversarial dec") & {*TRAININGS, *NETWORKS}
+    assert decorrelated == {"adversarial1", "adversarial-dec1", "adversarial-dec2"}
+    together = stages_of("dverge", "wide") & {*TRAININGS, *NETWORKS}
+    assert together == {"dverge", *RIVALS["dverge"], "wide"}
+    assert stages_of(*get_args(Rival)) == run.stages.keys()
+    assert get_args(Rival) == tuple(RIVALS)
+    some = open_tiny(run.root, rivals=("wide",))
+    assert {name for name in some.stages if some.identity(name) != run.identity(name)} == {
+        "training-costs"
+    }
+    assert some.stages["training-costs"].inputs == tuple(
+        f"features-{name}" for name in ("base", "dec1", "fdec1")
+    )
 
 
 def test_costs_of_all_trainings_are_measured(run):

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from dnalib.files import file_sha256, write_json
+from dnalib.files import file_sha256, write_durably, write_json
 
 REVISION = "REVISION"  # a file beside code that was packed without its repository
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
@@ -104,6 +104,16 @@ def make(
         temporary.unlink(missing_ok=True)
     write_json(path.with_name(path.name + ".json"), sidecar)
     return Artefact(name, path, identity, sidecar)
+
+
+def adopt(folder: Path, artefact: Artefact) -> None:
+    """Copy an artefact that lies elsewhere into a run's folder, with its provenance."""
+    path = artefact_path(
+        folder, name=artefact.name, suffix=artefact.path.suffix, identity=artefact.identity
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(path, artefact.path.read_bytes())
+    write_json(path.with_name(path.name + ".json"), artefact.sidecar)
 
 
 def artefact_path(folder: Path, *, name: str, suffix: str, identity: str) -> Path:

@@ -124,6 +124,12 @@ class ComputingRun:
         names = self.stages[name].inputs
         return {"records": self.dataset.identity, **{name: self.identity(name) for name in names}}
 
+    def find(self, name: str) -> Artefact | None:
+        """The artefact of a stage if the run's folder holds it; nothing is computed."""
+        return artefacts.find(
+            self.folder, name=name, suffix=self.stages[name].suffix, identity=self.identity(name)
+        )
+
     def obtain(self, name: str) -> Artefact:
         """The artefact of a stage, from the run's folder or computed now, with its inputs first.
 
@@ -131,8 +137,7 @@ class ComputingRun:
             OutOfTime: it is not there and the minutes are over.
         """
         stage = self.stages[name]
-        identity = self.identity(name)
-        found = artefacts.find(self.folder, name=name, suffix=stage.suffix, identity=identity)
+        found = self.find(name)
         if found is not None:
             return found
         for needed in stage.inputs:
@@ -209,13 +214,14 @@ class RecordedRun:
         Raises:
             ArtefactError: it was not recorded, or its file is missing or damaged.
         """
-        sidecar = self.manifest["artefacts"].get(name)
-        if sidecar is None:
+        entry = self.manifest["artefacts"].get(name)
+        if entry is None:
             raise ArtefactError(
                 f"the run {self.profile} holds no {name!r}; a profile that computes makes it, "
                 "such as `-p profile demo`"
             )
-        path = (self.folder / sidecar["file"]).resolve()
+        sidecar = {key: value for key, value in entry.items() if key != "file"}
+        path = (self.folder / entry["file"]).resolve()
         if not path.is_file() or file_sha256(path) != sidecar["sha256"]:
             raise ArtefactError(f"{path} is missing or damaged; restore it with `git checkout`")
         return Artefact(name, path, sidecar["identity"], sidecar)

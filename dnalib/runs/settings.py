@@ -10,6 +10,7 @@ import yaml
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 RECORDED = "recorded/"
+Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
 NOTEBOOK_NAMES = ("In", "Out")
@@ -51,6 +52,7 @@ class Settings:
         adaptive_epsilons: largest change of a sample in attacks that know the defence, raw units.
         adaptive_records: records that these attack at most, of those attacked; 0 takes all.
         adaptive_precision: of these attacks, as `attack_precision`.
+        rivals: ensembles by other methods that are trained, attacked and compared.
         adversarial_epsilon: largest change of a sample in the training of rivals, raw units (µV).
         adversarial_steps: gradient steps that such a change takes.
     """
@@ -83,6 +85,7 @@ class Settings:
     adaptive_epsilons: tuple[float, ...]
     adaptive_records: int
     adaptive_precision: Literal["32-true", "bf16-mixed"]
+    rivals: tuple[Rival, ...]
     adversarial_epsilon: float
     adversarial_steps: int
 
@@ -150,20 +153,42 @@ def accept(name: str, value: Any) -> Any:
         ParameterError: the value is of another kind, or negative where that means nothing.
     """
     kind = get_type_hints(Settings)[name]
-    choices = get_args(kind)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        if value not in choices:
-            raise ParameterError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
-        return value
+    if get_origin(kind) is Literal:
+        return accept_choice(name, value, choices=get_args(kind))
     if get_origin(kind) is tuple:
-        values = value if isinstance(value, list | tuple) else [value]
-        if not values or not all(is_number(item) and item > 0 for item in values):
-            raise ParameterError(f"{name} is {value!r}; accepted are numbers above 0, raw units")
-        return tuple(float(item) for item in values)
+        return accept_several(name, value, kind=get_args(kind)[0])
     if not is_number(value) or value < 0 or (kind is int and value != int(value)):
         wanted = "a whole number from 0" if kind is int else "a number from 0"
         raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
     return kind(value)
+
+
+def accept_several(name: str, value: Any, *, kind: Any) -> tuple[Any, ...]:
+    """One or several numbers above 0, or words of a kind, as a tuple.
+
+    Raises:
+        ParameterError: there is none, or one is not accepted.
+    """
+    values = value if isinstance(value, list | tuple) else [value]
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if not values:
+            raise ParameterError(f"{name} is {value!r}; accepted are some of {', '.join(choices)}")
+        return tuple(dict.fromkeys(accept_choice(name, one, choices=choices) for one in values))
+    if not values or not all(is_number(item) and item > 0 for item in values):
+        raise ParameterError(f"{name} is {value!r}; accepted are numbers above 0, raw units")
+    return tuple(float(item) for item in values)
+
+
+def accept_choice(name: str, value: Any, *, choices: tuple[str, ...]) -> str:
+    """One of some words.
+
+    Raises:
+        ParameterError: it is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ParameterError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
+    return value
 
 
 def accept_minutes(value: Any) -> float | None:

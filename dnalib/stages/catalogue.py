@@ -106,7 +106,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     stages += effect_stages(max(settings.epsilons))
     stages += adaptive_stages(settings, ensembles=ENSEMBLES)
     stages += shared_stages(settings)
-    stages += [*rival_stages(settings), cost_stage()]
+    stages += [*rival_stages(settings), cost_stage(settings)]
     return {stage.name: stage for stage in stages}
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import torch
 
 from dnalib.processes import make_fabric
-from dnalib.runs import ComputingRun, Stage
+from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS
 from dnalib.stages.members import DECORRELATION, TRAINING, member_training
 from dnalib.stages.rivals import (
     ADVERSARIAL,
     DVERGE_START,
-    RIVAL_EARLIER,
-    TRAININGS,
+    earlier_of,
     rival_training,
+    trainings_of,
 )
 from dnalib.training_costs import training_costs
 
@@ -23,25 +23,29 @@ COSTS = "training-costs"
 ROUNDS = 5  # timed steps of each training
 
 
-def cost_stage() -> Stage:
-    """The stage that times steps of all members' and rivals' trainings."""
-    earlier = {one for models in (*EARLIER.values(), *RIVAL_EARLIER.values()) for one in models}
-    settings = (
+def cost_stage(settings: Settings) -> Stage:
+    """The stage that times steps of all trainings of a run, its members' and its rivals'."""
+    trainings = trainings_of(settings)
+    earlier = {one for models in EARLIER.values() for one in models} | {*earlier_of(trainings)}
+    names = (
         *TRAINING,
         *DECORRELATION,
         *ADVERSARIAL,
         "bands",
         "batch_size",
         "auxiliary_batch_size",
+        "rivals",
     )
-    inputs = (*(f"features-{name}" for name in sorted(earlier)), *DVERGE_START)
-    return Stage(COSTS, ".json", settings, inputs, store_costs)
+    inputs = [f"features-{name}" for name in sorted(earlier)]
+    if "dverge" in trainings:
+        inputs += DVERGE_START
+    return Stage(COSTS, ".json", names, tuple(inputs), store_costs)
 
 
 def store_costs(run: ComputingRun, path: Path) -> dict[str, Any]:
     """The cost of each training, of members and rivals by the names of their stages."""
     trainings = {member: member_training(run, member) for member in MEMBERS}
-    trainings |= {name: rival_training(run, name) for name in TRAININGS}
+    trainings |= {name: rival_training(run, name) for name in trainings_of(run.settings)}
     costs = training_costs(trainings, rounds=ROUNDS)
     path.write_text("{}\n")
     return {

@@ -1,7 +1,10 @@
-"""The rivals: ensembles made robust by other methods, and one network as large as an ensemble."""
+"""The rivals: ensembles made robust by other methods, and one network as large as an ensemble.
+
+A run trains and attacks those that its setting `rivals` names.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
 NETWORKS = tuple(dict.fromkeys(name for names in RIVALS.values() for name in names))
 # Methods that train their networks together, in one stage of the ensemble's name.
 TOGETHER: tuple[Method, ...] = ("parallel", "dverge")
+PARTS = tuple(name for method in TOGETHER for name in RIVALS[method])
 TRAININGS = (
     *(name for name in NETWORKS if name.startswith("adversarial")),
     *TOGETHER,
@@ -58,14 +62,35 @@ def rival_stages(settings: Settings) -> list[Stage]:
 
     The attacks are those of `adaptive_stages`; the base model's must be among the run's stages.
     """
-    stages = [training_stage(name) for name in TRAININGS]
-    stages += [part_stage(name, place) for name in TOGETHER for place in range(len(RIVALS[name]))]
-    for name in dict.fromkeys(one for earlier in RIVAL_EARLIER.values() for one in earlier):
+    chosen = rivals_of(settings)
+    trainings = trainings_of(settings)
+    stages = [training_stage(name) for name in trainings]
+    for name in TOGETHER:
+        if name in chosen:
+            stages += [part_stage(name, place) for place in range(len(RIVALS[name]))]
+    for name in earlier_of(trainings):
         stages.append(features_stage(name, load=partial(load_network, name=name)))
-    for rival, networks in RIVALS.items():
+    for rival, networks in chosen.items():
         compute = partial(store_natural, rival=rival)
         stages.append(Stage(natural_name(rival), ".safetensors", PREPARATION, networks, compute))
-    return stages + adaptive_stages(settings, ensembles=RIVALS, load=load_network)
+    return stages + adaptive_stages(settings, ensembles=chosen, load=load_network)
+
+
+def rivals_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The rivals of a run, each with its networks, in the order of `RIVALS`."""
+    return {rival: networks for rival, networks in RIVALS.items() if rival in settings.rivals}
+
+
+def trainings_of(settings: Settings) -> list[str]:
+    """The trainings that make a run's rivals, in the order of `TRAININGS`."""
+    chosen = rivals_of(settings)
+    networks = {name for names in chosen.values() for name in names}
+    return [name for name in TRAININGS if name in (chosen if name in TOGETHER else networks)]
+
+
+def earlier_of(trainings: Iterable[str]) -> list[str]:
+    """The networks whose features some of these trainings read."""
+    return list(dict.fromkeys(one for name in trainings for one in RIVAL_EARLIER.get(name, ())))
 
 
 def natural_name(rival: str) -> str:

@@ -69,6 +69,8 @@ def test_a_profile_names_every_setting_and_no_other():
         ("epsilons", [10, 2.5], (10.0, 2.5)),
         ("epsilons", (10.0,), (10.0,)),
         ("cut", "start", "start"),
+        ("rivals", "wide", ("wide",)),
+        ("rivals", ["dverge", "wide", "dverge"], ("dverge", "wide")),
     ],
 )
 def test_values_that_are_accepted(name, given, accepted):
@@ -99,6 +101,10 @@ def test_values_that_are_accepted(name, given, accepted):
         ("schedule", "cosine"),
         ("source", "mitdb"),
         ("precision", "16"),
+        ("rivals", []),
+        ("rivals", ["wide", "tall"]),
+        ("rivals", [["wide"]]),
+        ("rivals", 3),
     ],
 )
 def test_values_that_are_refused(name, given):
