@@ -15,6 +15,7 @@ CHAPTERS = {
     "07_attacks": ["03_cor", "04_dec", "05_fcor", "06_fdec"],
     "08_results": ["07_attacks"],
     "A1_adaptive_attacks": ["08_results"],
+    "A2_rivals": ["A1_adaptive_attacks"],
 }
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossary.md",

@@ -1,6 +1,6 @@
 """The tables of the chapter on attacks that know the defence, as it shows them, in per cent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas
@@ -11,11 +11,10 @@ from dnalib.answers import Answers
 from dnalib.comparisons import points
 from dnalib.knowledge import (
     ALL,
+    END_TO_END,
     PAPER,
-    conditions,
     doubt_conditions,
     epsilons,
-    fewest_right,
     middle,
     natural_answers,
     strongest_table,
@@ -52,11 +51,11 @@ def decibels(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}".replace("-", "−")
 
 
-def checks(run: Run) -> pandas.DataFrame:
+def checks(run: Run, *, models: Iterable[str] = CHECKED) -> pandas.DataFrame:
     """What each check of the gradient measures in %, a column a model, and whether it passes."""
     columns = {
         name: {one["name"]: verdict(one) for one in run.obtain(checks_name(name)).results["checks"]}
-        for name in CHECKED
+        for name in models
     }
     return with_rows(pandas.DataFrame(columns).fillna("–"), "check")
 
@@ -66,11 +65,11 @@ def verdict(result: Mapping[str, object]) -> str:
     return f"{percent(result['measured'])} {'passes' if result['passed'] else 'FIRES'}"
 
 
-def checks_that_fire(run: Run) -> pandas.DataFrame:
+def checks_that_fire(run: Run, *, models: Iterable[str] = CHECKED) -> pandas.DataFrame:
     """What each check that did not pass says, a row each; no row where all pass."""
     rows = [
         {"model": name, "check": one["name"], "finding": one["sentence"]}
-        for name in CHECKED
+        for name in models
         for one in run.obtain(checks_name(name)).results["checks"]
         if not one["passed"]
     ]
@@ -165,11 +164,9 @@ def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
     return joined(parts, names=["ε", "ensemble"])
 
 
-def performance(run: Run) -> pandas.DataFrame:
-    """Scores of the mean softmax in %, unperturbed and attacked, beside the majority's floor."""
-    found = answers.performance_table(
-        doubt_conditions(run, epsilon=middle(run)), seed=INTERVAL_SEED
-    )
+def performance(shown: Mapping[str, Answers]) -> pandas.DataFrame:
+    """Scores of the mean softmax in %, a part a set of records, beside the majority's floor."""
+    found = answers.performance_table(shown, seed=INTERVAL_SEED)
     parts = {}
     for condition, part in found.groupby("condition", sort=False):
         table = wide(part, columns="measure")
@@ -182,14 +179,10 @@ def performance(run: Run) -> pandas.DataFrame:
     return joined(parts, names=["records", "ensemble"]).fillna("–")
 
 
-def differences(run: Run, *, against: str = "cor", rule: str) -> pandas.DataFrame:
+def differences(
+    shown: Mapping[str, Answers], *, against: str = "cor", rule: str
+) -> pandas.DataFrame:
     """Whether ensembles answer better than one of them: difference, and McNemar's exact test."""
-    attacks = conditions(run, epsilon=middle(run))
-    shown = {
-        "natural": natural_answers(run),
-        PAPER: attacks[PAPER],
-        "PGD, end to end": attacks["PGD, end to end"],
-    }
     table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
     rows = {
         (row.condition, f"{row.ensemble} − {against}"): {
@@ -227,9 +220,9 @@ def doubt(run: Run, *, uncertainty: str) -> pandas.DataFrame:
     return table.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
 
 
-def detection(run: Run, *, measure: str, uncertainty: str) -> pandas.DataFrame:
+def detection(shown: Mapping[str, Answers], *, measure: str, uncertainty: str) -> pandas.DataFrame:
     """Error detection, or the area under the risk–coverage curve, in %: a column a condition."""
-    found = deferral.detection_table(doubt_conditions(run, epsilon=middle(run)), seed=INTERVAL_SEED)
+    found = deferral.detection_table(shown, seed=INTERVAL_SEED)
     return wide(selected(found, measure=measure, uncertainty=uncertainty), columns="condition")
 
 
@@ -254,12 +247,6 @@ def favourites(found: Answers) -> pandas.DataFrame:
     )
 
 
-def gain_conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
-    """The paper's attack, and the strongest of all per record."""
-    attacks = conditions(run, epsilon=epsilon)
-    return {PAPER: attacks[PAPER], ALL: fewest_right(attacks)}
-
-
 def gains_of(found: Answers) -> pandas.DataFrame:
     """`gains.remaining_gain` of fdec over cor, with the intervals of every chapter."""
     return gains.remaining_gain(found, seed=INTERVAL_SEED)
@@ -275,17 +262,19 @@ def gain(found: Answers) -> pandas.DataFrame:
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "measure")
 
 
-def what_survives(run: Run) -> pandas.DataFrame:
+def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.DataFrame:
     """The paper's measure under its attack and under all of them, beside what it is compared with.
 
     P(≥1) in % under SAP on the base model and under the strongest attack per record; of the latter
     the class average, and the paired differences to cor and to the control, in percentage points;
     last the accuracy of the mean softmax under PGD on the whole ensemble.
+
+    Args:
+        summaries: ε in raw units -> `knowledge.summary`, with cor and the control among its
+            ensembles.
     """
     rows = {}
-    for epsilon in epsilons(run):
-        attacks = conditions(run, epsilon=epsilon)
-        found = gain_conditions(run, epsilon=epsilon)
+    for epsilon, found in summaries.items():
         alive = {
             name: {
                 ensemble: metrics.at_least_each(right, members=1)
@@ -294,7 +283,7 @@ def what_survives(run: Run) -> pandas.DataFrame:
             for name, one in found.items()
         }
         worst, labels = alive[ALL], found[ALL].labels
-        told = attacks["PGD, end to end"].predicted("mean softmax")
+        told = found[END_TO_END].predicted("mean softmax")
         for ensemble, survived in worst.items():
             rows[f"{epsilon:g} µV", ensemble] = {
                 PAPER: share(alive[PAPER][ensemble]),

@@ -79,8 +79,8 @@ def distilled_examples(
     Returns:
         (batch, 1, time), like the sources.
 
-    Source: Yang et al. 2020, "DVERGE: diversifying vulnerabilities for enhanced robust generation
-    of ensembles", equation 1, by the signs of the gradient.
+    Source: :eq:`eq-distillation` of chapter A2, by the signs of the gradient; Yang et al. 2020,
+    "DVERGE: diversifying vulnerabilities for enhanced robust generation of ensembles", equation 1.
     """
     maps = InPrecision(MapsAfter(attacked_copy(network), block=block), precision=precision)
     with torch.no_grad():

@@ -1,13 +1,14 @@
 """A run's attacks that know the defence: answers under each, and the worst of several per record.
 
 Attacks are named by their kind and by what they aim at, as in "SAP, base model". Members are
-counted from 1, the base model.
+counted from 1; where the base model is one, it goes by its own name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import metrics, robustness, transfer
@@ -18,17 +19,19 @@ from dnalib.stages.adaptive import adaptive_name, middle_epsilon, transfer_name
 from dnalib.stages.universal import universal_name
 from dnalib.tables import INTERVAL_SEED, natural, selected
 
-BASE, MEMBER_2, MEMBER_3 = "base model", "member 2", "member 3"
+BASE = "base model"
+Ensembles = Mapping[str, Sequence[str]]  # name -> its models
 # What an attacker knows -> what is attacked then; per record the strongest of these counts.
 KNOWLEDGE: Mapping[str, tuple[str, ...]] = {
     "base model": (BASE,),
-    "each member": (BASE, MEMBER_2, MEMBER_3),
+    "each member": (BASE, "member 1", "member 2", "member 3"),
     "whole ensemble": ("end to end", "mean of members"),
     "adaptive": ("least misled member", "most misled member", "confidently wrong"),
 }
 ALL = "all of these"
 PAPER = f"SAP, {BASE}"  # the attack of the paper's headline
-DOUBT = (PAPER, "PGD, end to end", "APGD, confidently wrong")  # beside the natural records
+END_TO_END = "PGD, end to end"
+DOUBT = (PAPER, END_TO_END, "APGD, confidently wrong")  # beside the natural records
 
 
 def epsilons(run: Run) -> list[float]:
@@ -46,40 +49,68 @@ def natural_answers(run: Run) -> Answers:
     return answers_of(*natural(run, MEMBERS))
 
 
-def conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
+def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> dict[str, Answers]:
     """Answers under every attack on an ensemble, each ensemble attacked by itself.
 
-    The control's constants cannot be misled, so that every attack on it is one on its base model:
-    SAP where the others are attacked by SAP, else PGD.
+    Beside ensembles with the base model stands the control. Its constants cannot be misled, so that
+    every attack on it is one on its base model: SAP where the others are attacked by SAP, else PGD.
+
+    Args:
+        run: the run that attacked them.
+        epsilon: one of the run's, raw units.
+        ensembles: name -> its models; all of as many, and all or none with the base model.
 
     Returns:
         Name of the attack -> answers to the attacked records.
     """
-    files = {
-        ensemble: load_file(run.obtain(adaptive_name(ensemble, epsilon)).path)
-        for ensemble in ENSEMBLES
+    logits = {
+        ensemble: attacked_logits(run, ensemble, members, epsilon=epsilon)
+        for ensemble, members in ensembles.items()
     }
-    (ensemble, first), *_ = files.items()
-    labels = natural(run, ["base"])[1][first["positions"]]
+    (ensemble, members), *_ = ensembles.items()
+    labels = natural(run, ["base"])[1][stored(run, ensemble, epsilon=epsilon)["positions"]]
     found = {}
-    for target in dict.fromkeys(target for group in KNOWLEDGE.values() for target in group):
-        for attack in (*ATTACKS, "apgd"):
-            if stored_name(ensemble, target, attack) not in first:
-                continue
-            logits = {
-                one: file[stored_name(one, target, attack)].astype(np.float64)
-                for one, file in files.items()
-            }
-            of_base = first["base/sap" if attack == "sap" else "base/pgd"][0]  # (record, class)
-            logits[metrics.CONTROL] = metrics.with_constants(of_base.astype(np.float64))
-            found[f"{attack.upper()}, {target}"] = Answers(logits, labels)
+    for name in logits[ensemble]:
+        of_each = {one: under[name] for one, under in logits.items()}
+        if "base" in members:
+            attack = name.split(", ", maxsplit=1)[0]
+            source = f"{'SAP' if attack == 'SAP' else 'PGD'}, {BASE}"
+            of_base = logits[ensemble][source][list(members).index("base")]  # (record, class)
+            of_each[metrics.CONTROL] = metrics.with_constants(of_base)
+        found[name] = Answers(of_each, labels)
     return found
 
 
-def stored_name(ensemble: str, target: str, attack: str) -> str:
-    """The name of a condition in the file of an ensemble, which names its members."""
-    members = dict(zip((BASE, MEMBER_2, MEMBER_3), ENSEMBLES[ensemble], strict=True))
-    return f"{members.get(target, target)}/{attack}"
+def stored(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:
+    """The file of a run's attacks on an ensemble."""
+    return load_file(run.obtain(adaptive_name(ensemble, epsilon)).path)
+
+
+def attacked_logits(
+    run: Run, ensemble: str, members: Sequence[str], *, epsilon: float
+) -> dict[str, NDArray[np.float64]]:
+    """An ensemble's logits (member, record, class) under each attack on it, by its name."""
+    file = stored(run, ensemble, epsilon=epsilon)
+    own = {BASE: "base", **own_targets(members)}
+    names = {
+        f"{attack.upper()}, {target}": f"{own.get(target, target)}/{attack}"
+        for targets in KNOWLEDGE.values()
+        for target in targets
+        for attack in (*ATTACKS, "apgd")
+    }
+    return {
+        name: file[condition].astype(np.float64)
+        for name, condition in names.items()
+        if condition in file
+    }
+
+
+def own_targets(members: Sequence[str]) -> dict[str, str]:
+    """What an attack on each member of an ensemble aims at, as attacks are named -> the member."""
+    return {
+        BASE if member == "base" else f"member {number}": member
+        for number, member in enumerate(members, start=1)
+    }
 
 
 def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Answers]:
@@ -124,8 +155,25 @@ def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
     return Answers(chosen, labels)
 
 
-def knowledge_table(run: Run) -> pandas.DataFrame:
+def summary(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> dict[str, Answers]:
+    """Answers under the paper's attack, under PGD end to end, and under the strongest per record.
+
+    Arguments as in `conditions`; the names are `PAPER`, `END_TO_END` and `ALL`.
+    """
+    attacks = conditions(run, epsilon=epsilon, ensembles=ensembles)
+    return {
+        PAPER: attacks[PAPER],
+        END_TO_END: attacks[END_TO_END],
+        ALL: fewest_right(attacks),
+    }
+
+
+def knowledge_table(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
     """What survives by what the attacker knows, each record under the strongest attack known.
+
+    Args:
+        run: the run that attacked them.
+        ensembles: as in `conditions`.
 
     Returns:
         Columns epsilon (raw units), knowledge, ensemble, measure (those of
@@ -133,7 +181,7 @@ def knowledge_table(run: Run) -> pandas.DataFrame:
     """
     tables = []
     for epsilon in epsilons(run):
-        attacks = conditions(run, epsilon=epsilon)
+        attacks = conditions(run, epsilon=epsilon, ensembles=ensembles)
         for knowledge in (*KNOWLEDGE, ALL):
             known = known_to(attacks, knowledge=knowledge)
             worst = fewest_right(known)
@@ -183,10 +231,12 @@ def universal_conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
     }
 
 
-def doubt_conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
-    """Answers whose doubt is judged: to all natural test records, and under `DOUBT`."""
-    attacks = conditions(run, epsilon=epsilon)
-    return {"natural": natural_answers(run), **{name: attacks[name] for name in DOUBT}}
+def doubt_conditions(
+    run: Run, *, epsilon: float, attacks: Sequence[str] = DOUBT
+) -> dict[str, Answers]:
+    """Answers to all natural test records, and to the attacked ones under some attacks."""
+    found = conditions(run, epsilon=epsilon)
+    return {"natural": natural_answers(run), **{name: found[name] for name in attacks}}
 
 
 def transfer_of(

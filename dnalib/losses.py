@@ -151,7 +151,8 @@ def mutual_decorrelation(features: Sequence[Tensor]) -> Tensor:
     Raises:
         ValueError: fewer than two networks, or no more records than columns and one.
 
-    Source: Wiedeman & Wang 2022, with the loss of :eq:`eq-decorrelation` of chapter 4.
+    Source: the sum over pairs in :eq:`eq-parallel` of chapter A2; Wiedeman & Wang 2022, with the
+    loss of :eq:`eq-decorrelation` of chapter 4.
     """
     if len(features) < 2:
         raise ValueError(f"features are of {len(features)} networks; at least two are needed")

@@ -94,7 +94,8 @@ def alone(step: Step) -> Losses:
     With `adversarial_epsilon` above 0 the network sees adversarial examples of itself alone, and
     their features are decorrelated from the earlier models' features of the natural records.
 
-    Source: :eq:`eq-total` of chapter 4; with adversarial examples Madry et al. 2018.
+    Source: :eq:`eq-total` of chapter 4; with adversarial examples :eq:`eq-adversarial` of chapter
+    A2, Madry et al. 2018.
     """
     signals, labels = step.signals, step.labels
     if step.recipe.adversarial_epsilon:
@@ -122,7 +123,8 @@ def alone(step: Step) -> Losses:
 def parallel(step: Step) -> Losses:
     """Networks together: the mean of their cross-entropies, and what they share pair by pair.
 
-    Source: Wiedeman & Wang 2022, "Disrupting adversarial transferability in deep neural networks".
+    Source: :eq:`eq-parallel` of chapter A2; Wiedeman & Wang 2022, "Disrupting adversarial
+    transferability in deep neural networks".
     """
     logits, features = step.network(step.signals)  # (member, row, class), (member, row, feature)
     together = [rows_of_all(one, step.fabric, total=len(step.records)) for one in features]
@@ -139,7 +141,7 @@ def dverge(step: Step) -> Losses:
     A row is distilled by each network towards a row of another class, at a block drawn anew for the
     batch; every other network is then to call it what it looks like.
 
-    Source: Yang et al. 2020, equation 3 and Algorithm 1.
+    Source: :eq:`eq-dverge` of chapter A2; Yang et al. 2020, equation 3 and Algorithm 1.
     """
     signals, labels = step.signals, step.labels
     targets = signals[partners_of_another_class(labels)]  # (row, 1, time)

@@ -11,6 +11,7 @@ from dnalib import deferral, intervals, metrics, published, robustness
 from dnalib.answers import RULES, answers_of
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
+from dnalib.stages.members import r_squared_name
 
 INTERVAL_SEED = 0  # of the bootstrap; intervals are then the same in every chapter
 
@@ -197,7 +198,7 @@ def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:
 
     NaN where it is undefined: features that never change have no variance to explain.
     """
-    return np.array(run.obtain(f"r_squared-{ensemble}").results[kind], dtype=float)
+    return np.array(run.obtain(r_squared_name(ensemble)).results[kind], dtype=float)
 
 
 def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:

@@ -11,6 +11,7 @@ from tiny import SETTINGS
 
 from dnalib.runs import Artefact
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
+from dnalib.stages.rivals import DVERGE_START, RIVALS, trainings_of
 
 RECORDS, ATTACKED = 60, 40
 WHOLE = (
@@ -27,7 +28,7 @@ WHOLE = (
 
 
 class MadeUpRun:
-    """Holds what chapter A1 reads; every logit is drawn at random, half precision as stored."""
+    """Holds what chapters A1 and A2 read; every logit is drawn at random, fp16 as stored."""
 
     profile = "made up"
     recorded = True
@@ -43,9 +44,22 @@ class MadeUpRun:
         seed = sum(name.encode())
         path = self.folder / f"{name}.safetensors"
         results: dict[str, Any] = {}
-        if name.startswith("natural-"):
+        rival = name.partition("-")[2].replace("-", " ")
+        if name.startswith("natural-") and rival in RIVALS:
+            networks = len(RIVALS[rival])
+            logits = made_up(seed, members=networks, records=RECORDS)[0]
+            save_file({"logits": logits.astype(np.float16)}, path)
+            results["parameters"] = [1000 + number for number in range(networks)]
+        elif name.startswith("natural-"):
             logits = made_up(seed, members=1, records=RECORDS)[0][0]
             save_file({"logits": logits.astype(np.float16), "labels": self.labels}, path)
+        elif name.startswith("r_squared-"):
+            plain = np.random.default_rng(seed).random((3, 3))
+            results |= {"r_squared": plain.tolist(), "adjusted": (plain - 0.1).tolist()}
+        elif name == "training-costs":
+            results |= self.costs()
+        elif name in trainings_of(self.settings):
+            results["history"] = {"epoch": [1, 2], "test_accuracy": [0.5, 0.6]}
         elif name.startswith("checks-"):
             results = self.checks(fires=name == "checks-dec")
         else:
@@ -71,12 +85,27 @@ class MadeUpRun:
         """How many models an artefact holds, and its conditions."""
         kind, *rest = name.split("-")
         if kind == "adaptive":
-            own = [f"{one}/{attack}" for one in ENSEMBLES[rest[0]] for attack in ATTACKS]
-            return 3, [*own, *WHOLE]
+            members = (ENSEMBLES | RIVALS)[" ".join(rest[:-1])]
+            crafted_on = dict.fromkeys(("base", *members))
+            own = [f"{one}/{attack}" for one in crafted_on for attack in ATTACKS]
+            return len(members), [*own, *WHOLE]
         if kind == "universal":
             return 9, ["base", *ENSEMBLES]
         endings = ("", "/h1", "/h2")
         return 9, [f"{m}/{a}{ending}" for m in MEMBERS for a in ATTACKS for ending in endings]
+
+    def costs(self) -> dict[str, Any]:
+        """Trainings of which each takes a second of two threads more than the one before."""
+        trainings = (*MEMBERS, *trainings_of(self.settings))
+        assert set(DVERGE_START) < set(trainings)
+        return {
+            "device": "cpu",
+            "threads": 2,
+            "trainings": {
+                name: {"steps": 10, "seconds": number / 10, "processor_seconds": number / 5}
+                for number, name in enumerate(trainings, start=1)
+            },
+        }
 
     @staticmethod
     def checks(*, fires: bool) -> dict[str, Any]:

@@ -25,6 +25,7 @@ NAMES = [
     "07_attacks",
     "08_results",
     "A1_adaptive_attacks",
+    "A2_rivals",
 ]
 # A run that takes seconds: what is tested is the machinery, not the learning.
 TINY = {

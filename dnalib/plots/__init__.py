@@ -6,6 +6,7 @@ pyplot does not hold: a notebook shows it as its cell's last value, `savefig` wr
 
 from dnalib.plots.confusion import confusion_matrices
 from dnalib.plots.correlation import r_squared_diagram
+from dnalib.plots.costs import costs
 from dnalib.plots.deferral import deferral, risk_coverage
 from dnalib.plots.differences import differences
 from dnalib.plots.ecg import attacked_ecg, attacked_ecg_slider, ecg_paper, filtered_beat
@@ -26,6 +27,7 @@ __all__ = [
     "attacked_ecg_slider",
     "class_counts",
     "confusion_matrices",
+    "costs",
     "deferral",
     "differences",
     "ecg_paper",

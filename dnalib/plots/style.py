@@ -5,7 +5,7 @@ and each filter its hatch. Figures are made without pyplot, so nothing is kept o
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ SCREEN_DPI = 150
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT_GREY = "#666666", "#D9D9D9"
+OLIVE, BROWN = "#8A7A00", "#7B4B3A"
 
 CLASS_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)  # Normal, atrial fibrillation, Other, noise
 CLASS_HATCHES = ("", "////", "....", "xxxx")
@@ -47,6 +48,22 @@ ENSEMBLES = {
     "dec": Series(GREEN, "^", "-."),
     "fdec": Series(VERMILLION, "D", (0, (1.2, 1.2))),
     CONTROL: Series(GREY, "X", "--"),
+}
+RIVALS = {  # never drawn in one panel with others as lines
+    "adversarial": Series(SKY, "P", "-"),
+    "adversarial dec": Series(PURPLE, "p", (0, (8, 2))),
+    "parallel": Series(OLIVE, "v", "-."),
+    "dverge": Series(BROWN, "<", (0, (1.2, 1.2))),
+    "wide": Series(BLACK, "h", "--"),
+}
+
+
+# Of models by their number in an ensemble.
+MODEL_LINES: Mapping[str, LineStyle] = {
+    "": "-",
+    "1": "-",
+    "2": (0, (4, 1.5)),
+    "3": (0, (1.2, 1.2)),
 }
 
 
@@ -88,11 +105,12 @@ def ensemble_series(name: str) -> Series:
     """The fixed look of an ensemble.
 
     Raises:
-        ValueError: the name is not one of `ENSEMBLES`.
+        ValueError: the name is one neither of `ENSEMBLES` nor of `RIVALS`.
     """
-    if name not in ENSEMBLES:
-        raise ValueError(f"ensemble {name!r} has no style; known are {', '.join(ENSEMBLES)}")
-    return ENSEMBLES[name]
+    known = ENSEMBLES | RIVALS
+    if name not in known:
+        raise ValueError(f"ensemble {name!r} has no style; known are {', '.join(known)}")
+    return known[name]
 
 
 def ensemble_handle(name: str, *, label: str | None = None, lines: bool = True) -> Line2D:
@@ -109,14 +127,20 @@ def ensemble_handle(name: str, *, label: str | None = None, lines: bool = True) 
 
 
 def model_series(name: str) -> Series:
-    """The look of one model: its ensemble's, solid for the first auxiliary, dashed for the second.
+    """The look of one model, or of one training: its ensemble's, with a line for its number.
 
     Args:
-        name: "base", or an ensemble's name and 1 or 2, such as "fdec2".
+        name: "base"; an ensemble's name, for networks that are trained together; or that and a
+            number from 1 to 3, such as "fdec2" or "adversarial-dec1".
+
+    Raises:
+        ValueError: no ensemble of that name, or another number.
     """
     if name == "base":
         return Series(BLACK, "*", "-")
-    if name[-1:] not in ("1", "2"):
-        raise ValueError(f"model {name!r} has no style; known are base and an ensemble plus 1 or 2")
-    series = ensemble_series(name[:-1])
-    return Series(series.colour, series.marker, "-" if name.endswith("1") else (0, (4, 1.5)))
+    ensemble = name.rstrip("0123456789")
+    number = name[len(ensemble) :]
+    if number not in MODEL_LINES or ensemble.replace("-", " ") not in ENSEMBLES | RIVALS:
+        raise ValueError(f"model {name!r} has no style; known are base and an ensemble plus 1 to 3")
+    series = ensemble_series(ensemble.replace("-", " "))
+    return Series(series.colour, series.marker, MODEL_LINES[number])

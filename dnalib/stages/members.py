@@ -56,17 +56,7 @@ def member_stages() -> list[Stage]:
                 partial(store_natural, member=member),
             )
         )
-    for ensemble, members in ENSEMBLES.items():
-        inputs = tuple(f"features-{member}" for member in members)
-        stages.append(
-            Stage(
-                f"r_squared-{ensemble}",
-                ".json",
-                (),
-                inputs,
-                partial(store_r_squared, members=members),
-            )
-        )
+    stages += [r_squared_stage(ensemble, members) for ensemble, members in ENSEMBLES.items()]
     return stages
 
 
@@ -88,6 +78,18 @@ def features_stage(name: str, *, load: Callable[[Run], Network]) -> Stage:
     """The features of a trained network over the training records."""
     compute = partial(store_features, load=load)
     return Stage(f"features-{name}", ".safetensors", PREPARATION, (name,), compute)
+
+
+def r_squared_stage(ensemble: str, members: tuple[str, ...]) -> Stage:
+    """R² between the features of an ensemble's members."""
+    inputs = tuple(f"features-{member}" for member in members)
+    compute = partial(store_r_squared, members=members)
+    return Stage(r_squared_name(ensemble), ".json", (), inputs, compute)
+
+
+def r_squared_name(ensemble: str) -> str:
+    """Name of the stage with R² within an ensemble."""
+    return f"r_squared-{ensemble.replace(' ', '-')}"
 
 
 def make_network(settings: Settings, *, member: str) -> Network:

@@ -27,6 +27,7 @@ from dnalib.stages.members import (
     load_weights,
     make_network,
     member_recipe,
+    r_squared_stage,
     train_and_store,
     training_data,
 )
@@ -68,8 +69,10 @@ def rival_stages(settings: Settings) -> list[Stage]:
     for name in TOGETHER:
         if name in chosen:
             stages += [part_stage(name, place) for place in range(len(RIVALS[name]))]
-    for name in earlier_of(trainings):
+    several = {rival: networks for rival, networks in chosen.items() if len(networks) > 1}
+    for name in dict.fromkeys(name for networks in several.values() for name in networks):
         stages.append(features_stage(name, load=partial(load_network, name=name)))
+    stages += [r_squared_stage(rival, networks) for rival, networks in several.items()]
     for rival, networks in chosen.items():
         compute = partial(store_natural, rival=rival)
         stages.append(Stage(natural_name(rival), ".safetensors", PREPARATION, networks, compute))
@@ -86,6 +89,13 @@ def trainings_of(settings: Settings) -> list[str]:
     chosen = rivals_of(settings)
     networks = {name for names in chosen.values() for name in names}
     return [name for name in TRAININGS if name in (chosen if name in TOGETHER else networks)]
+
+
+def trainings_behind(rival: str) -> tuple[str, ...]:
+    """The trainings that a rival takes, those of networks that it starts from among them."""
+    if rival == "dverge":
+        return (*DVERGE_START, rival)
+    return (rival,) if rival in TOGETHER else RIVALS[rival]
 
 
 def earlier_of(trainings: Iterable[str]) -> list[str]:
@@ -169,7 +179,7 @@ def make_rival(settings: Settings, *, name: str) -> Network | JointNetwork:
     if name in TOGETHER:
         return JointNetwork([make_network(settings, member="base") for _ in RIVALS[name]])
     if name == "wide":
-        # Parameters grow with the square of the width: as many as three networks have.
+        # Parameters of the blocks that are scaled grow with the square of the width.
         width = settings.width * math.sqrt(len(ENSEMBLES["cor"]))
         return Network(width=width, dropout=settings.dropout)
     return make_network(settings, member="base")

@@ -20,6 +20,7 @@ PAGES = [
     "07_attacks",
     "08_results",
     "A1_adaptive_attacks",
+    "A2_rivals",
     "reproduction",
     "checks",
     "glossary",
@@ -81,6 +82,7 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
         "07_attacks": 3,  # and the slider, whose pictures lie in the page
         "08_results": 7,
         "A1_adaptive_attacks": 8,
+        "A2_rivals": 4,
     }
     for name, count in figures.items():
         images = [image for image in pages[name].images if "_images/" in (image["src"] or "")]
@@ -103,7 +105,7 @@ def test_pages_stay_small(pages: dict[str, Page]) -> None:
 
 
 def test_run_is_named_on_every_chapter(pages: dict[str, Page], root: Path) -> None:
-    for name in PAGES[1:10]:
+    for name in PAGES[1:11]:
         assert "Profile" in pages[name].text and "recorded/" in pages[name].text
         assert str(root) not in pages[name].text, "a path of the machine that built it"
 

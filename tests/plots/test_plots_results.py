@@ -8,7 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from dnalib import plots, robustness
-from dnalib.plots.style import ENSEMBLES, ensemble_series, model_series
+from dnalib.plots.style import ENSEMBLES, RIVALS, ensemble_series, model_series
+from dnalib.stages import rivals as stages
 
 MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
 ALL = list(ENSEMBLES)
@@ -179,7 +180,24 @@ def test_ensembles_differ_in_marker_line_and_colour():
     control = ensemble_series("base + constants")
     red, green, blue = (int(to_hex(control.colour)[i : i + 2], 16) for i in (1, 3, 5))
     assert red == green == blue and control.line == "--"
+    for field in ("colour", "marker"):
+        every = [getattr(series, field) for series in (ENSEMBLES | RIVALS).values()]
+        assert len(set(every)) == len(every) == 10
+    assert set(RIVALS) == set(stages.RIVALS)
+
+
+def test_models_have_their_ensembles_look_and_a_line_for_their_number():
     assert model_series("fdec1").line != model_series("fdec2").line
+    numbered = [model_series(f"adversarial{number}") for number in (1, 2, 3)]
+    assert len({str(series.line) for series in numbered}) == 3
+    assert {series.colour for series in numbered} == {ensemble_series("adversarial").colour}
+    second = model_series("adversarial-dec2")
+    assert second.marker == ensemble_series("adversarial dec").marker
+    assert second.line == model_series("fdec2").line
+    assert model_series("dverge").line == "-"
+    for name in ("adversarial4", "bagging1", "cor12"):
+        with pytest.raises(ValueError, match=f"'{name}' has no style"):
+            model_series(name)
 
 
 def test_a_notebook_can_show_a_figure_that_pyplot_does_not_hold(tables):

@@ -1,0 +1,260 @@
+"""The rivals of a run beside its own ensembles: what they answer, share, withstand and cost."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from dnalib import intervals, knowledge, metrics, tables, transfer
+from dnalib.answers import Answers
+from dnalib.knowledge import ALL, Ensembles
+from dnalib.runs import Run
+from dnalib.stages import ATTACKS, ENSEMBLES
+from dnalib.stages.costs import COSTS
+from dnalib.stages.rivals import (
+    RIVALS,
+    natural_name,
+    rivals_of,
+    trainings_behind,
+    trainings_of,
+)
+from dnalib.tables import INTERVAL_SEED, Banner, percent, selected, with_interval
+
+# Measures that the costs are set beside, by their names in `knowledge.knowledge_table`.
+BOUGHT: Mapping[str, str] = {
+    "at least 1": "P(≥1)",
+    "mean softmax": "Accuracy of the mean softmax",
+}
+
+
+def names(run: Run) -> list[str]:
+    """The rivals that a run has."""
+    return list(rivals_of(run.settings))
+
+
+def banner(run: Run) -> Banner:
+    """Which rivals a run has, and which it has not."""
+    missing = [rival for rival in RIVALS if rival not in names(run)]
+    text = f"This run has the rivals {listed(names(run))}."
+    if missing:
+        text += f" It has not trained {listed(missing)}, of which nothing is shown below."
+    return Banner(f"> {text}")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence: "a", "a and b", "a, b and c", each set apart."""
+    quoted = [f"*{word}*" for word in words]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def groups(run: Run) -> list[Ensembles]:
+    """Our ensembles, which share the base model, and each rival by itself."""
+    return [ENSEMBLES, *({rival: names} for rival, names in rivals_of(run.settings).items())]
+
+
+def everyone(run: Run) -> dict[str, Sequence[str]]:
+    """All ensembles, ours first, each with its networks."""
+    return {name: networks for group in groups(run) for name, networks in group.items()}
+
+
+def together(parts: Sequence[Mapping[str, Answers]]) -> dict[str, Answers]:
+    """Answers of several groups of ensembles, under conditions of the same names, as one."""
+    first = parts[0]
+    return {
+        name: Answers(
+            {ensemble: one for part in parts for ensemble, one in part[name].logits.items()},
+            answers.labels,
+        )
+        for name, answers in first.items()
+    }
+
+
+def natural_answers(run: Run) -> Answers:
+    """Answers of all ensembles and the control to all unperturbed test records."""
+    ours = knowledge.natural_answers(run)
+    found = {rival: natural_logits(run, rival) for rival in rivals_of(run.settings)}
+    return Answers({**ours.logits, **found}, ours.labels)
+
+
+def natural_logits(run: Run, rival: str) -> NDArray[np.float64]:
+    """A rival's logits on the unperturbed test records: (network, record, class)."""
+    return load_file(run.obtain(natural_name(rival)).path)["logits"].astype(np.float64)
+
+
+def conditions(run: Run, *, epsilon: float, attacks: Sequence[str]) -> dict[str, Answers]:
+    """Answers of all ensembles, unperturbed and under attacks by their names in `knowledge`."""
+    every = [knowledge.conditions(run, epsilon=epsilon, ensembles=group) for group in groups(run)]
+    chosen = [{name: under[name] for name in attacks} for under in every]
+    return {"natural": natural_answers(run), **together(chosen)}
+
+
+def summaries(run: Run) -> dict[float, dict[str, Answers]]:
+    """`knowledge.summary` of all ensembles, by ε in raw units."""
+    return {
+        epsilon: together(
+            [knowledge.summary(run, epsilon=epsilon, ensembles=group) for group in groups(run)]
+        )
+        for epsilon in knowledge.epsilons(run)
+    }
+
+
+def knowledge_table(run: Run) -> pandas.DataFrame:
+    """`knowledge.knowledge_table` of all ensembles, by ε."""
+    parts = [knowledge.knowledge_table(run, ensembles=group) for group in groups(run)]
+    return pandas.concat(parts).sort_values("epsilon", kind="stable", ignore_index=True)
+
+
+def histories(run: Run) -> dict[str, pandas.DataFrame]:
+    """How the rivals' trainings went, by their names; of networks trained together the means."""
+    return tables.histories(run, trainings_of(run.settings))
+
+
+def networks(run: Run) -> pandas.DataFrame:
+    """Each rival's networks: their size, and their test accuracy in % with its interval."""
+    _, labels = tables.natural(run, ["base"])
+    rows = {}
+    for rival, names in rivals_of(run.settings).items():
+        sizes = run.obtain(natural_name(rival)).results["parameters"]
+        correct = metrics.correct_predictions(natural_logits(run, rival), labels)
+        for name, size, hits in zip(names, sizes, correct, strict=True):
+            ends = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+            rows[rival, name] = {
+                "parameters": f"{size:,}",
+                "test accuracy (%)": with_interval(hits.mean(), *ends),
+            }
+    return by_two(rows, names=["rival", "network"])
+
+
+def by_two(rows: Mapping[tuple[str, str], Mapping[str, str]], *, names: list[str]):
+    """A table whose rows have two names."""
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(list(rows), names=names)
+    return table
+
+
+def shared_features(run: Run) -> pandas.DataFrame:
+    """R² between the features of an ensemble's networks: mean over ordered pairs, and largest."""
+    rows = {}
+    for ensemble, names in everyone(run).items():
+        if len(names) == 1:
+            continue
+        pairs = ~np.eye(len(names), dtype=bool)
+        plain, adjusted = (
+            tables.r_squared(run, ensemble, kind)[pairs] for kind in ("r_squared", "adjusted")
+        )
+        rows[ensemble] = {
+            "mean R²": decimals(plain.mean()),
+            "largest R²": decimals(plain.max()),
+            "mean adjusted R²": decimals(adjusted.mean()),
+        }
+    return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def decimals(value: float) -> str:
+    """Three decimals; a dash for what is undefined."""
+    return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def transfer_within(run: Run) -> pandas.DataFrame:
+    """How often networks are fooled by what was crafted on themselves, and on others of theirs.
+
+    In %, at the middle ε, of the records that a network gets right unperturbed; means over the
+    networks of an ensemble, and over its ordered pairs.
+    """
+    rows = {}
+    for ensemble, names in everyone(run).items():
+        cells = {}
+        for attack in ATTACKS:
+            fooled = fooled_within(run, ensemble, names, attack=attack)
+            itself = fooled.crafted == fooled.evaluated
+            cells[f"{attack.upper()}, itself"] = percent(fooled[itself].value.mean())
+            cells[f"{attack.upper()}, another"] = percent(fooled[~itself].value.mean())
+        rows[ensemble] = cells
+    return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def fooled_within(
+    run: Run, ensemble: str, names: Sequence[str], *, attack: str
+) -> pandas.DataFrame:
+    """`transfer.transfer_table` between the networks of an ensemble, at the middle ε."""
+    epsilon = knowledge.middle(run)
+    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
+    unperturbed = natural_answers(run)
+    labels = unperturbed.labels[positions]
+    logits = knowledge.attacked_logits(run, ensemble, names, epsilon=epsilon)
+
+    def right(answered: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+        return dict(zip(names, metrics.correct_predictions(answered, labels), strict=True))
+
+    return transfer.transfer_table(
+        {
+            member: right(logits[f"{attack.upper()}, {target}"])
+            for target, member in knowledge.own_targets(names).items()
+        },
+        natural=right(unperturbed.logits[ensemble][:, positions]),
+        seed=INTERVAL_SEED,
+    )
+
+
+def costs(run: Run) -> pandas.DataFrame:
+    """What the trainings behind each ensemble cost together, networks that it starts from as well.
+
+    Returns:
+        Indexed by ensemble, the control among them: seconds, and times (of what cor costs).
+        Seconds are those of all threads on CPUs, and by the clock on a GPU; `cost_unit` names them.
+    """
+    results = run.obtain(COSTS).results
+    counted = "processor_seconds" if results["device"] == "cpu" else "seconds"
+    of_training = {
+        name: cost["steps"] * cost[counted] for name, cost in results["trainings"].items()
+    }
+    behind = {
+        **ENSEMBLES,
+        metrics.CONTROL: ("base",),
+        **{rival: trainings_behind(rival) for rival in rivals_of(run.settings)},
+    }
+    seconds = {
+        ensemble: sum(of_training[name] for name in names) for ensemble, names in behind.items()
+    }
+    table = pandas.DataFrame({"seconds": seconds})
+    return table.assign(times=table.seconds / table.seconds["cor"])
+
+
+def cost_unit(run: Run) -> str:
+    """What the seconds of `costs` are."""
+    device = run.obtain(COSTS).results["device"]
+    return "CPU-seconds" if device == "cpu" else "GPU-seconds"
+
+
+def cost_table(run: Run) -> pandas.DataFrame:
+    """`costs` as the chapter shows them, beside what they buy at the middle ε, in %.
+
+    P(≥1) and the accuracy of the mean softmax, each record under the strongest of all attacks.
+    """
+    bought = bought_at(run, epsilon=knowledge.middle(run))
+    rows = {}
+    for ensemble, cost in costs(run).iterrows():
+        found = selected(bought, ensemble=ensemble).set_index("name")
+        rows[ensemble] = {
+            cost_unit(run): f"{cost.seconds:,.0f}",
+            "times cor": f"{cost.times:.2f}",
+            **{name: with_interval(row.value, row.low, row.high) for name, row in found.iterrows()},
+        }
+    return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
+    """What each ensemble keeps under the strongest of all attacks per record, beside its cost.
+
+    Returns:
+        Columns ensemble, name (of `BOUGHT`), times (its cost, of what cor costs), value, low, high
+        (fractions), records.
+    """
+    table = selected(knowledge_table(run), epsilon=epsilon, knowledge=ALL)
+    chosen = table[table.measure.isin(list(BOUGHT))]
+    found = chosen.assign(
+        name=chosen.measure.map(BOUGHT), times=chosen.ensemble.map(costs(run).times)
+    )
+    return found[["ensemble", "name", "times", "value", "low", "high", "records"]]

@@ -1,0 +1,219 @@
+"""The rivals beside the paper's ensembles, on a run whose logits are drawn at random."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_up_run import ATTACKED, RECORDS, MadeUpRun
+from safetensors.numpy import load_file
+
+from dnalib import adaptive, knowledge, metrics, plots, rivalry, tables
+from dnalib.stages import ENSEMBLES, MEMBERS
+from dnalib.stages.rivals import DVERGE_START, RIVALS
+
+EVERYONE = [*ENSEMBLES, metrics.CONTROL, *RIVALS]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return MadeUpRun(tmp_path_factory.mktemp("made up"))
+
+
+@pytest.fixture(scope="module")
+def known(run):
+    return rivalry.knowledge_table(run)
+
+
+@pytest.fixture
+def fewer(run, monkeypatch):
+    """The same run without most of the rivals."""
+    monkeypatch.setattr(
+        run, "settings", dataclasses.replace(run.settings, rivals=("wide", "parallel"))
+    )
+    return run
+
+
+def stored(run, name):
+    return load_file(run.obtain(name).path)
+
+
+def test_which_rivals_a_run_has_is_said(run):
+    assert rivalry.names(run) == list(RIVALS)
+    assert "not" not in rivalry.banner(run).markdown
+    assert "*adversarial*, *adversarial dec*, *parallel*, *dverge* and *wide*" in (
+        rivalry.banner(run).markdown
+    )
+
+
+def test_what_a_run_lacks_is_said_and_not_shown(fewer):
+    text = rivalry.banner(fewer).markdown
+    assert "has the rivals *parallel* and *wide*." in text
+    assert "not trained *adversarial*, *adversarial dec* and *dverge*," in text
+    expected = [*ENSEMBLES, metrics.CONTROL, "parallel", "wide"]
+    assert list(rivalry.natural_answers(fewer).logits) == expected
+    assert rivalry.costs(fewer).index.tolist() == expected
+    assert list(rivalry.histories(fewer)) == ["parallel", "wide"]
+
+
+def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base_model(run):
+    attacks = knowledge.conditions(run, epsilon=50, ensembles={"dverge": RIVALS["dverge"]})
+    file = stored(run, "adaptive-dverge-50")
+    assert len(attacks) == len(file) - 1 == 16
+    for name, key in {
+        "SAP, base model": "base/sap",
+        "PGD, member 1": "dverge1/pgd",
+        "SAP, member 3": "dverge3/sap",
+        "APGD, confidently wrong": "confidently wrong/apgd",
+    }.items():
+        assert list(attacks[name].logits) == ["dverge"], "the control has no part in it"
+        assert np.array_equal(attacks[name].logits["dverge"], file[key].astype(float))
+    each = knowledge.known_to(attacks, knowledge="each member")
+    assert len(each) == 8
+    alone = knowledge.conditions(run, epsilon=50, ensembles={"wide": RIVALS["wide"]})
+    assert len(alone) == 12 and "PGD, member 2" not in alone
+    assert alone["PGD, member 1"].logits["wide"].shape == (1, ATTACKED, 4)
+
+
+def test_everyone_answers_the_same_records(run):
+    unperturbed = rivalry.natural_answers(run)
+    assert list(unperturbed.logits) == EVERYONE and len(unperturbed.labels) == RECORDS
+    expected = stored(run, "natural-adversarial-dec")["logits"].astype(float)
+    assert np.array_equal(unperturbed.logits["adversarial dec"], expected)
+    names = (knowledge.PAPER, knowledge.END_TO_END)
+    shown = rivalry.conditions(run, epsilon=10, attacks=names)
+    assert list(shown) == ["natural", *names]
+    for one in names:
+        assert list(shown[one].logits) == EVERYONE and len(shown[one].labels) == ATTACKED
+    of_wide = stored(run, "adaptive-wide-10")["end to end/pgd"].astype(float)
+    assert np.array_equal(shown[knowledge.END_TO_END].logits["wide"], of_wide)
+    ours = knowledge.conditions(run, epsilon=10)[knowledge.PAPER].logits["fdec"]
+    assert np.array_equal(shown[knowledge.PAPER].logits["fdec"], ours)
+
+
+def test_survival_counts_each_ensemble_under_its_own_attacks(run, known):
+    ours = knowledge.knowledge_table(run)
+    columns = ["epsilon", "knowledge", "ensemble", "measure"]
+    both = known.merge(ours, on=[*columns, "value", "low", "high", "records"])
+    assert len(both) == len(ours), "our ensembles are counted as in appendix A1"
+    assert list(dict.fromkeys(known.ensemble)) == EVERYONE
+    values = known.set_index(columns).value
+    for rival, networks in RIVALS.items():
+        attacks = knowledge.conditions(run, epsilon=150, ensembles={rival: networks})
+        survived = np.all([one.correct()[rival].any(0) for one in attacks.values()], axis=0)
+        assert values[150, knowledge.ALL, rival, "at least 1"] == survived.mean()
+    assert (150, knowledge.ALL, "wide", "at least 2") not in values.index
+    shown = adaptive.survival(known, measure="at least 1")
+    assert shown.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in EVERYONE]
+    figure = plots.knowledge(known, measure="at least 1", name="P(≥1)")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == EVERYONE
+
+
+def test_what_survives_joins_all_ensembles(run, known):
+    found = rivalry.summaries(run)
+    assert list(found) == [10, 50, 150]
+    shown = adaptive.what_survives(found)
+    assert shown.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in EVERYONE]
+    cell = shown.loc[("50 µV", "parallel"), knowledge.ALL]
+    row = tables.selected(
+        known, epsilon=50, knowledge=knowledge.ALL, ensemble="parallel", measure="at least 1"
+    ).iloc[0]
+    assert cell == tables.with_interval(row.value, row.low, row.high)
+
+
+def test_networks_are_listed_with_their_size_and_accuracy(run):
+    shown = rivalry.networks(run)
+    pairs = [(rival, name) for rival, names in RIVALS.items() for name in names]
+    assert shown.index.tolist() == pairs
+    hits = stored(run, "natural-dverge")["logits"][1].argmax(1) == run.labels
+    row = shown.loc[("dverge", "dverge2")]
+    assert row["test accuracy (%)"].startswith(f"{tables.percent(hits.mean())} (")
+    assert row["parameters"] == "1,001"
+
+
+def test_shared_features_are_means_over_ordered_pairs(run):
+    shown = rivalry.shared_features(run)
+    assert shown.index.tolist() == [*ENSEMBLES, *(rival for rival in RIVALS if rival != "wide")]
+    matrix = tables.r_squared(run, "adversarial dec")
+    off = [matrix[i, j] for i in range(3) for j in range(3) if i != j]
+    row = shown.loc["adversarial dec"]
+    assert row["mean R²"] == f"{np.mean(off):.3f}" and row["largest R²"] == f"{max(off):.3f}"
+    assert row["mean adjusted R²"] == f"{np.mean(off) - 0.1:.3f}"
+    assert rivalry.decimals(np.nan) == "–"
+
+
+def test_transfer_within_an_ensemble_tells_itself_from_another(run):
+    table = rivalry.fooled_within(run, "dverge", RIVALS["dverge"], attack="sap")
+    assert len(table) == 9
+    file = stored(run, "adaptive-dverge-50")
+    labels = run.labels[run.positions]
+    right = stored(run, "natural-dverge")["logits"][2][run.positions].argmax(1) == labels
+    fooled = file["dverge1/sap"][2].argmax(1) != labels
+    row = table[(table.crafted == "dverge1") & (table.evaluated == "dverge3")].iloc[0]
+    assert row.value == fooled[right].mean() and row.records == right.sum()
+    shown = rivalry.transfer_within(run)
+    assert shown.index.tolist() == [*ENSEMBLES, *RIVALS]
+    itself = table.crafted == table.evaluated
+    assert shown.loc["dverge", "SAP, itself"] == tables.percent(table[itself].value.mean())
+    assert shown.loc["dverge", "SAP, another"] == tables.percent(table[~itself].value.mean())
+    assert shown.loc["wide", "PGD, another"] == "–"
+
+
+def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
+    costs = run.costs()["trainings"]
+
+    def seconds(*names, counted="processor_seconds"):
+        return pytest.approx(sum(costs[name]["steps"] * costs[name][counted] for name in names))
+
+    found = rivalry.costs(run)
+    assert found.index.tolist() == EVERYONE
+    assert found.seconds["fdec"] == seconds(*ENSEMBLES["fdec"])
+    assert found.seconds[metrics.CONTROL] == seconds("base")
+    assert found.seconds["adversarial dec"] == seconds(*RIVALS["adversarial dec"])
+    assert found.seconds["parallel"] == seconds("parallel")
+    assert found.seconds["dverge"] == seconds(*DVERGE_START, "dverge")
+    assert (
+        found.times["cor"] == 1
+        and found.times["wide"] == found.seconds["wide"] / (found.seconds["cor"])
+    )
+    assert rivalry.cost_unit(run) == "CPU-seconds"
+    monkeypatch.setattr(MadeUpRun, "costs", lambda self: {"device": "cuda", "trainings": costs})
+    assert rivalry.cost_unit(run) == "GPU-seconds"
+    assert rivalry.costs(run).seconds["cor"] == seconds(*ENSEMBLES["cor"], counted="seconds")
+    assert set(costs) > {*MEMBERS}
+
+
+def test_costs_stand_beside_what_they_buy(run, known):
+    bought = rivalry.bought_at(run, epsilon=50)
+    assert len(bought) == 2 * len(EVERYONE)
+    row = tables.selected(bought, ensemble="dverge", name="P(≥1)").iloc[0]
+    expected = tables.selected(
+        known, epsilon=50, knowledge=knowledge.ALL, ensemble="dverge", measure="at least 1"
+    ).iloc[0]
+    assert (row.value, row.low, row.high) == (expected.value, expected.low, expected.high)
+    assert row.times == rivalry.costs(run).times["dverge"]
+    shown = rivalry.cost_table(run)
+    assert shown.index.tolist() == EVERYONE
+    assert shown.loc["dverge", "P(≥1)"] == tables.with_interval(row.value, row.low, row.high)
+    assert shown.loc["cor", "times cor"] == "1.00"
+    assert shown.loc["cor", "CPU-seconds"] == f"{rivalry.costs(run).seconds['cor']:,.0f}"
+
+
+def test_the_figure_of_costs_draws_the_table(run):
+    bought = rivalry.bought_at(run, epsilon=50)
+    figure = plots.costs(bought)
+    figure.draw_without_rendering()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "a  P(≥1)",
+        "b  Accuracy of the mean softmax",
+    ]
+    for axes, name in zip(figure.axes, dict.fromkeys(bought.name), strict=True):
+        assert axes.get_xscale() == "log"
+        rows = tables.selected(bought, name=name)
+        drawn = [
+            (bars.lines[0].get_xdata()[0], bars.lines[0].get_ydata()[0]) for bars in axes.containers
+        ]
+        assert drawn == list(zip(rows.times, 100 * rows.value, strict=True))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == EVERYONE
+    for wrong in (bought[:0], bought.assign(times=0.0)):
+        with pytest.raises(ValueError, match="table needs a row"):
+            plots.costs(wrong)
