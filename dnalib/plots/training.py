@@ -25,6 +25,7 @@ from dnalib.plots.style import (
 )
 
 MARKERS_A_CURVE = 6
+SHORT_NAME = 8  # letters of a name of which five stand beside each other in a legend
 
 
 def learning_curves(
@@ -74,7 +75,7 @@ def learning_curves(
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=5,
+        ncols=5 if max(map(len, histories)) <= SHORT_NAME else 3,
         fontsize=SMALL,
         frameon=False,
         handlelength=2.4,

@@ -113,3 +113,12 @@ def test_record_lengths_draws_the_histogram(drawn):
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_legend_of_long_names_stays_within_the_figure(drawn):
+    names = ["adversarial1", "adversarial2", "adversarial3", "adversarial-dec1", "dverge", "wide"]
+    for chosen in (names, ["base", "dec1", "dec2"]):
+        histories = {name: history() for name in chosen}
+        figure = drawn(plots.learning_curves(histories, majority=0.6))
+        extent = figure.legends[0].get_window_extent()
+        assert 0 <= extent.x0 and extent.x1 <= figure.bbox.width
