@@ -2,10 +2,11 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dnalib import stages
 from dnalib.runs import ComputingRun, load_profile
+from dnalib.runs.settings import Rival
 
 EPSILONS = (10.0, 50.0)
 # Records of 30 s fill the 600 samples; shorter ones are padded.
@@ -29,6 +30,7 @@ SETTINGS = dataclasses.replace(
     attack_records=0,
     adaptive_epsilons=EPSILONS,
     adaptive_records=0,
+    rivals=get_args(Rival),
     adversarial_steps=1,
 )
 
