@@ -24,8 +24,9 @@ from dnalib.knowledge import (
 from dnalib.robustness import ensemble_table
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
-from dnalib.stages.adaptive import BANDS, adaptive_name
+from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.gradient_checks import checks_name
+from dnalib.stages.transfer import BANDS
 from dnalib.tables import INTERVAL_SEED, percent, selected, wide, with_interval, with_rows
 
 CHECKED = ("base", *ENSEMBLES)

@@ -15,7 +15,8 @@ from dnalib import metrics, robustness, transfer
 from dnalib.answers import RULES, Answers, answers_of, worst_case_table
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
-from dnalib.stages.adaptive import adaptive_name, middle_epsilon, transfer_name
+from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.transfer import transfer_name
 from dnalib.stages.universal import universal_name
 from dnalib.tables import INTERVAL_SEED, natural, selected
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from dnalib import attacks
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
-from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Settings, Stage
@@ -30,13 +29,13 @@ from dnalib.stages.perturbations import (
     attacked_positions,
     craft_all,
     craft_batch,
-    half_within,
     logits_under_each,
     perturbation_name,
+    records_at,
 )
+from dnalib.stages.transfer import transfer_stage
 from dnalib.stages.universal import universal_stages
 
-BANDS = ("h1", "h2")  # filters that a perturbation is projected on
 WHOLE_ENSEMBLE: Mapping[str, attacks.Loss] = {
     "end to end": attacks.end_to_end(),
     "least misled member": attacks.least_misled_member(),
@@ -89,15 +88,8 @@ def shared_stages(settings: Settings) -> list[Stage]:
     """What all nine models answer under each other's attacks, and under universal ones."""
     stages = []
     for epsilon in settings.adaptive_epsilons:
-        stages.append(
-            Stage(
-                transfer_name(epsilon),
-                ".safetensors",
-                (*PREPARATION, "bands"),
-                (*MEMBERS, *(crafted_name(model, epsilon) for model in MEMBERS)),
-                partial(store_transfer, epsilon=epsilon),
-            )
-        )
+        crafted = {model: crafted_name(model, epsilon) for model in MEMBERS}
+        stages.append(transfer_stage(epsilon, crafted=crafted))
         stages += universal_stages(epsilon, records=crafted_name("base", epsilon))
     middle = middle_epsilon(settings)
     base = check_stage("base", ("base",), records=crafted_name("base", middle), epsilon=middle)
@@ -107,11 +99,6 @@ def shared_stages(settings: Settings) -> list[Stage]:
 def crafted_name(model: str, epsilon: float) -> str:
     """Name of the stage that attacks one model."""
     return f"crafted-on-{model}-{epsilon:g}"
-
-
-def transfer_name(epsilon: float) -> str:
-    """Name of the stage that shows all models the perturbations of each."""
-    return f"transfer-{epsilon:g}"
 
 
 def adaptive_name(ensemble: str, epsilon: float) -> str:
@@ -185,50 +172,6 @@ def craft_paper(
         padding="mask",
         precision=run.settings.adaptive_precision,
     )
-
-
-def records_at(run: ComputingRun, positions: Tensor) -> tuple[PackedSignals, Tensor]:
-    """Records of the test part, packed, and their labels."""
-    records = run.dataset.split.test[positions.numpy()]
-    return run.dataset.packed(records), run.dataset.labels(records)
-
-
-def store_transfer(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, Any]:
-    """Logits of all nine models under each one's perturbations: (model, record, class), fp16.
-
-    The file holds "<crafted on>/<attack>", the same with "/h1" and "/h2" for a perturbation that
-    was projected on a filter's bands and cut back to its record and to ε, and "positions".
-    """
-    settings = run.settings
-    filters = {
-        name: FourierFilter(mask, length=settings.length)
-        for name, mask in zip(
-            BANDS, ring_filters(bands=settings.bands, length=settings.length), strict=True
-        )
-    }
-    networks = [load_member(run, model) for model in MEMBERS]
-    found: dict[str, Tensor] = {}
-    for model in MEMBERS:
-        crafted = load_file(run.obtain(crafted_name(model, epsilon)).path)
-        signals, _ = records_at(run, crafted["positions"])
-        shown = {}
-        for attack in ATTACKS:
-            shown[f"{model}/{attack}"] = crafted[attack]
-            for band, fourier_filter in filters.items():
-                part = project(crafted[attack], fourier_filter, signals, epsilon=epsilon)
-                shown[f"{model}/{attack}/{band}"] = part
-        found |= logits_under_each(shown, networks, signals)
-        print(f"  ε = {epsilon:g} µV: shown what was crafted on {model}", flush=True)
-    save_file({**found, "positions": crafted["positions"]}, path)
-    return {"models": list(MEMBERS), "attacked": len(signals)}
-
-
-def project(
-    perturbation: Tensor, fourier_filter: FourierFilter, signals: PackedSignals, *, epsilon: float
-) -> Tensor:
-    """What a filter passes of perturbations, on the record and within ε: (record, time), fp16."""
-    passed = fourier_filter(perturbation.float().unsqueeze(1)).squeeze(1)  # (record, time)
-    return half_within(passed * signals.valid(torch.arange(len(signals))), epsilon)
 
 
 def store_adaptive(

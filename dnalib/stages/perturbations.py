@@ -205,6 +205,12 @@ def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict
     return {"members": list(MEMBERS), "attacked": len(signals), "with_padding": padded}
 
 
+def records_at(run: ComputingRun, positions: Tensor) -> tuple[PackedSignals, Tensor]:
+    """Records of the test part, packed, and their labels."""
+    records = run.dataset.split.test[positions.numpy()]
+    return run.dataset.packed(records), run.dataset.labels(records)
+
+
 def logits_under(
     perturbation: Tensor, networks: Sequence[Network], signals: PackedSignals
 ) -> Tensor:

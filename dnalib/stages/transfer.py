@@ -1,0 +1,80 @@
+"""All nine models under the perturbations that were crafted on each."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.runs import ComputingRun, Stage
+from dnalib.signals import PackedSignals
+from dnalib.stages.ensembles import MEMBERS, PREPARATION
+from dnalib.stages.members import load_member
+from dnalib.stages.perturbations import ATTACKS, half_within, logits_under_each, records_at
+
+BANDS = ("h1", "h2")  # filters that a perturbation is projected on
+
+
+def transfer_name(epsilon: float) -> str:
+    """Name of the stage that shows all models the perturbations of each."""
+    return f"transfer-{epsilon:g}"
+
+
+def transfer_stage(epsilon: float, *, crafted: Mapping[str, str]) -> Stage:
+    """What all nine models answer under perturbations of each, at one ε.
+
+    Args:
+        epsilon: raw units.
+        crafted: model -> the stage with the perturbations that were crafted on it.
+    """
+    return Stage(
+        transfer_name(epsilon),
+        ".safetensors",
+        (*PREPARATION, "bands"),
+        (*MEMBERS, *crafted.values()),
+        partial(store_transfer, crafted=crafted, epsilon=epsilon),
+    )
+
+
+def store_transfer(
+    run: ComputingRun, path: Path, *, crafted: Mapping[str, str], epsilon: float
+) -> dict[str, Any]:
+    """Logits of all nine models under each one's perturbations: (model, record, class), fp16.
+
+    The file holds "<crafted on>/<attack>", the same with "/h1" and "/h2" for a perturbation that
+    was projected on a filter's bands and cut back to its record and to ε, and "positions".
+    """
+    settings = run.settings
+    filters = {
+        name: FourierFilter(mask, length=settings.length)
+        for name, mask in zip(
+            BANDS, ring_filters(bands=settings.bands, length=settings.length), strict=True
+        )
+    }
+    networks = [load_member(run, model) for model in MEMBERS]
+    found: dict[str, Tensor] = {}
+    for model, source in crafted.items():
+        made = load_file(run.obtain(source).path)
+        signals, _ = records_at(run, made["positions"])
+        shown = {}
+        for attack in ATTACKS:
+            shown[f"{model}/{attack}"] = made[attack]
+            for band, fourier_filter in filters.items():
+                part = project(made[attack], fourier_filter, signals, epsilon=epsilon)
+                shown[f"{model}/{attack}/{band}"] = part
+        found |= logits_under_each(shown, networks, signals)
+        print(f"  ε = {epsilon:g} µV: shown what was crafted on {model}", flush=True)
+    save_file({**found, "positions": made["positions"]}, path)
+    return {"models": list(MEMBERS), "attacked": len(signals)}
+
+
+def project(
+    perturbation: Tensor, fourier_filter: FourierFilter, signals: PackedSignals, *, epsilon: float
+) -> Tensor:
+    """What a filter passes of perturbations, on the record and within ε: (record, time), fp16."""
+    passed = fourier_filter(perturbation.float().unsqueeze(1)).squeeze(1)  # (record, time)
+    return half_within(passed * signals.valid(torch.arange(len(signals))), epsilon)
