@@ -2,17 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas
-from numpy.typing import NDArray
 
-from dnalib import answers, deferral, gains, intervals, metrics
+from dnalib import answers, deferral, gains
 from dnalib.answers import Answers
 from dnalib.comparisons import points
 from dnalib.knowledge import (
-    ALL,
-    END_TO_END,
-    PAPER,
     doubt_conditions,
     epsilons,
     middle,
@@ -27,7 +22,14 @@ from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.gradient_checks import checks_name
 from dnalib.stages.transfer import BANDS
-from dnalib.tables import INTERVAL_SEED, percent, selected, wide, with_interval, with_rows
+from dnalib.tables import (
+    INTERVAL_SEED,
+    percent,
+    selected,
+    wide,
+    with_interval,
+    with_rows,
+)
 
 CHECKED = ("base", *ENSEMBLES)
 
@@ -261,51 +263,3 @@ def gain(found: Answers) -> pandas.DataFrame:
     for row in chosen.itertuples():
         rows[row.measure][row.quantity] = spread(row.value, row.low, row.high)
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "measure")
-
-
-def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.DataFrame:
-    """The paper's measure under its attack and under all of them, beside what it is compared with.
-
-    P(≥1) in % under SAP on the base model and under the strongest attack per record; of the latter
-    the class average, and the paired differences to cor and to the control, in percentage points;
-    last the accuracy of the mean softmax under PGD on the whole ensemble.
-
-    Args:
-        summaries: ε in raw units -> `knowledge.summary`, with cor and the control among its
-            ensembles.
-    """
-    rows = {}
-    for epsilon, found in summaries.items():
-        alive = {
-            name: {
-                ensemble: metrics.at_least_each(right, members=1)
-                for ensemble, right in one.correct().items()
-            }
-            for name, one in found.items()
-        }
-        worst, labels = alive[ALL], found[ALL].labels
-        told = found[END_TO_END].predicted("mean softmax")
-        for ensemble, survived in worst.items():
-            rows[f"{epsilon:g} µV", ensemble] = {
-                PAPER: share(alive[PAPER][ensemble]),
-                ALL: share(survived),
-                "class-averaged": percent(metrics.class_averaged(survived, labels)),
-                "less cor": paired(survived, worst["cor"]),
-                "less the control": paired(survived, worst[metrics.CONTROL]),
-                "mean softmax, end to end": share(told[ensemble] == labels),
-            }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return table
-
-
-def share(hits: NDArray[np.bool_]) -> str:
-    """A share of records in %, with its interval."""
-    return with_interval(hits.mean(), *intervals.bootstrap_interval(hits, seed=INTERVAL_SEED))
-
-
-def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> str:
-    """A difference on the same records in points, with its interval; a dash with itself."""
-    if first is second:
-        return "–"
-    return spread(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))

@@ -258,3 +258,20 @@ def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
         name=chosen.measure.map(BOUGHT), times=chosen.ensemble.map(costs(run).times)
     )
     return found[["ensemble", "name", "times", "value", "low", "high", "records"]]
+
+
+def in_words(run: Run) -> Banner:
+    """Which ensemble keeps most at the middle ε, by each measure of `BOUGHT`, and at what cost."""
+    epsilon = knowledge.middle(run)
+    bought = bought_at(run, epsilon=epsilon)
+    lines = []
+    for name in BOUGHT.values():
+        rows = selected(bought, name=name).set_index("ensemble")
+        best, ours = rows.loc[rows.value.idxmax()], rows.loc["fdec"]
+        lines.append(
+            f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: most "
+            f"is kept by *{best.name}*, {with_interval(best.value, best.low, best.high)} %, for "
+            f"{best.times:.1f} times what cor costs to train; fdec keeps "
+            f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times."
+        )
+    return Banner("\n".join(lines))

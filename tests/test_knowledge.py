@@ -5,7 +5,7 @@ import pytest
 from made_up_run import ATTACKED, MadeUpRun
 from safetensors.numpy import load_file
 
-from dnalib import adaptive, answers, knowledge, metrics, plots, tables
+from dnalib import adaptive, answers, claims, knowledge, metrics, plots, tables
 from dnalib.answers import Answers
 from dnalib.stages import ENSEMBLES, MEMBERS
 
@@ -172,7 +172,7 @@ def test_tables_show_what_was_counted(run, attacks):
         table, epsilon=50, knowledge="adaptive", ensemble="fdec", measure="at least 1"
     )
     assert shown.loc[("50 µV", "fdec"), "adaptive"].startswith(tables.percent(rows.value.iloc[0]))
-    survives = adaptive.what_survives(
+    survives = claims.what_survives(
         {epsilon: knowledge.summary(run, epsilon=epsilon) for epsilon in knowledge.epsilons(run)}
     )
     assert survives.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in NAMES]
@@ -189,6 +189,22 @@ def test_tables_show_what_was_counted(run, attacks):
     assert alone["strongest per record"] == survives.loc[("50 µV", "fdec"), knowledge.ALL]
     assert shown.index.tolist() == survives.index.tolist()
     assert list(shown.columns) == [*knowledge.KNOWLEDGE, knowledge.ALL]
+
+
+def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
+    summaries = {one: knowledge.summary(run, epsilon=one) for one in knowledge.epsilons(run)}
+    lines = claims.in_words(summaries).markdown.splitlines()
+    assert [line[: line.index(" µV")] for line in lines] == [
+        "- **ε = 10",
+        "- **ε = 50",
+        "- **ε = 150",
+    ]
+    survives = claims.what_survives(summaries)
+    fdec, cor = (survives.loc[("50 µV", one)] for one in ("fdec", "cor"))
+    for cell in (fdec[knowledge.PAPER], fdec[knowledge.ALL], cor[knowledge.ALL]):
+        assert f" {cell.split()[0]} %" in lines[1]
+    assert f" %, {fdec['less cor']} points between them, under the strongest" in lines[1]
+    assert f"for {fdec['mean softmax, end to end'].split()[0]} % of the records by fdec" in lines[1]
 
 
 def test_tables_of_checks_name_what_fires(run):

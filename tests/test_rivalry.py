@@ -7,7 +7,7 @@ import pytest
 from made_up_run import ATTACKED, RECORDS, MadeUpRun
 from safetensors.numpy import load_file
 
-from dnalib import adaptive, knowledge, metrics, plots, rivalry, tables
+from dnalib import adaptive, claims, knowledge, metrics, plots, rivalry, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
 from dnalib.stages.rivals import DVERGE_START, RIVALS
 
@@ -111,7 +111,7 @@ def test_survival_counts_each_ensemble_under_its_own_attacks(run, known):
 def test_what_survives_joins_all_ensembles(run, known):
     found = rivalry.summaries(run)
     assert list(found) == [10, 50, 150]
-    shown = adaptive.what_survives(found)
+    shown = claims.what_survives(found)
     assert shown.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in EVERYONE]
     cell = shown.loc[("50 µV", "parallel"), knowledge.ALL]
     row = tables.selected(
@@ -196,6 +196,19 @@ def test_costs_stand_beside_what_they_buy(run, known):
     assert shown.loc["dverge", "P(≥1)"] == tables.with_interval(row.value, row.low, row.high)
     assert shown.loc["cor", "times cor"] == "1.00"
     assert shown.loc["cor", "CPU-seconds"] == f"{rivalry.costs(run).seconds['cor']:,.0f}"
+
+
+def test_who_keeps_most_is_said_with_the_tables_numbers(run):
+    bought = rivalry.bought_at(run, epsilon=50)
+    lines = rivalry.in_words(run).markdown.splitlines()
+    assert len(lines) == 2
+    for line, (name, rows) in zip(lines, bought.groupby("name", sort=False), strict=True):
+        assert line.startswith(f"- **{name}**, ε = 50 µV")
+        best = rows.loc[rows.value.idxmax()]
+        assert f"by *{best.ensemble}*, {tables.percent(best.value)} (" in line
+        assert f"for {best.times:.1f} times" in line
+        fdec = rows[rows.ensemble == "fdec"].iloc[0]
+        assert f"fdec keeps {tables.percent(fdec.value)} (" in line
 
 
 def test_the_figure_of_costs_draws_the_table(run):

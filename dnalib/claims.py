@@ -1,0 +1,97 @@
+"""What becomes of the paper's claim under attackers who know more, in a table and in words."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from dnalib import intervals, metrics
+from dnalib.adaptive import spread
+from dnalib.answers import Answers
+from dnalib.knowledge import ALL, END_TO_END, PAPER
+from dnalib.tables import INTERVAL_SEED, Banner, percent, with_interval
+
+
+def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.DataFrame:
+    """The paper's measure under its attack and under all of them, beside what it is compared with.
+
+    P(≥1) in % under SAP on the base model and under the strongest attack per record; of the latter
+    the class average, and the paired differences to cor and to the control, in percentage points;
+    last the accuracy of the mean softmax under PGD on the whole ensemble.
+
+    Args:
+        summaries: ε in raw units -> `knowledge.summary`, with cor and the control among its
+            ensembles.
+    """
+    rows = {}
+    for epsilon, found in summaries.items():
+        alive = surviving(found)
+        worst, labels = alive[ALL], found[ALL].labels
+        told = found[END_TO_END].predicted("mean softmax")
+        for ensemble, survived in worst.items():
+            rows[f"{epsilon:g} µV", ensemble] = {
+                PAPER: share(alive[PAPER][ensemble]),
+                ALL: share(survived),
+                "class-averaged": percent(metrics.class_averaged(survived, labels)),
+                "less cor": paired(survived, worst["cor"]),
+                "less the control": paired(survived, worst[metrics.CONTROL]),
+                "mean softmax, end to end": share(told[ensemble] == labels),
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return table
+
+
+def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
+    """What becomes of the paper's claim, fdec above cor by P(≥1), in words for each ε.
+
+    Arguments as in `what_survives`.
+    """
+    parts = []
+    for epsilon, found in summaries.items():
+        alive = surviving(found)
+        told = found[END_TO_END].predicted("mean softmax")
+        right = {one: told[one] == found[END_TO_END].labels for one in ("fdec", "cor")}
+        parts.append(
+            f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
+            f"attack, and {compared(alive[ALL])} under the strongest of all attacks on each record, where "
+            f"the control of two constants keeps {percent(alive[ALL][metrics.CONTROL].mean())} %. "
+            f"A user is told right, under PGD end to end, for {percent(right['fdec'].mean())} % of "
+            f"the records by fdec and for {percent(right['cor'].mean())} % by cor."
+        )
+    return Banner("\n".join(parts))
+
+
+def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
+    """What fdec and cor keep, in %, and their difference in points."""
+    fdec, cor = hits["fdec"], hits["cor"]
+    return (
+        f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, "
+        f"{paired(fdec, cor)} points between them,"
+    )
+
+
+def surviving(
+    conditions: Mapping[str, Answers],
+) -> dict[str, dict[str, NDArray[np.bool_]]]:
+    """Condition -> ensemble -> which records at least one member gets right, (record,)."""
+    return {
+        name: {
+            ensemble: metrics.at_least_each(right, members=1)
+            for ensemble, right in answers.correct().items()
+        }
+        for name, answers in conditions.items()
+    }
+
+
+def share(hits: NDArray[np.bool_]) -> str:
+    """A share of records in %, with its interval."""
+    return with_interval(hits.mean(), *intervals.bootstrap_interval(hits, seed=INTERVAL_SEED))
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> str:
+    """A difference on the same records in points, with its interval; a dash with itself."""
+    if first is second:
+        return "–"
+    return spread(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))
