@@ -53,12 +53,13 @@ def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
         alive = surviving(found)
         told = found[END_TO_END].predicted("mean softmax")
         right = {one: told[one] == found[END_TO_END].labels for one in ("fdec", "cor")}
+        control = percent(alive[ALL][metrics.CONTROL].mean())
         parts.append(
             f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
-            f"attack, and {compared(alive[ALL])} under the strongest of all attacks on each record, where "
-            f"the control of two constants keeps {percent(alive[ALL][metrics.CONTROL].mean())} %. "
-            f"A user is told right, under PGD end to end, for {percent(right['fdec'].mean())} % of "
-            f"the records by fdec and for {percent(right['cor'].mean())} % by cor."
+            f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}, "
+            f"and the control of two constants keeps {control} %. Under PGD end to end, a user is "
+            f"told right for {percent(right['fdec'].mean())} % of the records by fdec and for "
+            f"{percent(right['cor'].mean())} % by cor."
         )
     return Banner("\n".join(parts))
 
@@ -68,7 +69,7 @@ def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
     fdec, cor = hits["fdec"], hits["cor"]
     return (
         f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, "
-        f"{paired(fdec, cor)} points between them,"
+        f"{paired(fdec, cor)} points between them"
     )
 
 

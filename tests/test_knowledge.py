@@ -203,7 +203,7 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     fdec, cor = (survives.loc[("50 µV", one)] for one in ("fdec", "cor"))
     for cell in (fdec[knowledge.PAPER], fdec[knowledge.ALL], cor[knowledge.ALL]):
         assert f" {cell.split()[0]} %" in lines[1]
-    assert f" %, {fdec['less cor']} points between them, under the strongest" in lines[1]
+    assert f" %, {fdec['less cor']} points between them, and the control" in lines[1]
     assert f"for {fdec['mean softmax, end to end'].split()[0]} % of the records by fdec" in lines[1]
 
 
