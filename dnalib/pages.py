@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dnalib import effects, metrics, stages, tables
+from dnalib import claims, effects, knowledge, metrics, stages, tables
 from dnalib.runs import Run
 
 
@@ -18,7 +18,7 @@ def write_run_pages(run: Run, folder: Path) -> None:
     `run.md`: which run the book shows, on which records, its headline, and what it says;
     `measured_effects.md`: what the differences between text and code change.
     """
-    parts = [tables.banner(run).markdown, headline(run), findings(run)]
+    parts = [tables.banner(run).markdown, headline(run), findings(run), against_knowledge(run)]
     (folder / "run.md").write_text("\n\n".join(parts) + "\n")
     effects.write_effects(run, folder / "measured_effects.md")
 
@@ -44,6 +44,21 @@ def findings(run: Run) -> str:
         f"it falls to {share[balanced, control]}, against {share[balanced, 'fdec']} for fdec and "
         f"{share[balanced, 'cor']} for cor. The intervals cover the draw of test records, not the "
         "luck of training."
+    )
+
+
+def against_knowledge(run: Run) -> str:
+    """What is left of it under attackers who know the ensemble, in words."""
+    sentences = []
+    for epsilon in (knowledge.middle(run), max(knowledge.epsilons(run))):
+        found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
+        alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
+        records = f"{len(found.labels)} records"
+        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}")
+    return (
+        "All this is against an attacker who knows the base model alone. Against one who knows the "
+        f"ensemble, counting for each of {records} the strongest attack of "
+        f"[appendix A1](A1_adaptive_attacks): {'; '.join(dict.fromkeys(sentences))}."
     )
 
 

@@ -37,9 +37,9 @@ def names(run: Run) -> list[str]:
 def banner(run: Run) -> Banner:
     """Which rivals a run has, and which it has not."""
     missing = [rival for rival in RIVALS if rival not in names(run)]
-    text = f"This run has the rivals {listed(names(run))}."
+    text = f"Rivals in this run: {listed(names(run))}."
     if missing:
-        text += f" It has not trained {listed(missing)}, of which nothing is shown below."
+        text += f" Not trained in it, and not shown below: {listed(missing)}."
     return Banner(f"> {text}")
 
 
@@ -261,17 +261,22 @@ def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
 
 
 def in_words(run: Run) -> Banner:
-    """Which ensemble keeps most at the middle ε, by each measure of `BOUGHT`, and at what cost."""
+    """Which ensemble keeps most at the middle ε, by each measure of `BOUGHT`, and at what cost.
+
+    The control has no part in it, but is named beside it.
+    """
     epsilon = knowledge.middle(run)
     bought = bought_at(run, epsilon=epsilon)
     lines = []
     for name in BOUGHT.values():
         rows = selected(bought, name=name).set_index("ensemble")
-        best, ours = rows.loc[rows.value.idxmax()], rows.loc["fdec"]
+        trained = rows.drop(metrics.CONTROL)
+        best, ours = trained.loc[trained.value.idxmax()], rows.loc["fdec"]
         lines.append(
             f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: most "
             f"is kept by *{best.name}*, {with_interval(best.value, best.low, best.high)} %, for "
             f"{best.times:.1f} times what cor costs to train; fdec keeps "
-            f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times."
+            f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times; the "
+            f"control keeps {percent(rows.value[metrics.CONTROL])} %."
         )
     return Banner("\n".join(lines))

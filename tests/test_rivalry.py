@@ -39,16 +39,14 @@ def stored(run, name):
 
 def test_which_rivals_a_run_has_is_said(run):
     assert rivalry.names(run) == list(RIVALS)
-    assert "not" not in rivalry.banner(run).markdown
-    assert "*adversarial*, *adversarial dec*, *parallel*, *dverge* and *wide*" in (
-        rivalry.banner(run).markdown
-    )
+    expected = "*adversarial*, *adversarial dec*, *parallel*, *dverge* and *wide*"
+    assert rivalry.banner(run).markdown == f"> Rivals in this run: {expected}."
 
 
 def test_what_a_run_lacks_is_said_and_not_shown(fewer):
     text = rivalry.banner(fewer).markdown
-    assert "has the rivals *parallel* and *wide*." in text
-    assert "not trained *adversarial*, *adversarial dec* and *dverge*," in text
+    assert "Rivals in this run: *parallel* and *wide*." in text
+    assert "not shown below: *adversarial*, *adversarial dec* and *dverge*." in text
     expected = [*ENSEMBLES, metrics.CONTROL, "parallel", "wide"]
     assert list(rivalry.natural_answers(fewer).logits) == expected
     assert rivalry.costs(fewer).index.tolist() == expected
@@ -204,11 +202,14 @@ def test_who_keeps_most_is_said_with_the_tables_numbers(run):
     assert len(lines) == 2
     for line, (name, rows) in zip(lines, bought.groupby("name", sort=False), strict=True):
         assert line.startswith(f"- **{name}**, ε = 50 µV")
-        best = rows.loc[rows.value.idxmax()]
+        trained = rows[rows.ensemble != metrics.CONTROL]
+        best = trained.loc[trained.value.idxmax()]
         assert f"by *{best.ensemble}*, {tables.percent(best.value)} (" in line
         assert f"for {best.times:.1f} times" in line
         fdec = rows[rows.ensemble == "fdec"].iloc[0]
         assert f"fdec keeps {tables.percent(fdec.value)} (" in line
+        control = rows[rows.ensemble == metrics.CONTROL].iloc[0]
+        assert line.endswith(f"control keeps {tables.percent(control.value)} %.")
 
 
 def test_the_figure_of_costs_draws_the_table(run):
