@@ -24,6 +24,7 @@ from dnalib.stages.gradient_checks import checks_name
 from dnalib.stages.transfer import BANDS
 from dnalib.tables import (
     INTERVAL_SEED,
+    Banner,
     percent,
     selected,
     wide,
@@ -68,15 +69,15 @@ def verdict(result: Mapping[str, object]) -> str:
     return f"{percent(result['measured'])} {'passes' if result['passed'] else 'FIRES'}"
 
 
-def checks_that_fire(run: Run, *, models: Iterable[str] = CHECKED) -> pandas.DataFrame:
-    """What each check that did not pass says, a row each; no row where all pass."""
-    rows = [
-        {"model": name, "check": one["name"], "finding": one["sentence"]}
+def checks_that_fire(run: Run, *, models: Iterable[str] = CHECKED) -> Banner:
+    """What each check that did not pass says, an item each."""
+    found = [
+        f"- *{name}*, {one['name']}: {one['sentence']}"
         for name in models
         for one in run.obtain(checks_name(name)).results["checks"]
         if not one["passed"]
     ]
-    return pandas.DataFrame(rows, columns=["model", "check", "finding"]).set_index("model")
+    return Banner("\n".join(found) or "No check fires.")
 
 
 def transfer_within(run: Run) -> pandas.DataFrame:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dnalib import intervals, metrics
 from dnalib.adaptive import spread
 from dnalib.answers import Answers
+from dnalib.comparisons import points
 from dnalib.knowledge import ALL, END_TO_END, PAPER
 from dnalib.tables import INTERVAL_SEED, Banner, percent, with_interval
 
@@ -17,7 +18,7 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
     """The paper's measure under its attack and under all of them, beside what it is compared with.
 
     P(≥1) in % under SAP on the base model and under the strongest attack per record; of the latter
-    the class average, and the paired differences to cor and to the control, in percentage points;
+    the class average, and the differences to cor, with its interval, and to the control, in points;
     last the accuracy of the mean softmax under PGD on the whole ensemble.
 
     Args:
@@ -35,8 +36,8 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
                 ALL: share(survived),
                 "class-averaged": percent(metrics.class_averaged(survived, labels)),
                 "less cor": paired(survived, worst["cor"]),
-                "less the control": paired(survived, worst[metrics.CONTROL]),
-                "mean softmax, end to end": share(told[ensemble] == labels),
+                "less control": points(survived.mean() - worst[metrics.CONTROL].mean()),
+                "mean softmax, end to end": percent((told[ensemble] == labels).mean()),
             }
     table = pandas.DataFrame.from_dict(rows, orient="index")
     table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
@@ -57,9 +58,9 @@ def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
         parts.append(
             f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
             f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}, "
-            f"and the control of two constants keeps {control} %. Under PGD end to end, a user is "
-            f"told right for {percent(right['fdec'].mean())} % of the records by fdec and for "
-            f"{percent(right['cor'].mean())} % by cor."
+            f"and the control of two constants keeps {control} %. The answer of the mean "
+            f"softmax, under PGD end to end, is right for {percent(right['fdec'].mean())} % by "
+            f"fdec and for {percent(right['cor'].mean())} % by cor."
         )
     return Banner("\n".join(parts))
 
@@ -68,8 +69,8 @@ def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
     """What fdec and cor keep, in %, and their difference in points."""
     fdec, cor = hits["fdec"], hits["cor"]
     return (
-        f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, "
-        f"{paired(fdec, cor)} points between them"
+        f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, a difference of "
+        f"{paired(fdec, cor)} points"
     )
 
 

@@ -129,7 +129,10 @@ def execute_notebooks(root: Path, *, profile: str) -> None:
             if "parameters" in cell.metadata.get("tags", []):
                 cell.source = re.sub(r'profile = "[^"]*"', f'profile = "{profile}"', cell.source)
         NotebookClient(
-            notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}
+            notebook,
+            timeout=None,
+            coalesce_streams=True,  # how often a cell wrote is no result
+            resources={"metadata": {"path": str(path.parent)}},
         ).execute()
         temporary = path.with_suffix(".tmp")
         nbformat.write(notebook, temporary)

@@ -179,11 +179,15 @@ def test_tables_show_what_was_counted(run, attacks):
     everything = survives.loc[("50 µV", "dec"), knowledge.ALL]
     assert shown.loc[("50 µV", "dec"), knowledge.ALL].split()[0] == everything.split()[0]
     assert survives.loc[("10 µV", "cor"), "less cor"] == "–"
-    assert survives.loc[("10 µV", metrics.CONTROL), "less the control"] == "–"
+    assert survives.loc[("10 µV", metrics.CONTROL), "less control"] == "+0.0"
+    of_control = survives.loc[("50 µV", metrics.CONTROL), knowledge.ALL].split()[0]
+    gap = float(everything.split()[0]) - float(of_control)
+    shown_gap = survives.loc[("50 µV", "dec"), "less control"].replace("−", "-")
+    assert float(shown_gap) == pytest.approx(gap, abs=0.1)
     told = attacks["PGD, end to end"]
     hits = told.predicted("mean softmax")["cor"] == told.labels
     cell = survives.loc[("50 µV", "cor"), "mean softmax, end to end"]
-    assert cell.startswith(f"{tables.percent(hits.mean())} (")
+    assert cell == tables.percent(hits.mean())
     alone = adaptive.strongest(run).loc[("50 µV", "fdec")]
     assert alone["strongest attack"] in attacks
     assert alone["strongest per record"] == survives.loc[("50 µV", "fdec"), knowledge.ALL]
@@ -203,16 +207,16 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     fdec, cor = (survives.loc[("50 µV", one)] for one in ("fdec", "cor"))
     for cell in (fdec[knowledge.PAPER], fdec[knowledge.ALL], cor[knowledge.ALL]):
         assert f" {cell.split()[0]} %" in lines[1]
-    assert f" %, {fdec['less cor']} points between them, and the control" in lines[1]
-    assert f"for {fdec['mean softmax, end to end'].split()[0]} % of the records by fdec" in lines[1]
+    assert f" %, a difference of {fdec['less cor']} points, and the control" in lines[1]
+    assert f"is right for {fdec['mean softmax, end to end']} % by fdec" in lines[1]
 
 
 def test_tables_of_checks_name_what_fires(run):
     shown = adaptive.checks(run)
     assert list(shown.columns) == ["base", *ENSEMBLES] and list(shown.index) == ["steps", "planted"]
     assert shown.loc["steps", "dec"] == "50.0 FIRES" and shown.loc["steps", "cor"] == "50.0 passes"
-    fired = adaptive.checks_that_fire(run)
-    assert fired.index.tolist() == ["dec"] and fired.finding.tolist() == ["Half of it."]
+    assert adaptive.checks_that_fire(run).markdown == "- *dec*, steps: Half of it."
+    assert adaptive.checks_that_fire(run, models=["cor"]).markdown == "No check fires."
 
 
 def test_tables_of_transfer(run):
