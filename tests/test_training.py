@@ -424,10 +424,11 @@ def test_decorrelation_lowers_the_shared_information():
         current = infer(trained, signals, with_features=True)
         shared[weight] = (losses.r_squared(features, current), losses.r_squared(current, features))
         loss[weight] = history.decorrelation_loss.iloc[-1]
-    # Measured: 0.68 and 0.99 without the loss, 0.29 and 0.37 with it.
+    # Measured on an Intel and on an AMD processor, whose rounding differs: R² 0.68 and 0.99 to 1.00
+    # without the loss, 0.29 and 0.37 to 0.50 with it; the loss itself 0.77 and 0.35 on the latter.
     assert shared[1.0][0] < shared[0.0][0] - 0.2
     assert shared[1.0][1] < shared[0.0][1] - 0.2
-    assert loss[1.0] < loss[0.0] - 0.5
+    assert loss[1.0] < loss[0.0] - 0.3
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(data):
