@@ -32,7 +32,7 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
         told = found[END_TO_END].predicted("mean softmax")
         for ensemble, survived in worst.items():
             rows[f"{epsilon:g} µV", ensemble] = {
-                PAPER: share(alive[PAPER][ensemble]),
+                PAPER: percent(alive[PAPER][ensemble].mean()),
                 ALL: share(survived),
                 "class-averaged": percent(metrics.class_averaged(survived, labels)),
                 "less cor": paired(survived, worst["cor"]),

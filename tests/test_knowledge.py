@@ -179,6 +179,8 @@ def test_tables_show_what_was_counted(run, attacks):
     everything = survives.loc[("50 µV", "dec"), knowledge.ALL]
     assert shown.loc[("50 µV", "dec"), knowledge.ALL].split()[0] == everything.split()[0]
     assert survives.loc[("10 µV", "cor"), "less cor"] == "–"
+    paper = attacks[knowledge.PAPER].correct()["dec"].any(axis=0).mean()
+    assert survives.loc[("50 µV", "dec"), knowledge.PAPER] == tables.percent(paper)
     assert survives.loc[("10 µV", metrics.CONTROL), "less control"] == "+0.0"
     of_control = survives.loc[("50 µV", metrics.CONTROL), knowledge.ALL].split()[0]
     gap = float(everything.split()[0]) - float(of_control)
