@@ -76,13 +76,15 @@ def test_answers_are_the_runs_own(
         answer = bench.answer(Question(name, attack, epsilon, padding))
         assert answer.label == run.dataset.records.labels[index]
         np.testing.assert_array_equal(answer.signal, run.dataset.prepared.signals[index])
+        apart = np.abs(answer.perturbation - crafted[attack][row])
+        if attack == "pgd":
+            assert apart.max() <= 0.1
         # The run attacks in batches, where a gradient near zero may round to the other sign, which
         # SAP spreads over the width of its kernel.
-        apart = np.abs(answer.perturbation - crafted[attack][row])
         assert (apart <= 0.1).mean() > 0.85 and apart.max() <= epsilon / 5
         assert 0 < np.abs(answer.perturbation).max() <= epsilon
         expected = softmax(attacked[attack][:, row].astype(float))
-        np.testing.assert_allclose(answer.after, expected, atol=2e-2)
+        np.testing.assert_allclose(answer.after, expected, atol=5e-3 if attack == "pgd" else 2e-2)
         natural = [
             load_file(run.obtain(f"natural-{member}").path)["logits"][position]
             for member in stages.MEMBERS
