@@ -5,6 +5,13 @@ DATA ?=
 SPLIT ?=
 CORES ?= all
 MAX_MINUTES ?=
+SEEDS ?= 0
+VARY ?=
+SET ?=
+EXECUTOR ?= local
+PARTITION ?=
+ACCOUNT ?=
+PLACES = --data "$(DATA)" --split "$(SPLIT)"
 PACK_PYTHON ?= 3.12
 PACK_PRESENT ?=
 
@@ -18,12 +25,24 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning
 # and keeps a training several times faster on one that does something else as well.
 export GOMP_SPINCOUNT ?= 3000
 
-.PHONY: book test lint record report pack clean
+.PHONY: book sweep status test lint record report pack clean
 
 book: $(INSTALLED)
-	snakemake --quiet rules host --cores $(CORES) --rerun-incomplete \
-	  --config profile="$(PROFILE)" data="$(DATA)" split="$(SPLIT)" max_minutes="$(MAX_MINUTES)"
+	python -m dnalib.workflow book --profile "$(PROFILE)" --cores "$(CORES)" \
+	  $(PLACES) --max-minutes "$(MAX_MINUTES)"
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
+
+# Every chapter for each seed: make sweep SEEDS=0-4, on a cluster with EXECUTOR=slurm. VARY="bands 4,10"
+# adds a variant for each value of a setting, SET="epochs 6" changes one for all.
+sweep: $(INSTALLED)
+	python -m dnalib.workflow sweep --profile "$(PROFILE)" --cores "$(CORES)" \
+	  $(PLACES) --max-minutes "$(MAX_MINUTES)" --seeds "$(SEEDS)" \
+	  $(if $(VARY),--vary $(VARY)) $(if $(SET),-p $(SET)) \
+	  --executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)"
+
+# How far the profile's last book or sweep is, here or on a cluster.
+status: $(INSTALLED)
+	python -m dnalib.workflow status --profile "$(PROFILE)"
 
 # A page that the book has no more would be tested as well.
 test: $(INSTALLED) lint

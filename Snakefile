@@ -1,77 +1,143 @@
-# One rule a notebook: papermill executes it with the run's parameters; artefacts lie in data/runs.
+# The book as jobs. `python -m dnalib.workflow` makes the plan that is read here (`make book`, `make
+# sweep`): which notebooks there are, and which stages are jobs of their own. Every chapter is a
+# notebook that papermill executes with its variant's parameters; artefacts lie in data/runs.
+import json
 import shlex
 from pathlib import Path
 
-PROFILE = config.get("profile", "demo")
+PLAN = json.loads(Path(config["plan"]).read_text())
+PROFILE = PLAN["profile"]
 RUN = f"data/runs/{PROFILE}"
-SITE = f"_build/{PROFILE}"
-CHAPTERS = {
-    "01_data": [],
-    "02_base_model": ["01_data"],
-    "03_cor": ["02_base_model"],
-    "04_dec": ["02_base_model"],
-    "05_fcor": ["02_base_model"],
-    "06_fdec": ["02_base_model"],
-    "07_attacks": ["03_cor", "04_dec", "05_fcor", "06_fdec"],
-    "08_results": ["07_attacks"],
-    "A1_adaptive_attacks": ["08_results"],
-    "A2_rivals": ["A1_adaptive_attacks"],
-}
+JOBS = f"{RUN}/jobs"
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossary.md",
          "book/speed.md", "book/measured_speed.md", "book/api.md", "book/references.bib",
          "_config.yml", "_toc.yml"]
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
-
-
 # Where the records are, if that was said; absolute, since notebooks may run elsewhere.
-PLACES = {name: str(Path(config[name]).expanduser().resolve()) for name in ("data", "split")
-          if config.get(name)}
-PARAMETERS = " ".join(f"-p {name} {shlex.quote(value)}" for name, value in
-                      {"profile": PROFILE, **PLACES}.items())
+PLACES = {name: config[name] for name in ("data", "split") if config.get(name)}
 # Each chapter may compute that long; the next call goes on.
-LIMIT = f" -p max_minutes {shlex.quote(str(config['max_minutes']))}" if config.get("max_minutes") else ""
+LIMIT = {name: float(config[name]) for name in ("max_minutes",) if config.get(name)}
+
+
+def parameters(changed={}):
+    """Parameters as the library's commands take them, by name and value."""
+    return " ".join(f"-p {name} {shlex.quote(text(value))}"
+                    for name, value in {"profile": PROFILE, **PLACES, **changed}.items())
+
+
+def text(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def for_papermill(changed={}):
+    """Parameters as papermill takes them, all at once: of single ones it reads no lists."""
+    return "-y " + shlex.quote(json.dumps({"profile": PROFILE, **PLACES, **LIMIT, **changed}))
+
+
+def job(wildcards):
+    return PLAN["jobs"][wildcards.job]
+
+
+def notebook(wildcards):
+    return PLAN["notebooks"][f"{wildcards.variant}/{wildcards.chapter}"]
+
+
+def reports(names):
+    return [f"{JOBS}/{PLAN['jobs'][name]['kind']}/{name}.json" for name in names]
+
+
+def executed(names):
+    return [f"{RUN}/{name}.ipynb" for name in names]
+
+
+def minutes(kind, attempt):
+    return PLAN["resources"][kind]["minutes"] * attempt
+
+
+def gpus(kind):
+    """GPUs as a resource only where there are any: a cluster without them knows no such thing."""
+    return {"gpu": PLAN["resources"][kind]["gpus"]} if PLAN["resources"][kind]["gpus"] else {}
+
+
+CHAPTER = PLAN["resources"]["chapter"]
+KINDS = [kind for kind in PLAN["resources"] if kind != "chapter"]
+
+
+localrules: all, site
 
 
 rule all:
     input:
-        f"{SITE}/_build/html/index.html",
+        executed(PLAN["notebooks"]),
+        [f"_build/{site}/_build/html/index.html" for site in PLAN["sites"]],
 
 
-for chapter, earlier in CHAPTERS.items():
+for kind in KINDS:
 
+    # The stages of a kind: one job each, shared by the variants that need the same.
     rule:
-        name: chapter
+        name: kind
         input:
-            LIBRARY,
-            f"dnalib/profiles/{PROFILE}.yaml",
-            [f"{RUN}/book/{name}.ipynb" for name in earlier],
-            notebook=f"book/{chapter}.ipynb",
+            lambda wildcards: reports(job(wildcards)["needs"]),
         output:
-            f"{RUN}/book/{chapter}.ipynb",
+            f"{JOBS}/{kind}/{{job}}.json",
         params:
-            parameters=PARAMETERS + LIMIT,
-        # One notebook at a time, with every core: Snakemake limits a job's threads to this.
-        threads: workflow.cores
-        message: f"chapter {chapter}"
+            stage=lambda wildcards: job(wildcards)["stage"],
+            parameters=lambda wildcards: parameters(job(wildcards)["parameters"]),
+        threads: PLAN["resources"][kind]["cpus"]
+        resources:
+            mem_mb=PLAN["resources"][kind]["memory"],
+            runtime=lambda wildcards, attempt, kind=kind: minutes(kind, attempt),
+            **gpus(kind),
+        message: "stage {wildcards.job}"
         shell:
-            "papermill {input.notebook} {output} {params.parameters} --no-progress-bar --stdout-file /dev/stdout"
+            "OMP_NUM_THREADS={threads} python -m dnalib.workflow.job {params.stage} "
+            "{params.parameters} --report {output}"
+
+
+rule chapter:
+    input:
+        LIBRARY,
+        f"dnalib/profiles/{PROFILE}.yaml",
+        lambda wildcards: reports(notebook(wildcards)["jobs"]),
+        lambda wildcards: executed(notebook(wildcards)["notebooks"]),
+        notebook="book/{chapter}.ipynb",
+    output:
+        f"{RUN}/{{variant}}/{{chapter}}.ipynb",
+    wildcard_constraints:
+        chapter="[0-9A-Z][^/]*",
+        variant="(?!jobs/)[^/]+",
+    params:
+        parameters=lambda wildcards: for_papermill(notebook(wildcards)["parameters"]),
+        part=lambda wildcards: f"{RUN}/{wildcards.variant}/.{wildcards.chapter}.ipynb",
+    # Without a number in the plan, one notebook at a time with every core.
+    threads: CHAPTER["cpus"] or workflow.cores
+    resources:
+        mem_mb=CHAPTER["memory"],
+        runtime=lambda wildcards, attempt: minutes("chapter", attempt),
+        **gpus("chapter"),
+    message: "chapter {wildcards.chapter} of {wildcards.variant}"
+    shell:
+        "OMP_NUM_THREADS={threads} papermill {input.notebook} {params.part} {params.parameters} "
+        "--no-progress-bar --stdout-file /dev/stdout && mv {params.part} {output}"
 
 
 rule site:
     input:
-        expand(f"{RUN}/book/{{chapter}}.ipynb", chapter=CHAPTERS),
+        notebooks=lambda wildcards: executed(PLAN["sites"][wildcards.site]["notebooks"]),
         pages=PAGES,
         looks=LOOKS,
     output:
-        f"{SITE}/_build/html/index.html",
+        "_build/{site}/_build/html/index.html",
     params:
-        source=f"{RUN}/book",
-        site=SITE,
-        parameters=PARAMETERS,
-    message: "building the pages"
+        source=lambda wildcards: f"_build/{wildcards.site}/source",
+        site=lambda wildcards: f"_build/{wildcards.site}",
+        parameters=lambda wildcards: parameters(PLAN["sites"][wildcards.site]["parameters"]),
+    message: "building the pages of {wildcards.site}"
     shell:
-        "cp {input.pages} {params.source}/ && mkdir -p {params.source}/_static && "
+        "rm -rf {params.source} && mkdir -p {params.source}/_static && "
+        "cp {input.notebooks} {input.pages} {params.source}/ && "
         "cp {input.looks} {params.source}/_static/ && "
         "python -m dnalib.pages {params.source} {params.parameters} && "
         "jupyter-book build {params.source} --path-output {params.site} --all -q -n -W --keep-going"

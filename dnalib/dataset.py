@@ -17,6 +17,9 @@ from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import setting_names
 from dnalib.signals import PackedSignals
 
+# Settings that decide which records a run has, and which of them are for training and for testing.
+RECORDS = ("source", "synthetic_records", "data_seed", "train_records", "test_records")
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file beside and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a JSON file beside and rename it; of several writers at once the last one stays."""
+    # Numbers of processes are no names: machines that share a folder count alike.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
     os.replace(temporary, path)
 

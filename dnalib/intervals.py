@@ -1,7 +1,7 @@
 """Bootstrap intervals over records, and an exact test between two ensembles.
 
-An interval says how far a number would move with another draw of records; it says nothing about
-another training run.
+An interval says how far a number would move with another draw of records; of another training it
+says nothing, but for that of `crossed_seeds`, which takes several.
 """
 
 import warnings
@@ -182,3 +182,66 @@ def resampled_interval(
             rng=np.random.default_rng(seed),
         )
     return result.confidence_interval.low, result.confidence_interval.high
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over several trainings, and how far either source of chance moves it.
+
+    Attributes:
+        mean: over seeds of the mean over records.
+        low, high: ends of its interval, over seeds and records together.
+        over_seeds: standard deviation of the seeds' means; NaN for a single seed.
+        over_records: standard deviation of the mean over draws of the records, the seeds as they
+            are.
+    """
+
+    mean: float
+    low: float
+    high: float
+    over_seeds: float
+    over_records: float
+
+
+def crossed_seeds(
+    values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int
+) -> Spread:
+    """A mean over seeds and records with its interval, where all seeds are tested on one set.
+
+    Every resample draws seeds with repetition and, apart from that, records with repetition, the
+    same ones for all seeds: a record that is hard for one training is hard for the next, so more
+    seeds cannot average the draw of records away. With one seed this is `bootstrap_interval`.
+
+    Args:
+        values: (seed, record) float, NaN where a seed has no such record.
+        confidence, resamples, seed: as in `bootstrap_interval`.
+
+    Raises:
+        ValueError: not two axes, or a seed without a record.
+
+    Source: :eq:`eq-over-seeds` of chapter 8; Owen 2007, "The pigeonhole bootstrap".
+    """
+    values = np.asarray(values, dtype=float)
+    check_dimensions("values", values, 2)
+    counted = np.isfinite(values)
+    if not counted.any(axis=1).all():
+        raise ValueError(f"values has shape {values.shape}; each seed needs at least one record")
+    filled = np.where(counted, values, 0)
+    means = filled.sum(axis=1) / counted.sum(axis=1)  # (seed,)
+    seeds, records = values.shape
+    generator = np.random.default_rng(seed)
+    # How often each resample draws each record, and then each seed.
+    drawn = generator.multinomial(records, np.full(records, 1 / records), size=resamples)
+    with np.errstate(invalid="ignore"):  # a seed may have none of the records drawn
+        by_seed = (drawn @ filled.T) / (drawn @ counted.T)  # (resample, seed)
+    shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    resampled = np.nansum(by_seed * shares, axis=1)  # (resample,)
+    tails = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tails, 1 - tails])
+    return Spread(
+        mean=float(means.mean()),
+        low=float(low),
+        high=float(high),
+        over_seeds=float(means.std(ddof=1)) if seeds > 1 else float("nan"),
+        over_records=float(np.nanmean(by_seed, axis=1).std(ddof=1)),
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 from dnalib import claims, effects, knowledge, metrics, stages, tables
 from dnalib.runs import Run
+from dnalib.runs.settings import given_settings
 
 
 def write_run_pages(run: Run, folder: Path) -> None:
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_args()
-    write_run_pages(stages.open_run(dict(arguments.p)), arguments.folder)
+    write_run_pages(stages.open_run(given_settings(arguments.p)), arguments.folder)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,16 @@ def make_fabric(precision: str):
         A `lightning.fabric.Fabric` whose processes know each other.
     """
     from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
+    from lightning.fabric.plugins.environments import (
+        LightningEnvironment,
+        TorchElasticEnvironment,
+    )
     from lightning.fabric.strategies import DDPStrategy
 
     processes = int(os.environ.get("WORLD_SIZE", 1))
     if processes == 1:
-        return Fabric(devices=1, precision=precision)
+        # Named, or Fabric would take the tasks of a Slurm job for processes of this training.
+        return Fabric(devices=1, precision=precision, plugins=[LightningEnvironment()])
     on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         devices=on_this_node,
@@ -41,6 +46,7 @@ def make_fabric(precision: str):
         # The running statistics are the same in all processes already.
         strategy=DDPStrategy(broadcast_buffers=False),
         precision=precision,
+        plugins=[TorchElasticEnvironment()],
     )
     fabric.launch()
     return fabric

@@ -16,12 +16,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
@@ -39,7 +37,7 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.run import MANIFEST
-from dnalib.runs.settings import RECORDED, override
+from dnalib.runs.settings import RECORDED, given_settings, override
 from dnalib.stages.members import SWAPPED
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.stages.rivals import PARTS, TRAININGS, trainings_of
@@ -171,11 +169,6 @@ def refresh_readme(run: Run, root: Path) -> None:
     _, after = rest.split(README_MARKS[1])
     text = f"{README_MARKS[0]}\n{headline(run)}\n{README_MARKS[1]}"
     readme.write_text(before + text + after)
-
-
-def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """Names and values as papermill's `-p` takes them: numbers and lists are read as such."""
-    return {name: yaml.safe_load(value) for name, value in pairs}
 
 
 def main() -> None:

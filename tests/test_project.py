@@ -1,6 +1,7 @@
 """The files around the library: pins, citation, README, workflow."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,9 @@ from packaging.version import Version
 from dnalib import stages
 from dnalib.pages import headline, write_run_pages
 from dnalib.recording import README_FIGURE, README_MARKS
+from dnalib.runs import load_profile
+from dnalib.workflow import make_plan
+from dnalib.workflow.plan import BOOK, load_resources
 
 
 @pytest.fixture(scope="module")
@@ -117,24 +121,20 @@ def test_paths_in_the_readme_exist(root: Path) -> None:
 
 def test_workflow_has_one_job_a_notebook(root: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    settings = load_profile("demo")
+    chapter = {**load_resources("demo")["chapter"], "cpus": None}
+    plan = make_plan(settings, profile="demo", variants={BOOK: {}}, resources={"chapter": chapter})
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
     command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--forceall",
-        "--cores",
-        "1",
-        "--nolock",
-        "--printshellcmds",
-        "--config",
-        "max_minutes=2.5",
+        *(sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1"),
+        *("--nolock", "--printshellcmds", "--config"),
+        *(f"plan={tmp_path / 'plan.json'}", "max_minutes=2.5"),
     ]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    notebooks = list((root / "book").glob("*.ipynb"))
-    for notebook in notebooks:
-        assert re.search(rf"^{notebook.stem} +1$", done.stdout, re.MULTILINE)
+    notebooks = sorted((root / "book").glob("*.ipynb"))
+    assert re.search(rf"^chapter +{len(notebooks)}$", done.stdout, re.MULTILINE)
+    executed = re.findall(r"papermill book/(\w+)\.ipynb .*\"max_minutes\": 2.5", done.stdout)
+    assert sorted(executed) == [notebook.stem for notebook in notebooks]
     assert re.search(r"^site +1$", done.stdout, re.MULTILINE)
-    assert len(re.findall(r"papermill .* -p max_minutes 2.5 ", done.stdout)) == len(notebooks)
     assert not re.search(r"dnalib.pages .*max_minutes", done.stdout), "drawing pages takes no limit"

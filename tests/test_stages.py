@@ -451,6 +451,38 @@ def test_a_notebook_hears_of_wrong_parameters(project, variables, message):
         stages.open_run(variables)
 
 
+def test_a_chapter_of_several_seeds_opens_a_run_for_each(project):
+    variables = {"profile": "demo", "epochs": 2, "seed": None, "stages": stages}
+    (alone,) = stages.open_seeds(variables | {"seeds": None})
+    assert alone.settings.seed == 0 and alone.settings.epochs == 2
+    first, *others = stages.open_seeds(variables | {"seeds": [3, 0, 1]})
+    assert [run.settings.seed for run in (first, *others)] == [3, 0, 1]
+    assert {run.settings.epochs for run in (first, *others)} == {2}
+    first._dataset = object()
+    assert all(run.dataset is first.dataset for run in others), "the records are read once"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"profile": "demo", "seeds": 3}, "seeds is 3; accepted is a list"),
+        ({"profile": "demo", "seeds": []}, r"seeds is \[\]; accepted is a list"),
+        ({"profile": "demo", "seeds": [1, 1]}, r"seeds is \[1, 1\]; accepted is a list"),
+        ({"profile": "demo", "seeds": ["a"]}, "seed is 'a'; accepted is a whole number"),
+        ({"profile": "demo", "seeds": [0, 1], "seed": 2}, "seed and seeds are both given"),
+        ({"profile": "demo", "speed": 1}, "there is no parameter 'speed'"),
+    ],
+)
+def test_wrong_seeds_are_refused(project, variables, message):
+    with pytest.raises(ParameterError, match=message):
+        stages.open_seeds(variables)
+
+
+def test_a_chapter_of_one_run_refuses_several_seeds(project):
+    with pytest.raises(ParameterError, match="this chapter shows one run; seeds is a parameter"):
+        stages.open_run({"profile": "demo", "seeds": [0, 1]})
+
+
 def test_an_ensemble_takes_records_as_its_members_did(run, monkeypatch):
     monkeypatch.setattr(stages.catalogue, "open_run", lambda variables: run)
     ensemble = stages.load_ensemble("tiny", "fdec")

@@ -1,6 +1,6 @@
 """How much better one ensemble is than another on the same records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,6 +9,7 @@ from dnalib.plots.style import (
     BLACK,
     SMALL,
     TEXT,
+    draw_behind,
     dress,
     ensemble_handle,
     ensemble_series,
@@ -19,13 +20,19 @@ from dnalib.plots.style import (
 COLUMNS = ("ensemble", "against", "epsilon", "value", "low", "high", "records")
 
 
-def differences(tables: Mapping[str, pd.DataFrame], *, measure: str) -> Figure:
+def differences(
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    measure: str,
+    behind: Sequence[Mapping[str, pd.DataFrame]] = (),
+) -> Figure:
     """Differences between ensembles against the bound of an attack, with paired intervals.
 
     Args:
         tables: caption (of an attack) -> table from `comparisons.differences`, all against the
             same ensemble.
         measure: its name for the axis, such as "P(≥1)".
+        behind: likewise of other seeds, drawn as light lines without intervals.
 
     Raises:
         ValueError: no table, one without rows or a column, or tables against several ensembles.
@@ -33,7 +40,7 @@ def differences(tables: Mapping[str, pd.DataFrame], *, measure: str) -> Figure:
     against = _common_reference(tables)
     figure = new_figure(3.7)
     panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, table in zip(panels, tables.values(), strict=True):
+    for axes, (caption, table) in zip(panels, tables.items(), strict=True):
         for ensemble, rows in table.groupby("ensemble", sort=False):
             rows, series = rows.sort_values("epsilon"), ensemble_series(str(ensemble))
             axes.fill_between(
@@ -54,6 +61,10 @@ def differences(tables: Mapping[str, pd.DataFrame], *, measure: str) -> Figure:
                 markersize=5,
                 label=ensemble,
             )
+            for other in behind:
+                theirs = other[caption].query("ensemble == @ensemble").sort_values("epsilon")
+                values = 100 * theirs.value
+                draw_behind(axes, theirs.epsilon, values, series=series, label=str(ensemble))
         axes.axhline(0, color=BLACK, linewidth=1)
         dress(axes)
         axes.set_xticks(sorted(table.epsilon.unique()))

@@ -1,6 +1,6 @@
 """Accuracy and robustness of the ensembles, with intervals and published values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from dnalib.plots.style import (
     GREY,
     SMALL,
     TEXT,
+    draw_behind,
     dress,
     ensemble_handle,
     ensemble_series,
@@ -83,6 +84,7 @@ def robustness(
 def natural_accuracy(
     table: pd.DataFrame,
     *,
+    behind: Sequence[pd.DataFrame] = (),
     published: Mapping[tuple[str, str], float] | None = None,
     majority: float | None = None,
 ) -> Figure:
@@ -90,6 +92,7 @@ def natural_accuracy(
 
     Args:
         table: from `robustness.ensemble_table`.
+        behind: tables of other seeds, whose values are drawn lightly and without intervals.
         published: (ensemble, measure) -> fraction, drawn as open stars.
         majority: what always answering the commonest class scores on these records.
 
@@ -106,6 +109,13 @@ def natural_accuracy(
         shift = 0.16 * (place - (len(ensembles) - 1) / 2)
         rows = table[table.ensemble == ensemble].set_index("measure").reindex(NATURAL_MEASURES)
         _draw_points(axes, ensemble, np.arange(len(rows)) + shift, rows)
+        for other in behind:
+            theirs = (
+                other[other.ensemble == ensemble].set_index("measure").reindex(NATURAL_MEASURES)
+            )
+            places = np.arange(len(theirs)) + shift
+            look = {"series": ensemble_series(ensemble), "lines": False}
+            draw_behind(axes, places, 100 * theirs.value, label=ensemble, **look)
         for position, measure in enumerate(NATURAL_MEASURES):
             if (ensemble, measure) in published:
                 value = published[ensemble, measure]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from dnalib.metrics import CONTROL
 
@@ -92,6 +93,25 @@ def dress(axes: Axes, *, x: str | None = None, y: str | None = None, grid: str =
         axes.set_ylabel(y, fontsize=TEXT)
     if grid != "none":
         axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.6)
+
+
+def draw_behind(
+    axes: Axes, x: ArrayLike, values: ArrayLike, *, series: Series, label: str, lines: bool = True
+) -> None:
+    """Another seed's values, light and behind our own: a line, or markers alone."""
+    axes.plot(
+        x,
+        values,
+        color=series.colour,
+        linestyle=series.line if lines else "none",
+        linewidth=0.8,
+        marker="" if lines else series.marker,
+        markersize=4,
+        markeredgewidth=0,
+        alpha=0.4,
+        zorder=1.6,
+        label=f"{label}, another seed",
+    )
 
 
 def panel_letters(panels: Sequence[Axes], captions: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from dnalib.plots.style import (
     ORANGE,
     SMALL,
     TEXT,
+    draw_behind,
     dress,
     model_series,
     new_figure,
@@ -91,6 +92,7 @@ def learning_curves_beside_published(
     *,
     ensembles: Mapping[str, Sequence[str]],
     majority: float | None = None,
+    behind: Sequence[Mapping[str, pd.DataFrame]] = (),
 ) -> Figure:
     """Test accuracy over the course of training, ours and the published, one panel an ensemble.
 
@@ -101,6 +103,7 @@ def learning_curves_beside_published(
         published: model name -> (epoch,) test accuracy, fraction; models without one are allowed.
         ensembles: name -> its members, each of them in `histories`.
         majority: share of the commonest class in the test records, drawn as a floor.
+        behind: histories of other seeds, drawn as light lines.
 
     Raises:
         ValueError: no ensemble, or a member without a history.
@@ -118,6 +121,10 @@ def learning_curves_beside_published(
         for place, name in enumerate(names):
             epochs, values = histories[name].epoch, 100 * histories[name].test_accuracy
             _draw_curve(axes, name, 100 * epochs / epochs.max(), values, place=place)
+            for other in behind:
+                share = 100 * other[name].epoch / other[name].epoch.max()
+                values = 100 * other[name].test_accuracy
+                draw_behind(axes, share, values, series=model_series(name), label=name)
         if majority is not None:
             axes.axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
         dress(axes)

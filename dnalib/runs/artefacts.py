@@ -82,11 +82,15 @@ def make(
     compute: Callable[[Path], dict[str, Any]],
     root: Path,
 ) -> Artefact:
-    """Compute an artefact; nothing appears under its name before it is whole."""
+    """Compute an artefact; nothing appears under its name before it is whole.
+
+    No other process may make the same one meanwhile (`dnalib.runs.turns`).
+    """
     identity = identity_of(name=name, parameters=parameters, inputs=inputs)
     path = artefact_path(folder, name=name, suffix=suffix, identity=identity)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}-{identity}-{os.getpid()}{suffix}"
+    # One name for all attempts: what a killed one left behind is written over and renamed.
+    temporary = folder / f".{name}-{identity}{suffix}"
     started = time.perf_counter()
     try:
         results = compute(temporary)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dnalib.files import file_sha256
 from dnalib.runs import artefacts
@@ -18,8 +18,10 @@ from dnalib.runs.settings import (
     accept_minutes,
     settings_from,
 )
+from dnalib.runs.turns import turn
 
 MANIFEST = "manifest.json"
+Kind = Literal["data", "training", "attack", "part"]
 
 
 class OutOfTime(RuntimeError):
@@ -40,6 +42,8 @@ class Stage:
         settings: names of the settings that change it.
         inputs: names of the stages that it reads.
         compute: called with the run and the path to write; returns the small results.
+        kind: what it takes, for whoever distributes stages over machines; a "part" is small, and
+            whoever needs it computes it.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Stage:
     settings: tuple[str, ...]
     inputs: tuple[str, ...]
     compute: Callable[["ComputingRun", Path], dict[str, Any]]
+    kind: Kind = "part"
 
 
 class Run(Protocol):
@@ -112,6 +117,10 @@ class ComputingRun:
             self._dataset = self._load_dataset(self)
         return self._dataset
 
+    def share_records(self, other: "ComputingRun") -> None:
+        """Read the records through another run, where the settings that choose them are alike."""
+        self._load_dataset = lambda run: other.dataset
+
     def identity(self, name: str) -> str:
         """The identity that a stage's artefact has with these settings and records."""
         stage = self.stages[name]
@@ -133,17 +142,30 @@ class ComputingRun:
     def obtain(self, name: str) -> Artefact:
         """The artefact of a stage, from the run's folder or computed now, with its inputs first.
 
+        Where another process computes it already, this one waits and takes what that one made.
+
         Raises:
             OutOfTime: it is not there and the minutes are over.
         """
-        stage = self.stages[name]
         found = self.find(name)
         if found is not None:
             return found
-        for needed in stage.inputs:
+        for needed in self.stages[name].inputs:
             self.obtain(needed)
-        if self.minutes_left() == 0:
-            raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")
+        minutes = self.minutes_left()
+        seconds = None if minutes is None else 60 * minutes
+        with turn(self.folder, f"{name}-{self.identity(name)}", seconds=seconds) as ours:
+            # Whoever had the turn before may have made it.
+            found = self.find(name)
+            if found is not None:
+                return found
+            if not ours or self.minutes_left() == 0:
+                raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")
+            return self.compute(name)
+
+    def compute(self, name: str) -> Artefact:
+        """Compute a stage whose inputs are there."""
+        stage = self.stages[name]
         print(f"{name}: computing", flush=True)
         made = artefacts.make(
             self.folder,

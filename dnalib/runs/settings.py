@@ -1,7 +1,7 @@
 """Profiles: the parameters of a run, and the notebooks' way to change one."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,6 +13,7 @@ RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
+SEEDS = "seeds"  # the parameter of a chapter that shows several runs
 NOTEBOOK_NAMES = ("In", "Out")
 
 
@@ -129,6 +130,11 @@ def settings_from(values: Mapping[str, Any], *, origin: str) -> Settings:
     return Settings(**{name: accept(name, value) for name, value in values.items()})
 
 
+def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """Names and values as papermill's `-p` takes them: numbers and lists are read as such."""
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
 def setting_names() -> tuple[str, ...]:
     """Names of all settings."""
     return tuple(field.name for field in fields(Settings))
@@ -221,7 +227,7 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
         Names and values of the parameters that are not None.
 
     Raises:
-        ParameterError: a name that is neither a setting nor a place.
+        ParameterError: a name that is neither a setting, a place nor `SEEDS`.
     """
     simple = (str, int, float, bool, list, tuple, dict, type(None))
     found = {
@@ -230,7 +236,7 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
         if not name.startswith("_") and name not in NOTEBOOK_NAMES and isinstance(value, simple)
     }
     for name in found:
-        if name not in PLACES and name not in setting_names():
+        if name not in (*PLACES, SEEDS) and name not in setting_names():
             raise ParameterError(unknown_parameter(name))
     return {name: value for name, value in found.items() if value is not None}
 

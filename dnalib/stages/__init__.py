@@ -2,7 +2,7 @@
 
 from dnalib.data import CLASS_NAMES
 from dnalib.data import CLASSES as SHORT_CLASS_NAMES
-from dnalib.stages.catalogue import all_stages, computing_run, load_ensemble, open_run
+from dnalib.stages.catalogue import all_stages, computing_run, load_ensemble, open_run, open_seeds
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, filter_index
 from dnalib.stages.members import load_member, make_network
 from dnalib.stages.perturbations import ATTACKS, PADDINGS, attacked_name, perturbation_name
@@ -38,6 +38,7 @@ __all__ = [
     "named_signals",
     "names_of_test_records",
     "open_run",
+    "open_seeds",
     "perturbation_name",
     "record_position",
 ]

@@ -74,6 +74,7 @@ def adaptive_stages(
                     (*SEARCH, "seed"),
                     (*members, *(crafted_name(model, epsilon) for model in crafted_on)),
                     partial(store_adaptive, members=tuple(members), epsilon=epsilon, load=load),
+                    "attack",
                 )
             )
     middle = middle_epsilon(settings)

@@ -9,6 +9,7 @@ from dnalib.dataset import load_dataset
 from dnalib.ensemble import Ensemble
 from dnalib.runs import (
     ComputingRun,
+    ParameterError,
     RecordedRun,
     Run,
     Settings,
@@ -17,7 +18,7 @@ from dnalib.runs import (
     notebook_parameters,
     project_root,
 )
-from dnalib.runs.settings import PLACES, RECORDED, accept_minutes, override
+from dnalib.runs.settings import PLACES, RECORDED, SEEDS, accept, accept_minutes, override
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
@@ -42,6 +43,8 @@ def open_run(variables: Mapping[str, Any]) -> Run:
             change to a recorded run.
     """
     parameters = notebook_parameters(variables)
+    if SEEDS in parameters:
+        raise ParameterError("this chapter shows one run; seeds is a parameter of chapter 8 alone")
     places = {name: parameters.pop(name, None) for name in PLACES}
     profile = str(places["profile"])
     max_minutes = accept_minutes(places["max_minutes"])
@@ -62,6 +65,31 @@ def open_run(variables: Mapping[str, Any]) -> Run:
         split=places["split"],
         max_minutes=max_minutes,
     )
+
+
+def open_seeds(variables: Mapping[str, Any]) -> list[Run]:
+    """The runs of a chapter that shows several seeds: one for each, the first being the main one.
+
+    Args:
+        variables: as in `open_run`; `seeds` lists whole numbers, or is None for one run.
+
+    Raises:
+        runs.ParameterError: as `open_run` does; seeds that are none or named twice, or beside a
+            single `seed`.
+    """
+    seeds = variables.get(SEEDS)
+    single = {**variables, SEEDS: None}
+    if seeds is None:
+        return [open_run(single)]
+    if not isinstance(seeds, list | tuple) or not seeds or len(set(seeds)) < len(seeds):
+        raise ParameterError(f"seeds is {seeds!r}; accepted is a list of whole numbers, each once")
+    if variables.get("seed") is not None:
+        raise ParameterError("seed and seeds are both given; accepted is one of them")
+    runs = [open_run({**single, "seed": accept("seed", seed)}) for seed in seeds]
+    for run in runs[1:]:
+        if isinstance(run, ComputingRun) and isinstance(runs[0], ComputingRun):
+            run.share_records(runs[0])
+    return runs
 
 
 def computing_run(
@@ -98,7 +126,7 @@ def computing_run(
 
 def all_stages(settings: Settings) -> dict[str, Stage]:
     """Every stage of a run by name, in the order in which the chapters need them."""
-    stages = [Stage("survey", ".json", PREPARATION, (), survey), *member_stages()]
+    stages = [Stage("survey", ".json", PREPARATION, (), survey, "data"), *member_stages()]
     for epsilon in settings.epsilons:
         stages += attack_stages(epsilon)
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)

@@ -75,6 +75,7 @@ def check_stage(
             epsilon=epsilon,
             load=load,
         ),
+        "attack",
     )
 
 

@@ -71,7 +71,7 @@ def training_stage(member: str, *, swap_persists: bool = False) -> Stage:
     inputs = tuple(f"features-{earlier}" for earlier in EARLIER.get(member, ()))
     name = f"{member}{SWAPPED}" if swap_persists else member
     compute = partial(train_member, member=member, swap_persists=swap_persists)
-    return Stage(name, ".safetensors", settings, inputs, compute)
+    return Stage(name, ".safetensors", settings, inputs, compute, "training")
 
 
 def features_stage(name: str, *, load: Callable[[Run], Network]) -> Stage:

@@ -42,6 +42,7 @@ def attack_stages(epsilon: float) -> list[Stage]:
                 ATTACK,
                 inputs,
                 partial(craft, padding=padding, epsilon=epsilon),
+                "attack",
             )
         )
         stages.append(

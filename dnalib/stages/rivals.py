@@ -121,7 +121,8 @@ def training_stage(name: str) -> Stage:
     if name == "parallel":
         settings += ("decorrelation_weight",)
     settings += (batch_setting(name),)
-    return Stage(name, ".safetensors", settings, inputs, partial(train_rival, name=name))
+    compute = partial(train_rival, name=name)
+    return Stage(name, ".safetensors", settings, inputs, compute, "training")
 
 
 def part_stage(method: Method, place: int) -> Stage:

@@ -37,6 +37,7 @@ def transfer_stage(epsilon: float, *, crafted: Mapping[str, str]) -> Stage:
         (*PREPARATION, "bands"),
         (*MEMBERS, *crafted.values()),
         partial(store_transfer, crafted=crafted, epsilon=epsilon),
+        "attack",
     )
 
 

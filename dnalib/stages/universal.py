@@ -36,7 +36,7 @@ def universal_stages(epsilon: float, *, records: str) -> list[Stage]:
     settings = (*PREPARATION, "adaptive_precision", "seed")
     compute = partial(store_universal, epsilon=epsilon, records=records)
     name = universal_name(epsilon)
-    return [Stage(name, ".safetensors", settings, (*MEMBERS, records), compute)]
+    return [Stage(name, ".safetensors", settings, (*MEMBERS, records), compute, "attack")]
 
 
 def store_universal(

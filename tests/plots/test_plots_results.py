@@ -85,6 +85,20 @@ def test_natural_accuracy_draws_the_table(drawn, tables):
     assert any(np.allclose(line.get_ydata(), 59.7) for line in axes.get_lines())
 
 
+def test_other_seeds_stand_lightly_behind(drawn, tables):
+    other = tables[0].assign(value=tables[0].value - 0.1)
+    alone = drawn(plots.natural_accuracy(tables[0])).axes[0]
+    axes = drawn(plots.natural_accuracy(tables[0], behind=[other, other])).axes[0]
+    light = [line for line in axes.get_lines() if line.get_label().endswith("another seed")]
+    assert len(light) == 2 * len(ALL) and len(axes.containers) == len(alone.containers)
+    for name, bars in zip(ALL, axes.containers, strict=True):
+        ours = bars.lines[0]
+        theirs = next(line for line in light if line.get_label() == f"{name}, another seed")
+        assert theirs.get_ydata() == pytest.approx(ours.get_ydata() - 10)
+        assert theirs.get_color() == ours.get_color() and theirs.get_marker() == ours.get_marker()
+        assert theirs.get_alpha() < 0.5 and theirs.get_zorder() < ours.get_zorder()
+
+
 def test_paddings_draws_both_variants_of_each_ensemble(drawn, tables):
     figure = drawn(plots.paddings(tables[1], attack="PGD"))
     panels = [axes for axes in figure.axes if axes.axison]
@@ -150,6 +164,16 @@ def test_differences_draws_the_tables(drawn):
             assert heights.max() == pytest.approx(100 * part.high.max())
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["dec − cor", "fdec − cor", "base + constants − cor"]
+    others = [{"PGD": table("cor"), "SAP": table("cor")}]
+    for axes, theirs in zip(
+        drawn(plots.differences(both, measure="P(≥1)", behind=others)).axes,
+        others[0].values(),
+        strict=True,
+    ):
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        part = rows(theirs, ensemble="fdec").sort_values("epsilon")
+        assert lines["fdec, another seed"].get_ydata() == pytest.approx(100 * part.value.to_numpy())
+        assert lines["fdec, another seed"].get_zorder() < lines["fdec"].get_zorder()
     assert "200 records" in figure.legends[0].get_title().get_text()
     for wrong, message in (
         ({}, "empty"),

@@ -71,6 +71,13 @@ def test_published_curves_stand_behind_ours_on_a_common_axis(drawn):
     looks = {(one.get_linestyle(), one.get_marker()) for one in (published, *curves)}
     assert len(looks) == 4, "told apart without colour"
     assert "first, published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    behind = [{name: history()[:6] for name in ours}]
+    panels = drawn(
+        plots.learning_curves_beside_published(ours, theirs, ensembles=names, behind=behind)
+    ).axes
+    lines = {line.get_label(): line for line in panels[1].get_lines()}
+    assert lines["fdec2, another seed"].get_xdata() == pytest.approx(100 * np.arange(1, 7) / 6)
+    assert lines["fdec2, another seed"].get_zorder() < lines["fdec2"].get_zorder()
     with pytest.raises(ValueError, match="lacks dec1"):
         plots.learning_curves_beside_published(ours, {}, ensembles={"dec": ["base", "dec1"]})
 

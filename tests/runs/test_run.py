@@ -19,6 +19,7 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.settings import setting_names
+from dnalib.runs.turns import turn
 
 DEMO = dataclasses.replace(load_profile("demo"), epochs=4, seed=0)
 
@@ -246,3 +247,30 @@ def test_the_projects_folder_is_found_from_below(monkeypatch, tmp_path):
     for below in ("book", "deep/er", "."):
         monkeypatch.chdir(tmp_path / below)
         assert project_root() == tmp_path.resolve()
+
+
+def test_what_another_process_made_meanwhile_is_taken(tmp_path):
+    kitchen = Kitchen(tmp_path)
+    waiting, beside = kitchen.run(), kitchen.run()
+    find, looks = waiting.find, []
+
+    def find_late(name):
+        looks.append(name)
+        if looks == ["stock"]:  # not there at the first look; then another process makes it
+            beside.obtain("stock")
+            return None
+        return find(name)
+
+    waiting.find = find_late
+    assert waiting.obtain("stock").path.read_text() == "stock(0)"
+    assert looks == ["stock", "stock"]
+    assert kitchen.order == ["stock"], "it was computed twice"
+
+
+def test_who_waits_in_vain_is_out_of_time(tmp_path):
+    kitchen = Kitchen(tmp_path)
+    run = kitchen.run(max_minutes=0.002)
+    with turn(run.folder, f"stock-{run.identity('stock')}"):
+        with pytest.raises(OutOfTime, match="stock is not begun"):
+            run.obtain("stock")
+    assert kitchen.order == []

@@ -1,0 +1,216 @@
+"""`python -m dnalib.workflow`: the book, sweeps over seeds and parameters, and how far they are."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dnalib.files import write_json
+from dnalib.runs import ParameterError, load_profile, project_root
+from dnalib.runs.settings import accept_minutes, given_settings
+from dnalib.runs.turns import turn
+from dnalib.workflow import slurm
+from dnalib.workflow.plan import BOOK, Plan, Resources, load_resources, make_plan
+from dnalib.workflow.status import progress
+from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
+
+PLAN = "plan.json"
+RETRIES = 2
+MOST_JOBS = 200  # in the scheduler's queue at a time
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after the program's name; None for those it was started with.
+
+    Returns:
+        0; Snakemake's status where a job failed; 1 on an error (said on standard error).
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return options.action(options)
+    except (WorkflowError, ParameterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def make_book(options: argparse.Namespace) -> int:
+    """Execute every chapter of a profile here and render the book."""
+    settings = load_profile(options.profile)
+    resources: dict[str, Resources] = {
+        "chapter": {**load_resources(options.profile)["chapter"], "cpus": None}
+    }
+    plan = make_plan(
+        settings,
+        profile=options.profile,
+        variants={BOOK: {}},
+        resources=resources,
+    )
+    return follow(plan, options, ["--cores", options.cores])
+
+
+def make_sweep(options: argparse.Namespace) -> int:
+    """Execute every chapter for each seed and value, here or on a cluster."""
+    settings = load_profile(options.profile)
+    varied: dict[str, Sequence[Any]] = {}
+    for name, values in options.vary:
+        varied[name] = [yaml.safe_load(value) for value in values.split(",")]
+    plan = make_plan(
+        settings,
+        profile=options.profile,
+        variants=make_variants(
+            settings,
+            fixed=given_settings(options.p),
+            varied=varied | {"seed": parse_seeds(options.seeds)},
+        ),
+        resources=load_resources(options.profile),
+    )
+    if options.executor == "slurm":
+        slurm.check_scheduler(options.partition or None)
+        return follow(plan, options, on_slurm(options))
+    return follow(plan, options, ["--cores", options.cores, "--resources", f"gpu={local_gpus()}"])
+
+
+def on_slurm(options: argparse.Namespace) -> list[str]:
+    """Snakemake's options for a cluster: every job is submitted, and tried again where it fails."""
+    accounting = slurm.keeps_accounts()
+    words = ["--executor", "slurm", "--jobs", str(options.jobs), "--slurm-requeue"]
+    words += ["--retries", str(RETRIES)]
+    # Where nothing is kept of ended jobs, sacct never answers.
+    words += ["--slurm-status-command", "sacct" if accounting else "squeue"]
+    words += ["--slurm-jobname-prefix", job_prefix(options.profile)]
+    words += ["--slurm-init-seconds-before-status-checks", str(options.seconds_between_checks)]
+    words += ["--seconds-between-status-checks", str(options.seconds_between_checks)]
+    words += [] if options.account else ["--slurm-no-account"]
+    defaults = {"slurm_partition": options.partition, "slurm_account": options.account}
+    chosen = [f"{name}={value}" for name, value in defaults.items() if value]
+    return [*words, *(["--default-resources", *chosen] if chosen else [])]
+
+
+def job_prefix(profile: str) -> str:
+    """What the names of a profile's jobs begin with in the scheduler's queue."""
+    return f"dnalib-{profile}"
+
+
+def local_gpus() -> int:
+    """How many GPUs this machine has."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> int:
+    """Let Snakemake do what a plan says; alone in the run's folder.
+
+    Returns:
+        Snakemake's status.
+
+    Raises:
+        WorkflowError: another process works on the same folder.
+    """
+    root = project_root()
+    folder = root / "data" / "runs" / plan["profile"]
+    said = places(options)
+    with turn(folder, "workflow", seconds=0) as ours:
+        if not ours:
+            raise WorkflowError(
+                f"another make works in {folder}; wait for it or end it, and call again"
+            )
+        write_json(folder / PLAN, plan)
+        config = {"plan": str(folder / PLAN), **said}
+        words = [*engine, "--config", *(f"{name}={value}" for name, value in config.items())]
+        return run_snakemake(words, root=root)
+
+
+def run_snakemake(words: Sequence[str], *, root: Path) -> int:
+    """Run Snakemake in the project's folder; returns its status."""
+    command = ["snakemake", "--quiet", "rules", "host", "--rerun-incomplete", "--keep-going"]
+    # The turn in the run's folder is the lock; unlike Snakemake's it ends with the process.
+    return subprocess.run([*command, "--nolock", *words], cwd=root, check=False).returncode
+
+
+def places(options: argparse.Namespace) -> dict[str, str]:
+    """Where the records are and how long a chapter may take, as far as that was said."""
+    said = {
+        name: str(Path(place).expanduser().resolve())
+        for name, place in (("data", options.data), ("split", options.split))
+        if place
+    }
+    if options.max_minutes:
+        accept_minutes(yaml.safe_load(options.max_minutes))
+        said["max_minutes"] = options.max_minutes
+    return said
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Print how far the profile's last run or sweep is."""
+    folder = project_root() / "data" / "runs" / options.profile
+    try:
+        plan: Plan = json.loads((folder / PLAN).read_text())
+    except FileNotFoundError:
+        raise WorkflowError(
+            f"nothing was begun with profile {options.profile}: {folder / PLAN} is missing"
+        ) from None
+    with turn(folder, "workflow", seconds=0) as ours:
+        working = not ours
+    queue = slurm.queued_jobs(job_prefix(options.profile)) if slurm.is_there() else []
+    print(progress(plan, folder, queue=queue).to_string())
+    print("a make works on it" if working else "no make works on it")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(prog="python -m dnalib.workflow", description=__doc__)
+    actions = made.add_subparsers(required=True, metavar="ACTION")
+    for name, action, text in (
+        ("book", make_book, "execute every chapter and render the book"),
+        ("sweep", make_sweep, "execute every chapter for each of several seeds or values"),
+        ("status", show_status, "how far the last run or sweep of a profile is"),
+    ):
+        one = actions.add_parser(name, help=text, description=text)
+        one.set_defaults(action=action)
+        one.add_argument("--profile", default="demo")
+        if action is not show_status:
+            add_run_options(one)
+        if action is make_sweep:
+            add_sweep_options(one)
+    return made
+
+
+def add_run_options(one: argparse.ArgumentParser) -> None:
+    """Options of whatever computes."""
+    one.add_argument("--data", default="", help="archive or folder of the records")
+    one.add_argument("--split", default="", help="random_permutation.npy")
+    one.add_argument("--max-minutes", default="", help="that a chapter may compute")
+    one.add_argument("--cores", default="all", help="of this machine")
+
+
+def add_sweep_options(one: argparse.ArgumentParser) -> None:
+    """Options of a sweep."""
+    one.add_argument("--seeds", default="0", help="such as 0-4 or 0,3,7")
+    one.add_argument(
+        "--vary",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("NAME", "VALUES"),
+        help="a setting and its values, with commas between them",
+    )
+    one.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
+    one.add_argument("--executor", default="local", choices=("local", "slurm"))
+    one.add_argument("--partition", default="", help="of the cluster; else its default")
+    one.add_argument("--account", default="", help="that the cluster's jobs are charged to")
+    one.add_argument("--jobs", type=int, default=MOST_JOBS, help="in the queue at a time")
+    one.add_argument("--seconds-between-checks", type=int, default=20, help="of the queue")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

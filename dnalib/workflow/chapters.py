@@ -1,0 +1,43 @@
+"""The book's chapters in their order, and the stages that must be there before one is executed."""
+
+from collections.abc import Mapping, Sequence
+
+from dnalib.runs import Settings, Stage
+from dnalib.stages.costs import COSTS
+from dnalib.stages.ensembles import ENSEMBLES
+from dnalib.stages.rivals import rival_stages
+
+# Each chapter with those that come before it.
+CHAPTERS: Mapping[str, Sequence[str]] = {
+    "01_data": (),
+    "02_base_model": ("01_data",),
+    "03_cor": ("02_base_model",),
+    "04_dec": ("02_base_model",),
+    "05_fcor": ("02_base_model",),
+    "06_fdec": ("02_base_model",),
+    "07_attacks": ("03_cor", "04_dec", "05_fcor", "06_fdec"),
+    "08_results": ("07_attacks",),
+    "A1_adaptive_attacks": ("08_results",),
+    "A2_rivals": ("A1_adaptive_attacks",),
+}
+
+
+def stages_before(chapter: str, stages: Mapping[str, Stage], settings: Settings) -> list[str]:
+    """Names of the stages that a chapter reads and that may be jobs of their own.
+
+    Args:
+        chapter: one of `CHAPTERS`.
+        stages: all stages of the run by name.
+        settings: of the run.
+    """
+    ensemble = chapter.partition("_")[2]
+    if chapter == "01_data":
+        return ["survey"]
+    if chapter == "02_base_model":
+        return ["base"]
+    if ensemble in ENSEMBLES:
+        return list(ENSEMBLES[ensemble])
+    if chapter == "A2_rivals":
+        return list(stages)
+    of_rivals = {COSTS, *(stage.name for stage in rival_stages(settings))}
+    return [name for name in stages if name not in of_rivals]

@@ -1,0 +1,117 @@
+"""Questions to a Slurm cluster, each answered in seconds or by an error."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dnalib.workflow.variants import WorkflowError
+
+PATIENCE = 30  # seconds for an answer
+NO_ACCOUNTING = "accounting_storage/none"
+# States of jobs that ended without their work, as squeue and sacct name them.
+FAILED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+)
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED")
+RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING")
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job as Slurm tells of it: its number, state, and what it was submitted for."""
+
+    number: str
+    state: str
+    comment: str
+
+
+def is_there() -> bool:
+    """Whether this machine has the commands of a Slurm cluster."""
+    return shutil.which("squeue") is not None
+
+
+def ask(command: Sequence[str]) -> str:
+    """What a command of Slurm answers.
+
+    Raises:
+        WorkflowError: there is no such command, or it fails, or does not answer.
+    """
+    name = command[0]
+    try:
+        answer = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=PATIENCE
+        )
+    except FileNotFoundError:
+        raise WorkflowError(
+            f"EXECUTOR is slurm, but this machine has no command {name}; submit from one that has"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise WorkflowError(
+            f"the scheduler is unreachable: {name} gave no answer within {PATIENCE} seconds"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split()) or f"status {error.returncode}"
+        raise WorkflowError(f"the scheduler is unreachable: {name} says {reason}") from None
+    return answer.stdout
+
+
+def check_scheduler(partition: str | None) -> None:
+    """Make sure that jobs can be submitted.
+
+    Args:
+        partition: where to; None for the cluster's default.
+
+    Raises:
+        WorkflowError: the scheduler does not answer, there is no such partition, or none was
+            named and the cluster has no default.
+    """
+    listed = ask(["sinfo", "--noheader", "--format=%P"]).split()
+    names = [name.removesuffix("*") for name in listed]
+    if partition is None and not any(name.endswith("*") for name in listed):
+        raise WorkflowError(
+            f"this cluster has no default partition; name one of {', '.join(names)} by PARTITION"
+        )
+    if partition is not None and partition not in names:
+        raise WorkflowError(
+            f"PARTITION is {partition!r}; this cluster has {', '.join(names) or 'none'}"
+        )
+
+
+def keeps_accounts() -> bool:
+    """Whether the cluster remembers ended jobs, which sacct tells of; without, it never answers."""
+    for line in ask(["scontrol", "show", "config"]).splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "AccountingStorageType":
+            return value.strip() not in (NO_ACCOUNTING, "(null)", "")
+    return False
+
+
+def queued_jobs(prefix: str) -> list[QueuedJob]:
+    """The jobs whose name begins with a prefix: those that wait or run, and ended ones.
+
+    Of ended ones squeue remembers the last minutes alone (Slurm's MinJobAge), sacct all.
+
+    Raises:
+        WorkflowError: the scheduler does not answer.
+    """
+    fields = "--format=%i|%T|%j|%k"
+    answers = [ask(["squeue", "--noheader", "--states=all", fields])]
+    if keeps_accounts():
+        columns = "--format=JobIDRaw,State,JobName%120,Comment%300"
+        since = "--starttime=now-7days"
+        answers.append(ask(["sacct", "-X", "--noheader", "--parsable2", since, columns]))
+    found: dict[str, QueuedJob] = {}
+    for line in "\n".join(answers).splitlines():
+        number, state, name, comment = (line.split("|", 3) + [""] * 3)[:4]
+        if name.startswith(prefix):
+            # squeue comes first, and knows best what is running now.
+            found.setdefault(number, QueuedJob(number, state.split()[0], comment))
+    return list(found.values())

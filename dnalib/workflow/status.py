@@ -1,0 +1,52 @@
+"""How far a run or a sweep is: what is done, and what the scheduler says of the rest."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas
+
+from dnalib.workflow.plan import Plan
+from dnalib.workflow.slurm import FAILED, RUNNING, WAITING, QueuedJob
+
+COLUMNS = ("done", "running", "waiting", "failed", "to come")
+
+
+def progress(plan: Plan, folder: Path, *, queue: Iterable[QueuedJob] = ()) -> pandas.DataFrame:
+    """Jobs and notebooks of a plan, counted: a row a stage or chapter, a column a state.
+
+    Args:
+        plan: what is to be there in the end.
+        folder: of the run.
+        queue: the scheduler's jobs, where there is one; of a job that it tried again, the last try
+            counts.
+    """
+    states = {}
+    for queued in sorted(queue, key=lambda one: int(one.number.partition("_")[0])):
+        states[submitted_for(queued.comment)] = queued.state
+    rows: dict[str, Counter[str]] = {}
+    for name, job in plan["jobs"].items():
+        done = (folder / "jobs" / job["kind"] / f"{name}.json").is_file()
+        found = "done" if done else column_of(states.get(name))
+        rows.setdefault(job["stage"], Counter())[found] += 1
+    for name, notebook in plan["notebooks"].items():
+        done = (folder / f"{name}.ipynb").is_file()
+        variant, _, chapter = name.partition("/")
+        found = "done" if done else column_of(states.get(f"{chapter}_{variant}"))
+        rows.setdefault(notebook["chapter"], Counter())[found] += 1
+    table = pandas.DataFrame.from_dict(rows, orient="index", dtype="Int64")
+    return table.reindex(columns=list(COLUMNS)).fillna(0).rename_axis("job").astype(int)
+
+
+def submitted_for(comment: str) -> str:
+    """The wildcards of a job, joined by underscores, out of the comment that Snakemake's plugin
+    gives it: "rule_training_wildcards_dec1-0c5b382f35567bae"."""
+    return comment.partition("_wildcards_")[2]
+
+
+def column_of(state: str | None) -> str:
+    """The column of a job that is not done, by the scheduler's word for it."""
+    for column, names in (("running", RUNNING), ("waiting", WAITING), ("failed", FAILED)):
+        if state in names:
+            return column
+    return "to come"

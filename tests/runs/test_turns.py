@@ -1,0 +1,63 @@
+"""Turns: who holds a name holds it alone, and a killed process holds nothing."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+from dnalib.runs.turns import turn
+
+CONTEXT = multiprocessing.get_context("spawn")
+
+
+def hold(folder, holding):
+    """Take the turn, say so, and keep it."""
+    with turn(folder, "soup"):
+        holding.set()
+        time.sleep(60)
+
+
+def append_slowly(folder, number):
+    """Two lines in the same file, with time between them for another process to come."""
+    with turn(folder, "soup"):
+        for part in ("begins", "ends"):
+            with (folder / "order").open("a") as file:
+                file.write(f"{number} {part}\n")
+            time.sleep(0.05)
+
+
+def test_processes_hold_a_name_one_after_another(tmp_path):
+    processes = [CONTEXT.Process(target=append_slowly, args=(tmp_path, n)) for n in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+    lines = [line.split() for line in (tmp_path / "order").read_text().splitlines()]
+    assert len(lines) == 8
+    assert all(first[0] == second[0] for first, second in zip(lines[::2], lines[1::2], strict=True))
+
+
+def test_a_killed_process_leaves_its_turn_to_the_next(tmp_path, capsys):
+    holding = CONTEXT.Event()
+    process = CONTEXT.Process(target=hold, args=(tmp_path, holding))
+    process.start()
+    assert holding.wait(timeout=60)
+    with turn(tmp_path, "soup", seconds=0) as ours:
+        assert not ours
+    assert capsys.readouterr().out == "soup: another process computes it; waiting\n"
+    with turn(tmp_path, "bread", seconds=0) as ours:
+        assert ours, "another name is another turn"
+    os.kill(process.pid, signal.SIGKILL)
+    with turn(tmp_path, "soup", seconds=30) as ours:
+        assert ours
+    process.join(timeout=60)
+
+
+def test_an_error_ends_the_turn(tmp_path):
+    try:
+        with turn(tmp_path, "soup"):
+            raise RuntimeError("burnt")
+    except RuntimeError:
+        pass
+    with turn(tmp_path, "soup", seconds=0) as ours:
+        assert ours

@@ -1,0 +1,93 @@
+"""Several seeds: both sources of chance are told apart, and the records are those of one set."""
+
+import numpy as np
+import pytest
+from tiny import EPSILONS, open_tiny
+
+from dnalib import seeds
+from dnalib.intervals import bootstrap_interval, crossed_seeds
+
+CONDITION = {"attack": "sap", "padding": "strip", "epsilon": max(EPSILONS)}
+
+
+def test_one_seed_has_the_interval_of_its_records():
+    values = np.random.default_rng(0).random(400)
+    spread = crossed_seeds(values[None], seed=0)
+    low, high = bootstrap_interval(values, seed=0)
+    assert spread.mean == pytest.approx(values.mean())
+    assert (spread.low, spread.high) == pytest.approx((low, high), abs=0.004)
+    assert np.isnan(spread.over_seeds)
+    assert spread.over_records == pytest.approx(values.std() / np.sqrt(400), rel=0.1)
+
+
+def test_seeds_that_agree_leave_the_draw_of_records():
+    values = np.random.default_rng(1).random(300)
+    one = crossed_seeds(values[None], seed=0)
+    five = crossed_seeds(np.tile(values, (5, 1)), seed=0)
+    assert five.over_seeds == pytest.approx(0, abs=1e-12)
+    # Five trainings do not make five test sets.
+    assert five.high - five.low == pytest.approx(one.high - one.low, rel=0.1)
+
+
+def test_seeds_that_differ_widen_the_interval_by_their_own_spread():
+    levels = np.array([0.2, 0.4, 0.6, 0.8])
+    values = np.tile(levels[:, None], (1, 200))  # every record alike
+    spread = crossed_seeds(values, seed=0)
+    assert spread.mean == pytest.approx(0.5)
+    assert spread.over_seeds == pytest.approx(levels.std(ddof=1))
+    assert spread.over_records == pytest.approx(0, abs=1e-12)
+    expected = np.quantile(
+        np.random.default_rng(1).choice(levels, size=(20_000, 4)).mean(axis=1), [0.025, 0.975]
+    )
+    assert (spread.low, spread.high) == pytest.approx(tuple(expected), abs=0.03)
+
+
+def test_the_interval_covers_both_sources():
+    generator = np.random.default_rng(2)
+    hits = 0
+    for trial in range(150):
+        truth = 0.6
+        records = generator.normal(0, 0.2, size=150)
+        training = generator.normal(0, 0.05, size=8)
+        values = truth + training[:, None] + records + generator.normal(0, 0.1, size=(8, 150))
+        spread = crossed_seeds(values, resamples=400, seed=trial)
+        hits += spread.low <= truth <= spread.high
+    assert hits / 150 > 0.88, "with eight seeds a percentile interval is a little narrow"
+
+
+def test_each_seed_counts_alike_though_its_records_differ_in_number():
+    values = np.full((2, 10), np.nan)
+    values[0, :2] = 1.0
+    values[1, :8] = 0.0
+    spread = crossed_seeds(values, seed=0)
+    assert spread.mean == 0.5
+    with pytest.raises(ValueError, match="each seed needs at least one record"):
+        crossed_seeds(np.full((2, 4), np.nan), seed=0)
+    with pytest.raises(ValueError, match="values"):
+        crossed_seeds(np.zeros(4), seed=0)
+
+
+def test_attacked_records_are_found_in_the_test_set(tiny_run):
+    attacked = seeds.values_under_attack(tiny_run, measure="at least 1", **CONDITION)
+    natural = seeds.values_on_natural(tiny_run, measure="average")
+    assert list(attacked) == list(natural)
+    for ensemble, values in attacked.items():
+        assert values.shape == natural[ensemble].shape
+        # The base model gets right what is attacked, and is a member of every ensemble.
+        assert (natural[ensemble][np.isfinite(values)] > 0).all()
+        assert 0 < np.isfinite(values).sum() < len(values)
+
+
+def test_the_table_has_both_deviations(tiny_run, tmp_path):
+    other = open_tiny(tmp_path, seed=1, epsilons=(50.0,), epochs=1)
+    table = seeds.spread_table([tiny_run, other], **CONDITION)
+    assert list(table.columns) == ["mean", "95 % interval", "SD over seeds", "SD over records"]
+    row = table.loc["natural", "average", "cor"]
+    means = [
+        seeds.values_on_natural(run, measure="average")["cor"].mean() for run in (tiny_run, other)
+    ]
+    assert float(row["mean"]) == pytest.approx(100 * np.mean(means), abs=0.051)
+    assert float(row["SD over seeds"]) == pytest.approx(100 * np.std(means, ddof=1), abs=0.051)
+    alone = seeds.spread_table([tiny_run], **CONDITION)
+    assert set(alone["SD over seeds"]) == {"–"}
+    assert len(alone) == len(table) == 2 * 2 * 5

@@ -1,0 +1,142 @@
+"""The plan: jobs that are shared, in an order in which each finds what it reads."""
+
+import graphlib
+import re
+
+import pytest
+import yaml
+
+from dnalib.runs import computing_profiles, load_profile, project_root
+from dnalib.stages import ENSEMBLES, MEMBERS, all_stages
+from dnalib.workflow import make_plan, make_variants
+from dnalib.workflow.chapters import CHAPTERS
+from dnalib.workflow.plan import BOOK, load_resources
+
+SMALL = load_profile("small")
+
+
+def plan_of(profile="small", *, fixed=None, **varied):
+    settings = load_profile(profile)
+    variants = make_variants(settings, fixed=fixed or {}, varied=varied)
+    return make_plan(
+        settings, profile=profile, variants=variants, resources=load_resources(profile)
+    )
+
+
+def stages_of(plan, names):
+    return {plan["jobs"][name]["stage"] for name in names}
+
+
+def job_of(plan, stage, **parameters):
+    (found,) = [
+        job
+        for job in plan["jobs"].values()
+        if job["stage"] == stage and parameters.items() <= job["parameters"].items()
+    ]
+    return found
+
+
+def test_every_profile_says_what_its_jobs_take():
+    for profile in computing_profiles():
+        resources = load_resources(profile)
+        assert {"data", "training", "chapter"} <= set(resources), profile
+        for kind, one in resources.items():
+            assert set(one) == {"cpus", "memory", "minutes", "gpus"}, (profile, kind)
+            assert one["cpus"] >= 1 and one["memory"] >= 1000 and one["minutes"] >= 10
+        assert (resources["training"]["gpus"] > 0) == (profile in ("full", "paper"))
+
+
+@pytest.mark.parametrize("profile", ["demo", "small"])
+def test_nothing_waits_for_itself_and_everything_that_is_needed_is_there(profile):
+    plan = plan_of(profile, seed=[0, 1])
+    needs = {name: job["needs"] for name, job in plan["jobs"].items()}
+    for name, notebook in plan["notebooks"].items():
+        needs[name] = [*notebook["jobs"], *notebook["notebooks"]]
+    assert {one for some in needs.values() for one in some} <= set(needs)
+    list(graphlib.TopologicalSorter(needs).static_order())  # raises where there is a circle
+
+
+def test_every_training_is_a_job_and_waits_for_those_whose_features_it_reads_alone():
+    plan = plan_of(seed=[0])
+    before = {
+        "base": set(),
+        "cor1": set(),
+        "fcor2": set(),
+        "dec1": {"base"},
+        "fdec1": {"base"},
+        "dec2": {"base", "dec1"},
+        "fdec2": {"base", "fdec1"},
+        "adversarial-dec2": {"adversarial1", "adversarial-dec1"},
+        "dverge": set(ENSEMBLES["cor"]),
+    }
+    for stage, wanted in before.items():
+        assert stages_of(plan, job_of(plan, stage)["needs"]) == {"survey", *wanted}, stage
+    assert set(MEMBERS) <= {job["stage"] for job in plan["jobs"].values()}
+    kinds = {job["kind"] for job in plan["jobs"].values()}
+    assert kinds == {"data", "training", "attack"}
+
+
+def test_what_two_variants_share_is_one_job():
+    seeds = plan_of(seed=[0, 1])
+    assert len([name for name in seeds["jobs"] if name.startswith("survey-")]) == 1
+    assert len([name for name in seeds["jobs"] if re.match("base-[0-9a-f]{16}$", name)]) == 2
+    assert len([name for name in seeds["notebooks"] if name.endswith("/01_data")]) == 1
+    weights = plan_of(decorrelation_weight=[0, 0.1, 0.2], seed=[0])
+    counts = {
+        stage: sum(job["stage"] == stage for job in weights["jobs"].values())
+        for stage in ("base", "cor1", "fcor2", "dec1", "fdec2")
+    }
+    assert counts == {"base": 1, "cor1": 1, "fcor2": 1, "dec1": 3, "fdec2": 3}
+    # What hangs on it through what it reads is told apart as well.
+    attacks = [job for job in weights["jobs"].values() if job["stage"] == "adaptive-dec-50"]
+    assert len(attacks) == 3
+    assert len({tuple(job["needs"]) for job in attacks}) == 3
+    records = plan_of(train_records=[0, 400], seed=[0])
+    assert len([name for name in records["jobs"] if name.startswith("survey-")]) == 2
+    assert len([name for name in records["notebooks"] if name.endswith("/01_data")]) == 2
+
+
+def test_a_chapter_waits_for_what_it_shows():
+    plan = plan_of(seed=[3])
+    chapter = {one["chapter"]: one for one in plan["notebooks"].values()}
+    assert list(chapter) == list(CHAPTERS)
+    assert stages_of(plan, chapter["02_base_model"]["jobs"]) == {"base"}
+    assert stages_of(plan, chapter["06_fdec"]["jobs"]) == {"base", "fdec1", "fdec2"}
+    results = stages_of(plan, chapter["08_results"]["jobs"])
+    assert {*MEMBERS, "perturbations-strip-150", "adaptive-dec-50"} <= results
+    assert not {one for one in results if "adversarial" in one or "dverge" in one}
+    everything = {job["stage"] for job in plan["jobs"].values()}
+    assert stages_of(plan, chapter["A2_rivals"]["jobs"]) == everything
+
+
+def test_a_kind_without_resources_is_computed_by_the_chapters():
+    demo = plan_of("demo", seed=[0])
+    stages = all_stages(load_profile("demo"))
+    assert {stages[job["stage"]].kind for job in demo["jobs"].values()} == {"data", "training"}
+    resources = {"chapter": load_resources("small")["chapter"]}
+    book = make_plan(SMALL, profile="small", variants={BOOK: {}}, resources=resources)
+    assert book["jobs"] == {} and list(book["sites"]) == ["small"]
+    assert list(book["notebooks"]) == [f"{BOOK}/{chapter}" for chapter in CHAPTERS]
+    assert not demo["sites"], "one seed is no book of several"
+
+
+def test_the_plan_knows_every_chapter_of_the_book():
+    toc = yaml.safe_load((project_root() / "_toc.yml").read_text())
+    files = re.findall(r"'file': '(?:book/)?([^']+)'", str(toc))
+    notebooks = {path.stem for path in (project_root() / "book").glob("*.ipynb")}
+    assert set(CHAPTERS) == notebooks == {name for name in files if name in notebooks}
+
+
+def test_several_seeds_are_shown_together_in_a_book_of_their_own():
+    plan = plan_of(bands=[4, 10], seed=[0, 1, 2, 5])
+    assert list(plan["sites"]) == ["small-bands-4_seeds-0-2+5", "small-bands-10_seeds-0-2+5"]
+    site = plan["sites"]["small-bands-10_seeds-0-2+5"]
+    assert sorted(name.partition("/")[2] for name in site["notebooks"]) == sorted(CHAPTERS)
+    assert site["parameters"] == {"bands": 10, "seed": 0}
+    assert "bands-4_seed-0/01_data" in site["notebooks"], "the records are those of all variants"
+    assert "bands-10_seed-0/07_attacks" in site["notebooks"]
+    summary = plan["notebooks"]["bands-10_seeds-0-2+5/08_results"]
+    assert summary["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
+    assert summary["notebooks"] == [f"bands-10_seed-{seed}/08_results" for seed in (0, 1, 2, 5)]
+    for one in summary["notebooks"]:
+        assert set(plan["notebooks"][one]["jobs"]) <= set(summary["jobs"])

@@ -1,0 +1,51 @@
+"""Status: each job in one column, the last try of it counts, and what is there is done."""
+
+import json
+
+from dnalib.runs import load_profile
+from dnalib.workflow import make_plan, make_variants
+from dnalib.workflow.plan import load_resources
+from dnalib.workflow.slurm import QueuedJob
+from dnalib.workflow.status import progress
+
+DEMO = load_profile("demo")
+PLAN = make_plan(
+    DEMO,
+    profile="demo",
+    variants=make_variants(DEMO, fixed={}, varied={"seed": [0, 1]}),
+    resources=load_resources("demo"),
+)
+
+
+def name_of(stage, seed):
+    (name,) = [
+        name
+        for name, job in PLAN["jobs"].items()
+        if job["stage"] == stage and job["parameters"]["seed"] == seed
+    ]
+    return name
+
+
+def test_jobs_and_chapters_are_counted_by_their_state(tmp_path):
+    done = tmp_path / "jobs" / "training" / f"{name_of('base', 0)}.json"
+    done.parent.mkdir(parents=True)
+    done.write_text(json.dumps({}))
+    (tmp_path / "seed-1").mkdir()
+    (tmp_path / "seed-1" / "02_base_model.ipynb").write_text("{}")
+    prefix = "rule_training_wildcards_"
+    queue = [
+        QueuedJob("12", "RUNNING", prefix + name_of("dec1", 0)),
+        QueuedJob("9", "NODE_FAIL", prefix + name_of("dec1", 0)),
+        QueuedJob("3", "COMPLETED", prefix + name_of("base", 0)),
+        QueuedJob("10", "TIMEOUT", prefix + name_of("base", 1)),
+        QueuedJob("13", "PENDING", prefix + name_of("dec1", 1)),
+        QueuedJob("14", "RUNNING", "rule_chapter_wildcards_02_base_model_seed-0"),
+    ]
+    table = progress(PLAN, tmp_path, queue=queue)
+    rows = {name: row[row > 0].to_dict() for name, row in table.iterrows()}
+    assert rows["base"] == {"done": 1, "failed": 1}
+    assert rows["dec1"] == {"running": 1, "waiting": 1}
+    assert rows["cor2"] == {"to come": 2}
+    assert rows["02_base_model"] == {"done": 1, "running": 1}
+    assert rows["01_data"] == {"to come": 1}
+    assert table.to_numpy().sum() == len(PLAN["jobs"]) + len(PLAN["notebooks"])
