@@ -26,7 +26,7 @@ from dnalib import plots, stages, tables
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.pages import headline, write_run_pages, write_speed_page
+from dnalib.pages import headline, write_bill_page, write_run_pages, write_speed_page
 from dnalib.runs import (
     Artefact,
     ComputingRun,
@@ -225,7 +225,9 @@ def main() -> None:
     recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     refresh_readme(recorded, root)
     write_run_pages(recorded, root / "book")
-    write_speed_page(root / "benchmarks" / "results", root / "book" / "measured_speed.md")
+    results = root / "benchmarks" / "results"
+    write_speed_page(results, root / "book" / "measured_speed.md")
+    write_bill_page(results / "jobs", root / "book" / "measured_bill.md")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from dnalib.runs.settings import PLACES, setting_names
+from dnalib.runs.settings import PLACES, SEEDS, setting_names
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -86,7 +86,7 @@ def test_parameters_cell_names_real_parameters_of_the_recorded_run(path: Path) -
     cells = nbformat.read(path, as_version=4).cells
     (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = re.findall(r"^(\w+) =", cell.source, re.MULTILINE)
-    assert {*PLACES} <= set(names) <= {*PLACES, *setting_names()}
+    assert {*PLACES} <= set(names) <= {*PLACES, SEEDS, *setting_names()}
     assert 'profile = "recorded/' in cell.source
 
 

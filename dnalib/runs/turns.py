@@ -39,7 +39,7 @@ def turn(folder: Path, name: str, *, seconds: float | None = None) -> Iterator[b
 
 
 def acquire(lock: FileLock, *, name: str, seconds: float | None) -> None:
-    """Take a lock, saying so where another process holds it.
+    """Take a lock, saying so where it must wait for another process.
 
     Raises:
         filelock.Timeout: it was held for longer than `seconds`.
@@ -47,5 +47,7 @@ def acquire(lock: FileLock, *, name: str, seconds: float | None) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if seconds == 0:
+            raise
         print(f"{name}: another process computes it; waiting", flush=True)
         lock.acquire(timeout=-1 if seconds is None else seconds)

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import HTML, NO_PAGE
 
-from dnalib.pages import write_speed_page
+from dnalib.pages import write_bill_page, write_speed_page
 
 PAGES = [
     "index",
@@ -25,6 +25,7 @@ PAGES = [
     "checks",
     "glossary",
     "speed",
+    "bill",
     "api",
 ]
 
@@ -113,3 +114,10 @@ def test_run_is_named_on_every_chapter(pages: dict[str, Page], root: Path) -> No
 def test_the_speed_page_is_what_was_measured(root: Path, tmp_path: Path) -> None:
     write_speed_page(root / "benchmarks" / "results", tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == (root / "book" / "measured_speed.md").read_text()
+
+
+def test_the_bill_is_what_was_measured(root: Path, tmp_path: Path) -> None:
+    write_bill_page(root / "benchmarks" / "results" / "jobs", tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text == (root / "book" / "measured_bill.md").read_text()
+    assert "survey → base → " in text and "| 1,000 | 1,000 |" in text

@@ -44,6 +44,9 @@ def test_a_killed_process_leaves_its_turn_to_the_next(tmp_path, capsys):
     assert holding.wait(timeout=60)
     with turn(tmp_path, "soup", seconds=0) as ours:
         assert not ours
+    assert capsys.readouterr().out == ""
+    with turn(tmp_path, "soup", seconds=0.01) as ours:
+        assert not ours
     assert capsys.readouterr().out == "soup: another process computes it; waiting\n"
     with turn(tmp_path, "bread", seconds=0) as ours:
         assert ours, "another name is another turn"

@@ -1,6 +1,6 @@
 """A sweep on a real Slurm cluster: a job is killed, a node is lost, and nothing is missing after.
 
-The cluster is brought up on this machine (`tests/cluster.py`); where that cannot be, this skips.
+`dnalib.workflow.cluster` brings the cluster up on this machine; where that cannot be, this skips.
 """
 
 import json
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import Cluster, answer, why_not
 
 from dnalib.files import file_sha256
+from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -46,14 +46,7 @@ for name in names:
 @pytest.fixture(scope="module")
 def project(root, tmp_path_factory):
     """A copy of the project: the sweep writes beside the code."""
-    copy = tmp_path_factory.mktemp("cluster") / "project"
-    listed = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if not name.startswith(("data/", "tests/")):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, copy / name)
-    return copy
+    return copy_project(root, tmp_path_factory.mktemp("cluster") / "project")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A Slurm cluster on this machine, for tests: `python tests/cluster.py FOLDER` starts one.
+"""A Slurm cluster on this machine, to try things on: `python -m dnalib.workflow.cluster FOLDER`.
 
 munge, slurmctld and a slurmd for each node (Debian: slurm-wlm, munge), all of them root's, with
 their files in one short-named folder. Slurm's commands find it through /etc/slurm/slurm.conf.
@@ -63,7 +63,7 @@ class Cluster:
     def start(self) -> None:
         """Start every daemon and wait for the nodes."""
         for name in ("state", "spool", "log"):
-            (self.folder / name).mkdir(parents=True)
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "munge.key").write_bytes(secrets.token_bytes(1024))
         (self.folder / "munge.key").chmod(0o400)
         (self.folder / "slurm.conf").write_text(self.config())
@@ -109,6 +109,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SlurmdTimeout=10
 KillWait=2
+MinJobAge=7200
 ReturnToService=2
 {self.node_lines(host, ports)}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -191,6 +192,17 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def copy_project(root: Path, copy: Path) -> Path:
+    """Copy what git knows of the project, less tests and data: a sweep writes beside the code."""
+    listed = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (root / name).is_file() and not name.startswith(("data/", "tests/")):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, copy / name)
+    return copy
 
 
 def main() -> None:

@@ -1,0 +1,182 @@
+"""What a job costs around its work, and what a stage takes: for the book's page on the bill.
+
+Runs one seed of a small `demo` sweep on a Slurm cluster of two slots that it brings up on this
+machine (root, Debian's slurm-wlm and munge), then executes the chapters once more with nothing left
+to compute, and renders them. `--stages` names the folder of a finished run of a profile; from the
+seconds of its stages follows what many seeds take on many machines. Writes `NAME.json` into
+`results/jobs`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sides import hardware
+
+from dnalib.runs import load_profile
+from dnalib.runs.settings import override
+from dnalib.stages.rivals import RIVALS, trainings_behind
+from dnalib.workflow import make_plan, make_variants
+from dnalib.workflow.bill import Overhead, critical_path, simulate, tasks_of
+from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
+from dnalib.workflow.plan import load_resources
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "jobs"
+SEEDS, MACHINES = (1, 10, 1000), (1, 9, 100, 1000)
+SWEEP = ("--seeds", "0", "--executor", "slurm", "--seconds-between-checks", "3")
+CHANGES = {"epochs": "2", "adaptive_records": "4", "rivals": "[wide]"}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="of the file to write, such as cpu")
+    parser.add_argument("--stages", type=Path, required=True, help="such as data/runs/small")
+    arguments = parser.parse_args()
+    reason = why_not()
+    if reason:
+        parser.error(reason)
+    stages = stage_seconds(arguments.stages)
+    with tempfile.TemporaryDirectory(prefix="bill", dir="/tmp") as folder:
+        project = copy_project(ROOT, Path(folder) / "project")
+        scheduler, queue = sweep(project, Path(folder) / "slurm")
+        run = project / "data" / "runs" / "demo"
+        content = {
+            "hardware": hardware("cpu"),
+            "date": datetime.now(UTC).date().isoformat(),
+            "scheduler": scheduler,
+            "job": job_overhead(run, queue),
+            "notebook": {"seconds": executed_again(project)},
+            "rendering": rendered_again(project),
+            "files": sizes(run.glob("*-*")),
+            "profile": arguments.stages.name,
+            "stages": stages,
+            "profile_files": sizes(arguments.stages.glob("*-*")),
+        }
+    content["model"] = model(content)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{arguments.name}.json"
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    print(f"wrote {path}")
+
+
+def stage_seconds(run: Path) -> dict[str, float]:
+    """Seconds of each stage of a finished run, by name; of several identities the last made."""
+    sidecars = [json.loads(path.read_text()) for path in run.glob("*-*.json")]
+    made = [one for one in sidecars if "identity" in one]
+    made.sort(key=lambda one: one["created"])
+    return {one["name"]: one["seconds"] for one in made}
+
+
+def sweep(project: Path, folder: Path) -> tuple[str, list[tuple[str, float]]]:
+    """Run the sweep; returns Slurm's version, and what each ended job was for, with its seconds."""
+    words = [word for name, value in CHANGES.items() for word in ("-p", name, value)]
+    with Cluster(folder, nodes=2):
+        command = [sys.executable, "-m", "dnalib.workflow", "sweep", *SWEEP, *words]
+        subprocess.run(command, cwd=project, env=environment(), check=True)
+        version = answer(["sinfo", "--version"])
+        lines = answer(["squeue", "--noheader", "--states=all", "--format=%k|%S|%e"]).splitlines()
+    parts = [line.rsplit("|", 2) for line in lines]
+    return version, [
+        (comment, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+        for comment, start, end in parts
+    ]
+
+
+def job_overhead(run: Path, queue: list[tuple[str, float]]) -> dict[str, float]:
+    """Median seconds of a stage's job around its computation, and their parts."""
+    engine, start = [], []
+    for path in run.glob("jobs/*/*.json"):
+        report = json.loads(path.read_text())
+        (elapsed,) = [seconds for comment, seconds in queue if comment.endswith(f"_{path.stem}")]
+        engine.append(elapsed - report["seconds"])
+        start.append(report["seconds"] - report["computing_seconds"])
+    return {
+        "engine": statistics.median(engine),
+        "start and records": statistics.median(start),
+        "jobs": len(engine),
+    }
+
+
+def executed_again(project: Path) -> dict[str, float]:
+    """Seconds of each chapter with nothing to compute: kernel, loading, drawing."""
+    plan = json.loads((project / "data/runs/demo/plan.json").read_text())
+    found = {}
+    for name, notebook in plan["notebooks"].items():
+        parameters = json.dumps({"profile": "demo", **notebook["parameters"]})
+        command = ["papermill", f"book/{notebook['chapter']}.ipynb", "out.ipynb", "-y", parameters]
+        found[notebook["chapter"]] = timed([*command, "--no-progress-bar"], project)
+        print(f"{name}: {found[notebook['chapter']]:.1f} s", flush=True)
+    return found
+
+
+def rendered_again(project: Path) -> float:
+    """Seconds of building the pages, from the project's own notebooks."""
+    return timed(["jupyter-book", "build", "book", "--all", "-q"], project)
+
+
+def model(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """What so many seeds of the profile take on so many machines, simulated."""
+    profile, seconds = measured["profile"], measured["stages"]
+    around = sum(measured["job"][part] for part in ("engine", "start and records"))
+    chapter = statistics.median(measured["notebook"]["seconds"].values())
+    overhead = Overhead(job=around, notebook=measured["job"]["engine"] + chapter)
+    settings = load_profile(profile)
+    known = [name for name, made in RIVALS.items() if set(trainings_behind(name)) <= set(seconds)]
+    settings = override(settings, {"rivals": known})
+    rows = []
+    for seeds in SEEDS:
+        variants = make_variants(settings, fixed={}, varied={"seed": range(seeds)})
+        resources = load_resources(profile)
+        plan = make_plan(settings, profile=profile, variants=variants, resources=resources)
+        tasks = tasks_of(plan, settings, seconds=seconds, overhead=overhead)
+        longest, path = critical_path(tasks)
+        for machines in MACHINES:
+            bill = simulate(tasks, machines=machines)
+            rows.append(
+                {
+                    "seeds": seeds,
+                    "machines": machines,
+                    "hours": bill.seconds / 3600,
+                    "busy_hours": bill.busy_seconds / 3600,
+                    "held_hours": bill.held_seconds / 3600,
+                    "jobs": bill.jobs,
+                    "critical_hours": longest / 3600,
+                    "critical_path": path if seeds == 1 else None,
+                    "plan_bytes": len(json.dumps(plan)),
+                }
+            )
+    return rows
+
+
+def timed(command: list[str], project: Path) -> float:
+    """Seconds that a command takes."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=project, env=environment(), check=True, capture_output=True)
+    return round(time.perf_counter() - started, 2)
+
+
+def sizes(paths: Iterable[Path]) -> dict[str, int]:
+    """Number and bytes of files."""
+    files = [path.stat().st_size for path in paths if path.is_file()]
+    return {"files": len(files), "bytes": sum(files)}
+
+
+def environment() -> dict[str, str]:
+    """This one's, with this Python's commands first, one thread a process."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""What a plan takes on so many machines: its critical path, and a simulation of its jobs.
+
+Seconds come from measured runs. A stage that is no job of its own is counted with the first job or
+notebook that reads it, as it would be computed.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dnalib.runs import Settings, Stage
+from dnalib.runs.settings import override
+from dnalib.stages import all_stages
+from dnalib.workflow.chapters import stages_before
+from dnalib.workflow.plan import Plan
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job or notebook: how long it takes by itself, and what must be done before."""
+
+    seconds: float
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Seconds around the work, measured.
+
+    Attributes:
+        job: of a stage's job: submission, the engine's start, imports, reading the records.
+        notebook: of a chapter's: the same, its kernel, and drawing.
+    """
+
+    job: float
+    notebook: float
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a plan takes on a number of machines.
+
+    Attributes:
+        machines: one job runs on each at a time.
+        seconds: from the first job's start to the last one's end.
+        busy_seconds: of all jobs together, whatever the number of machines.
+        jobs: jobs and notebooks.
+    """
+
+    machines: int
+    seconds: float
+    busy_seconds: float
+    jobs: int
+
+    @property
+    def held_seconds(self) -> float:
+        """Machine-seconds, if all machines are held from the first job to the last."""
+        return self.machines * self.seconds
+
+
+def tasks_of(
+    plan: Plan, settings: Settings, *, seconds: Mapping[str, float], overhead: Overhead
+) -> dict[str, Task]:
+    """The tasks of a plan.
+
+    Args:
+        plan: jobs and notebooks.
+        settings: of its profile.
+        seconds: of each stage's computation, by its name; stages that it lacks take none.
+        overhead: of each task.
+    """
+    known: dict[str, dict[str, Stage]] = {}
+
+    def stages_of(parameters: Mapping[str, Any]) -> dict[str, Stage]:
+        key = str(parameters)
+        if key not in known:
+            known[key] = all_stages(override(settings, parameters))
+        return known[key]
+
+    tasks = {}
+    counted: dict[str, set[str]] = defaultdict(set)  # stages that a variant's tasks have made
+    for name, job in plan["jobs"].items():
+        made = counted[str(job["parameters"])]
+        stages = stages_of(job["parameters"])
+        # Its own stage is a job's work although it is of a kind that has jobs.
+        inputs = list(stages[job["stage"]].inputs)
+        work = [job["stage"], *unmade(inputs, stages, made=made, kinds=plan["resources"])]
+        total = overhead.job + sum(seconds.get(stage, 0.0) for stage in work)
+        tasks[name] = Task(total, tuple(job["needs"]))
+    for name, notebook in plan["notebooks"].items():
+        parameters = notebook["parameters"]
+        work = []
+        if "seeds" not in parameters:  # a summary computes nothing
+            made, stages = counted[str(parameters)], stages_of(parameters)
+            wanted = stages_before(notebook["chapter"], stages, override(settings, parameters))
+            work = unmade(wanted, stages, made=made, kinds=plan["resources"])
+        total = overhead.notebook + sum(seconds.get(stage, 0.0) for stage in work)
+        tasks[name] = Task(total, (*notebook["jobs"], *notebook["notebooks"]))
+    return tasks
+
+
+def unmade(
+    wanted: Sequence[str],
+    stages: Mapping[str, Stage],
+    *,
+    made: set[str],
+    kinds: Mapping[str, Any],
+) -> list[str]:
+    """Of some stages and all that they read, those that nobody made yet; they count from now on.
+
+    Stages of kinds that have jobs of their own are not entered: these are tasks.
+    """
+    found: list[str] = []
+    waiting = list(wanted)
+    while waiting:
+        name = waiting.pop()
+        if name in made or stages[name].kind in kinds:
+            continue
+        made.add(name)
+        found.append(name)
+        waiting += stages[name].inputs
+    return found
+
+
+def critical_path(tasks: Mapping[str, Task]) -> tuple[float, list[str]]:
+    """Seconds that no number of machines can save, and the tasks that take them, in order."""
+    done: dict[str, tuple[float, str | None]] = {}
+
+    def finish(name: str) -> float:
+        if name not in done:
+            before = max(tasks[name].needs, key=finish, default=None)
+            start = finish(before) if before is not None else 0.0
+            done[name] = (start + tasks[name].seconds, before)
+        return done[name][0]
+
+    last: str | None = max(tasks, key=finish)
+    total, path = finish(last), []
+    while last is not None:
+        path.append(last)
+        last = done[last][1]
+    return total, path[::-1]
+
+
+def simulate(tasks: Mapping[str, Task], *, machines: int) -> Bill:
+    """Run the tasks on so many machines: whichever is free takes the first task that is ready.
+
+    Raises:
+        ValueError: no machine, or tasks that wait for each other.
+    """
+    if machines < 1:
+        raise ValueError(f"machines is {machines}; at least one is needed")
+    place = {name: number for number, name in enumerate(tasks)}
+    missing = {name: len(set(task.needs)) for name, task in tasks.items()}
+    followers: dict[str, list[str]] = defaultdict(list)
+    for name, task in tasks.items():
+        for needed in set(task.needs):
+            followers[needed].append(name)
+    ready = [(place[name], name) for name, count in missing.items() if count == 0]
+    heapq.heapify(ready)
+    running: list[tuple[float, str]] = []
+    clock, ended = 0.0, 0
+    while ready or running:
+        while ready and len(running) < machines:
+            _, name = heapq.heappop(ready)
+            heapq.heappush(running, (clock + tasks[name].seconds, name))
+        clock, name = heapq.heappop(running)
+        ended += 1
+        for follower in followers[name]:
+            missing[follower] -= 1
+            if missing[follower] == 0:
+                heapq.heappush(ready, (place[follower], follower))
+    if ended < len(tasks):
+        raise ValueError(f"{len(tasks) - ended} tasks wait for each other")
+    busy = sum(task.seconds for task in tasks.values())
+    return Bill(machines=machines, seconds=clock, busy_seconds=busy, jobs=len(tasks))

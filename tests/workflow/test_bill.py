@@ -1,0 +1,78 @@
+"""The bill: what no number of machines saves, and what one machine takes."""
+
+import pytest
+
+from dnalib.runs import load_profile
+from dnalib.stages import MEMBERS, all_stages
+from dnalib.workflow import make_plan, make_variants
+from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of
+from dnalib.workflow.plan import load_resources
+
+DIAMOND = {
+    "first": Task(1.0, ()),
+    "long": Task(5.0, ("first",)),
+    "short": Task(2.0, ("first",)),
+    "last": Task(1.0, ("long", "short")),
+}
+NONE = Overhead(job=0.0, notebook=0.0)
+
+
+def tasks(profile="small", *, overhead=NONE, seconds=None, **varied):
+    settings = load_profile(profile)
+    plan = make_plan(
+        settings,
+        profile=profile,
+        variants=make_variants(settings, fixed={}, varied=varied),
+        resources=load_resources(profile),
+    )
+    given = dict.fromkeys(all_stages(settings), 1.0) if seconds is None else seconds
+    return plan, tasks_of(plan, settings, seconds=given, overhead=overhead)
+
+
+def test_the_critical_path_is_the_longest_way():
+    assert critical_path(DIAMOND) == (7.0, ["first", "long", "last"])
+
+
+@pytest.mark.parametrize(("machines", "seconds"), [(1, 9.0), (2, 7.0), (50, 7.0)])
+def test_machines_take_what_is_ready(machines, seconds):
+    bill = simulate(DIAMOND, machines=machines)
+    assert bill.seconds == seconds and bill.busy_seconds == 9.0 and bill.jobs == 4
+    assert bill.held_seconds == machines * seconds
+
+
+def test_what_cannot_end_is_refused():
+    with pytest.raises(ValueError, match="machines is 0; at least one"):
+        simulate(DIAMOND, machines=0)
+    circle = {"a": Task(1.0, ("b",)), "b": Task(1.0, ("a",)), "c": Task(1.0, ())}
+    with pytest.raises(ValueError, match="2 tasks wait for each other"):
+        simulate(circle, machines=1)
+
+
+def test_every_stage_is_counted_once_a_seed_and_shared_ones_once():
+    plan, found = tasks(seed=[0, 1])
+    stages = all_stages(load_profile("small"))
+    total = simulate(found, machines=1).busy_seconds
+    assert total == 2 * len(stages) - 1, "the survey is shared"
+    assert set(found) == {*plan["jobs"], *plan["notebooks"]}
+
+
+def test_overhead_is_added_to_each():
+    plan, plain = tasks(seed=[0])
+    _, more = tasks(seed=[0], overhead=Overhead(job=3.0, notebook=7.0))
+    added = {name: more[name].seconds - plain[name].seconds for name in plain}
+    assert set(added[name] for name in plan["jobs"]) == {3.0}
+    assert set(added[name] for name in plan["notebooks"]) == {7.0}
+
+
+def test_trainings_after_each_other_are_the_critical_path():
+    seconds = dict.fromkeys(MEMBERS, 100.0) | {"features-base": 5.0, "features-dec1": 5.0}
+    _, found = tasks(seconds=seconds, seed=[0])
+    length, path = critical_path(found)
+    names = [name.rpartition("-")[0] for name in path]
+    assert names[:2] == ["survey", "base"] and names[2] in ("dec1", "fdec1")
+    assert names[3] in ("dec2", "fdec2", "dec2-swapped")
+    assert 300 < length <= 315
+    for machines in (1, 2, 9, 1000):
+        bill = simulate(found, machines=machines)
+        assert bill.seconds >= max(length, bill.busy_seconds / machines) - 1e-9
+    assert simulate(found, machines=1000).seconds == pytest.approx(length)
