@@ -120,4 +120,4 @@ def test_the_bill_is_what_was_measured(root: Path, tmp_path: Path) -> None:
     write_bill_page(root / "benchmarks" / "results" / "jobs", tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert text == (root / "book" / "measured_bill.md").read_text()
-    assert "survey → base → " in text and "| 1,000 | 1,000 |" in text
+    assert "minutes: survey → " in text and "| 1,000 | 1,000 |" in text
