@@ -24,6 +24,7 @@ from dnalib.campaign.pieces import Piece
 from dnalib.campaign.restoring import restore
 from dnalib.campaign.steps import Places, Step, parse_step, run_step
 from dnalib.runs import OutOfTime
+from dnalib.runs.turns import TURNS
 
 SMALL = Limits(files=4, file_bytes=40_000, total_bytes=100_000)
 NAMES = ("01_data", "02_base_model", "03_cor")
@@ -216,6 +217,7 @@ def runs(computed: Path, tmp_path: Path) -> Path:
 def contents(folder: Path) -> dict[str, bytes]:
     """What a folder of runs holds that a campaign hands out."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.json"]
+    paths = [path for path in paths if path.parent.name != TURNS]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 

@@ -31,7 +31,9 @@ CHANGES = {
     "adaptive_records": "4",
     "rivals": "[wide]",
 }
-TIMED = {"training-costs"}  # tells of seconds and is never the same
+# What a local run makes again to be compared: trainings, attacks, and answers under them.
+COMPARED = ("base", "cor", "dec", "fcor", "fdec", "wide", "features", "natural", "perturbations")
+COMPARED += ("attacked", "r_squared", "crafted")
 PATIENCE = 900  # seconds
 LOCAL_RUN = """
 import json, pathlib, sys
@@ -169,12 +171,12 @@ def test_no_artefact_is_lost_doubled_or_half_written(sweep, project):
 
 def test_the_results_are_those_of_a_local_run(sweep, project, tmp_path):
     by_slurm = artefacts_of(project / "data" / "runs" / "demo")
-    names = sorted({name for name, _ in by_slurm} - TIMED)
+    names = sorted({name for name, _ in by_slurm if name.startswith(COMPARED)})
     parameters = {name: yaml.safe_load(value) for name, value in CHANGES.items()}
     words = json.dumps([str(tmp_path), names, {**parameters, "seed": 1}])
     answer_in(project, [sys.executable, "-c", LOCAL_RUN, words])
     local = artefacts_of(tmp_path / "demo")
-    assert len(local) == len(names)
+    assert len(local) >= len(names) > 50
     different = [
         key for key, (one, _) in local.items() if by_slurm[key][0]["sha256"] != one["sha256"]
     ]
