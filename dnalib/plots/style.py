@@ -105,8 +105,9 @@ def draw_behind(
         color=series.colour,
         linestyle=series.line if lines else "none",
         linewidth=0.8,
-        marker="" if lines else series.marker,
-        markersize=4,
+        marker=series.marker,
+        markersize=3 if lines else 4,
+        markevery=0.1 if lines else None,  # of the diagonal: published lines have none
         markeredgewidth=0,
         alpha=0.4,
         zorder=1.6,

@@ -123,7 +123,7 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
             raise WorkflowError(
                 f"another make works in {folder}; wait for it or end it, and call again"
             )
-        write_json(folder / PLAN, plan)
+        write_json(folder / PLAN, {**plan, "executor": getattr(options, "executor", "local")})
         config = {"plan": str(folder / PLAN), **said}
         words = [*engine, "--config", *(f"{name}={value}" for name, value in config.items())]
         return run_snakemake(words, root=root)
@@ -160,7 +160,8 @@ def show_status(options: argparse.Namespace) -> int:
         ) from None
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
-    queue = slurm.queued_jobs(job_prefix(options.profile)) if slurm.is_there() else []
+    submitted = plan.get("executor") == "slurm"
+    queue = slurm.queued_jobs(job_prefix(options.profile)) if submitted else []
     print(progress(plan, folder, queue=queue).to_string())
     print("a make works on it" if working else "no make works on it")
     return 0

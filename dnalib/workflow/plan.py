@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import yaml
 
@@ -60,6 +60,7 @@ class Plan(TypedDict):
 
     Attributes:
         profile: name.
+        executor: what runs the jobs, "local" or "slurm"; set once they are to run.
         sites: by name, a folder in `_build`.
         jobs: by name, `<stage>-<key>`: what two variants share is one job.
         notebooks: by name, `<variant>/<chapter>`.
@@ -67,6 +68,7 @@ class Plan(TypedDict):
     """
 
     profile: str
+    executor: NotRequired[str]
     sites: dict[str, Site]
     jobs: dict[str, Job]
     notebooks: dict[str, Notebook]

@@ -1,6 +1,5 @@
 """Questions to a Slurm cluster, each answered in seconds or by an error."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +30,6 @@ class QueuedJob:
     number: str
     state: str
     comment: str
-
-
-def is_there() -> bool:
-    """Whether this machine has the commands of a Slurm cluster."""
-    return shutil.which("squeue") is not None
 
 
 def ask(command: Sequence[str]) -> str:

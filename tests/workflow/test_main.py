@@ -1,7 +1,6 @@
 """The command line: bad input ends at once with one sentence, and only one make has the folder."""
 
 import json
-import shutil
 
 import pytest
 
@@ -77,12 +76,17 @@ def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     assert folders == {"seed-0", "seed-1", "seeds-0-1"}
 
 
-def test_status_tells_of_a_plan(root, capsys, monkeypatch):
+def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, capsys, monkeypatch):
     monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
-    monkeypatch.setattr(shutil, "which", lambda name: None)  # a machine without Slurm
+    monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
+    monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
+    monkeypatch.setenv("PATH", "")  # no squeue
     assert command.main(["book"]) == 0
     assert command.main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "no make works on it"
     (row,) = [line for line in lines if line.startswith("07_attacks")]
     assert row.split()[1:] == ["0", "0", "0", "0", "1"]
+    assert command.main(["sweep", "--executor", "slurm"]) == 0
+    assert command.main(["status"]) == 1
+    assert "this machine has no command squeue" in capsys.readouterr().err
