@@ -26,7 +26,8 @@ from dnalib import plots, stages, tables
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.pages import headline, write_bill_page, write_run_pages, write_speed_page
+from dnalib.measurements import write_bill_page, write_speed_page
+from dnalib.pages import headline, write_run_pages
 from dnalib.runs import (
     Artefact,
     ComputingRun,

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import HTML, NO_PAGE
 
-from dnalib.pages import write_bill_page, write_speed_page
+from dnalib.measurements import write_bill_page, write_speed_page
 
 PAGES = [
     "index",
