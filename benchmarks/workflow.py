@@ -28,7 +28,7 @@ from dnalib.stages.rivals import RIVALS, trainings_behind
 from dnalib.workflow import make_plan, make_variants
 from dnalib.workflow.bill import Overhead, critical_path, simulate, tasks_of
 from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
-from dnalib.workflow.plan import load_resources
+from dnalib.workflow.parts import load_resources
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "jobs"

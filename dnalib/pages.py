@@ -6,9 +6,12 @@
 import argparse
 from pathlib import Path
 
+import yaml
+
 from dnalib import claims, effects, knowledge, metrics, stages, tables
 from dnalib.runs import Run
 from dnalib.runs.settings import given_settings
+from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 
 def write_run_pages(run: Run, folder: Path) -> None:
@@ -85,12 +88,26 @@ def headline(run: Run) -> str:
     return "\n".join(lines)
 
 
+def leave_out_chapters(folder: Path) -> None:
+    """Take the chapters that compare values off a book's contents where they are not in its folder.
+
+    Of any other page that is missing, the book's builder says so.
+    """
+    path = folder / "_toc.yml"
+    contents = yaml.safe_load(path.read_text())
+    missing = {name for name in SWEEP_CHAPTERS.values() if not (folder / f"{name}.ipynb").exists()}
+    for part in contents["parts"]:
+        part["chapters"] = [one for one in part["chapters"] if one["file"] not in missing]
+    path.write_text(yaml.safe_dump(contents, sort_keys=False))
+
+
 def main() -> None:
     """The command line: a folder to write to, and parameters as papermill takes them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_args()
+    leave_out_chapters(arguments.folder)
     write_run_pages(stages.open_run(given_settings(arguments.p)), arguments.folder)
 
 

@@ -39,9 +39,11 @@ from dnalib.runs import (
 )
 from dnalib.runs.run import MANIFEST
 from dnalib.runs.settings import RECORDED, given_settings, override
+from dnalib.stages.ensembles import FURTHER
 from dnalib.stages.members import SWAPPED
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.stages.rivals import PARTS, TRAININGS, trainings_of
+from dnalib.stages.sweeps import further_members
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -82,21 +84,22 @@ def recorded_folders(run: ComputingRun) -> tuple[Path, Path]:
 def keep(run: ComputingRun, artefact: Artefact) -> dict[str, Any]:
     """Copy one artefact's file; returns its entry in the manifest."""
     folder, weights = recorded_folders(run)
-    place = weights if artefact.name in (*stages.MEMBERS, *TRAININGS) else folder
+    place = weights if artefact.name in (*stages.MEMBERS, *TRAININGS, *FURTHER) else folder
     target = place / f"{artefact.name}{artefact.path.suffix}"
     shutil.copyfile(artefact.path, target)
     return {**artefact.sidecar, "file": os.path.relpath(target, folder)}
 
 
 def keep_trainings(run: ComputingRun) -> list[str]:
-    """Add the finished trainings of rivals to what is recorded of the run, and nothing else.
+    """Add finished trainings, of rivals and of further members, to what is recorded of the run.
 
     Returns:
         Their names. None of them is shown before the whole run is recorded.
     """
     path = recorded_folders(run)[0] / MANIFEST
     manifest = json.loads(path.read_text())
-    found = [run.find(name) for name in trainings_of(run.settings)]
+    names = [*trainings_of(run.settings), *further_members(run.settings)]
+    found = [run.find(name) for name in names]
     entries = {artefact.name: keep(run, artefact) for artefact in found if artefact is not None}
     manifest["artefacts"] |= entries
     write_json(path, manifest)
@@ -187,7 +190,9 @@ def main() -> None:
         "--restore", action="store_true", help="only make what is recorded a run that computes on"
     )
     ways.add_argument(
-        "--trainings", action="store_true", help="only add the rivals' finished trainings"
+        "--trainings",
+        action="store_true",
+        help="only add finished trainings of rivals and further members",
     )
     parser.add_argument(
         "-p",

@@ -26,6 +26,9 @@ NAMES = [
     "08_results",
     "A1_adaptive_attacks",
     "A2_rivals",
+    "B1_decorrelation_weight",
+    "B2_bands",
+    "B3_members",
 ]
 # A run that takes seconds: what is tested is the machinery, not the learning.
 TINY = {

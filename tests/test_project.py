@@ -20,7 +20,8 @@ from dnalib.pages import headline, write_run_pages
 from dnalib.recording import README_FIGURE, README_MARKS
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan
-from dnalib.workflow.plan import BOOK, load_resources
+from dnalib.workflow.parts import load_resources
+from dnalib.workflow.plan import BOOK
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,11 @@ SETTINGS = dataclasses.replace(
     adaptive_records=0,
     rivals=get_args(Rival),
     adversarial_steps=1,
+    swept_weights=(0.2,),
+    swept_dimensions=(50,),
+    swept_bands=(10,),
+    sweep_seeds=1,
+    most_members=3,
 )
 
 

@@ -14,6 +14,7 @@ from dnalib.plots.gains import remaining_gain
 from dnalib.plots.knowledge import knowledge
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
+from dnalib.plots.sweeps import sweep
 from dnalib.plots.training import (
     class_counts,
     learning_curves,
@@ -44,6 +45,7 @@ __all__ = [
     "risk_coverage",
     "robustness",
     "spectrum_partition",
+    "sweep",
     "training_scheme",
     "transfer",
 ]

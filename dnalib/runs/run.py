@@ -16,6 +16,7 @@ from dnalib.runs.settings import (
     Settings,
     accept,
     accept_minutes,
+    override,
     settings_from,
 )
 from dnalib.runs.turns import turn
@@ -73,7 +74,7 @@ class ComputingRun:
         settings: its parameters.
         folder: where its artefacts lie.
         root: the project's folder.
-        stages: all stages by name.
+        make_stages: gives all stages by name for some settings.
         load_dataset: loads the records on first use; its answer has an `identity`.
         max_minutes: how long it may compute, counted from here; None for as long as it takes.
 
@@ -90,7 +91,7 @@ class ComputingRun:
         settings: Settings,
         folder: Path,
         root: Path,
-        stages: Mapping[str, Stage],
+        make_stages: Callable[[Settings], Mapping[str, Stage]],
         load_dataset: Callable[["ComputingRun"], Any],
         max_minutes: float | None = None,
     ) -> None:
@@ -98,7 +99,8 @@ class ComputingRun:
         self.settings = settings
         self.folder = folder
         self.root = root
-        self.stages = stages
+        self.make_stages = make_stages
+        self.stages = make_stages(settings)
         self._load_dataset = load_dataset
         self._dataset: Any = None
         self._max_minutes = accept_minutes(max_minutes)
@@ -116,6 +118,24 @@ class ComputingRun:
         if self._dataset is None:
             self._dataset = self._load_dataset(self)
         return self._dataset
+
+    def variant(self, changes: Mapping[str, Any]) -> "ComputingRun":
+        """The run with some settings changed, none of which may choose other records.
+
+        It lies in the same folder, where it finds what the change does not touch, and its minutes
+        are those left to this one.
+        """
+        made = ComputingRun(
+            profile=self.profile,
+            settings=override(self.settings, changes),
+            folder=self.folder,
+            root=self.root,
+            make_stages=self.make_stages,
+            load_dataset=self._load_dataset,
+        )
+        made._max_minutes, made._opened = self._max_minutes, self._opened
+        made.share_records(self)
+        return made
 
     def share_records(self, other: "ComputingRun") -> None:
         """Read the records through another run, where the settings that choose them are alike."""

@@ -13,6 +13,8 @@ RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
+LIMITED = {"most_members": range(3, 6), "sweep_seeds": range(1, 101)}
+FROM_ZERO = ("swept_weights",)  # lists of numbers that may be 0
 SEEDS = "seeds"  # the parameter of a chapter that shows several runs
 NOTEBOOK_NAMES = ("In", "Out")
 
@@ -56,6 +58,10 @@ class Settings:
         rivals: ensembles by other methods that are trained, attacked and compared.
         adversarial_epsilon: largest change of a sample in the training of rivals, raw units (µV).
         adversarial_steps: gradient steps that such a change takes.
+        swept_weights, swept_dimensions, swept_bands: values of `decorrelation_weight`,
+            `projected_dimension` and `bands` that the chapters on them compare.
+        sweep_seeds: trainings at each such value, with seeds from `seed` on.
+        most_members: networks of the largest ensembles that are compared, 3 to 5.
     """
 
     source: Literal["synthetic", "cinc2017"]
@@ -89,6 +95,11 @@ class Settings:
     rivals: tuple[Rival, ...]
     adversarial_epsilon: float
     adversarial_steps: int
+    swept_weights: tuple[float, ...]
+    swept_dimensions: tuple[int, ...]
+    swept_bands: tuple[int, ...]
+    sweep_seeds: int
+    most_members: int
 
     def values(self, names: tuple[str, ...]) -> dict[str, Any]:
         """The named settings, as JSON can hold them."""
@@ -163,6 +174,9 @@ def accept(name: str, value: Any) -> Any:
         return accept_choice(name, value, choices=get_args(kind))
     if get_origin(kind) is tuple:
         return accept_several(name, value, kind=get_args(kind)[0])
+    if name in LIMITED and value not in LIMITED[name]:
+        first, last = LIMITED[name][0], LIMITED[name][-1]
+        raise ParameterError(f"{name} is {value!r}; accepted are {first} to {last}")
     if not is_number(value) or value < 0 or (kind is int and value != int(value)):
         wanted = "a whole number from 0" if kind is int else "a number from 0"
         raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
@@ -181,9 +195,17 @@ def accept_several(name: str, value: Any, *, kind: Any) -> tuple[Any, ...]:
         if not values:
             raise ParameterError(f"{name} is {value!r}; accepted are some of {', '.join(choices)}")
         return tuple(dict.fromkeys(accept_choice(name, one, choices=choices) for one in values))
-    if not values or not all(is_number(item) and item > 0 for item in values):
-        raise ParameterError(f"{name} is {value!r}; accepted are numbers above 0, raw units")
-    return tuple(float(item) for item in values)
+    fits = [
+        is_number(item)
+        and (item > 0 or (item == 0 and name in FROM_ZERO))
+        and (kind is float or item == int(item))
+        for item in values
+    ]
+    if not values or not all(fits):
+        wanted = "numbers" if kind is float else "whole numbers"
+        lowest = "from" if name in FROM_ZERO else "above"
+        raise ParameterError(f"{name} is {value!r}; accepted are {wanted} {lowest} 0")
+    return tuple(dict.fromkeys(kind(item) for item in values))
 
 
 def accept_choice(name: str, value: Any, *, choices: tuple[str, ...]) -> str:

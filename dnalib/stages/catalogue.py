@@ -27,6 +27,7 @@ from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
 from dnalib.stages.rivals import rival_stages
 from dnalib.stages.survey import survey
+from dnalib.stages.sweeps import sweep_stages
 
 
 def open_run(variables: Mapping[str, Any]) -> Run:
@@ -118,7 +119,7 @@ def computing_run(
         settings=settings,
         folder=folder / profile,
         root=root,
-        stages=all_stages(settings),
+        make_stages=all_stages,
         load_dataset=partial(load_dataset, place=place, split=split),
         max_minutes=max_minutes,
     )
@@ -135,6 +136,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     stages += adaptive_stages(settings, ensembles=ENSEMBLES)
     stages += shared_stages(settings)
     stages += [*rival_stages(settings), cost_stage(settings)]
+    stages += sweep_stages(settings)
     return {stage.name: stage for stage in stages}
 
 

@@ -1,5 +1,6 @@
-"""The nine models and the four ensembles that they make."""
+"""The nine models, the four ensembles that they make, and further members of larger ones."""
 
+import re
 from collections.abc import Mapping
 
 ENSEMBLES: Mapping[str, tuple[str, str, str]] = {
@@ -19,6 +20,23 @@ EARLIER: Mapping[str, tuple[str, ...]] = {
 PREPARATION = ("rate", "length", "cut")  # settings that change what every network is shown
 
 
+LARGEST = 5  # networks of an ensemble, the base model among them
+# Members of ensembles larger than those of the book, in an order that never changes: their seeds
+# follow from it.
+FURTHER = tuple(f"{ensemble}{number}" for number in range(3, LARGEST) for ensemble in ENSEMBLES)
+
+
+def members_of(ensemble: str, count: int) -> tuple[str, ...]:
+    """An ensemble of so many networks, its base model first."""
+    return ("base", *(f"{ensemble}{number}" for number in range(1, count)))
+
+
+def earlier_models(member: str) -> tuple[str, ...]:
+    """The models from whose features a member is decorrelated while it is trained."""
+    name, number = re.fullmatch(r"([a-z]+)(\d?)", member).groups()
+    return members_of(name, int(number)) if name.endswith("dec") else ()
+
+
 def filter_index(member: str) -> int | None:
-    """0 for a member behind h₁, 1 behind h₂, None without a filter."""
-    return int(member[-1]) - 1 if member.startswith("f") else None
+    """0 for a member behind h₁, 1 behind h₂, None without a filter; further ones take turns."""
+    return (int(member[-1]) - 1) % 2 if member.startswith("f") else None

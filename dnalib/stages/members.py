@@ -17,7 +17,14 @@ from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
-from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, PREPARATION, filter_index
+from dnalib.stages.ensembles import (
+    ENSEMBLES,
+    FURTHER,
+    MEMBERS,
+    PREPARATION,
+    earlier_models,
+    filter_index,
+)
 from dnalib.training import (
     Recipe,
     Training,
@@ -38,6 +45,7 @@ TRAINING = (
     "seed",
 )
 DECORRELATION = ("decorrelation_weight", "projected_dimension")
+FIRST_FURTHER = 200  # of the trainings of further members; the rivals' count from 100
 SWAPPED = "-swapped"  # ends the name of a member that is trained as the journal's code does
 
 
@@ -66,9 +74,9 @@ def training_stage(member: str, *, swap_persists: bool = False) -> Stage:
     settings = (*TRAINING, batch_size)
     if filter_index(member) is not None:
         settings += ("bands",)
-    if member in EARLIER:
+    if earlier_models(member):
         settings += DECORRELATION
-    inputs = tuple(f"features-{earlier}" for earlier in EARLIER.get(member, ()))
+    inputs = tuple(f"features-{earlier}" for earlier in earlier_models(member))
     name = f"{member}{SWAPPED}" if swap_persists else member
     compute = partial(train_member, member=member, swap_persists=swap_persists)
     return Stage(name, ".safetensors", settings, inputs, compute, "training")
@@ -142,14 +150,19 @@ def member_training(run: ComputingRun, member: str, *, swap_persists: bool = Fal
     settings = run.settings
     return Training(
         partial(make_network, settings, member=member),
-        training_data(run, earlier=EARLIER.get(member, ())),
+        training_data(run, earlier=earlier_models(member)),
         member_recipe(
             settings,
             batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
-            number=MEMBERS.index(member),
+            number=training_number(member),
             swap_persists=swap_persists,
         ),
     )
+
+
+def training_number(member: str) -> int:
+    """The number of a member's training in its run, from which its seed follows."""
+    return MEMBERS.index(member) if member in MEMBERS else FIRST_FURTHER + FURTHER.index(member)
 
 
 def training_data(run: ComputingRun, *, earlier: Iterable[str] = ()) -> TrainingData:

@@ -4,7 +4,8 @@ Snakemake orders the jobs and, on a cluster, Slurm runs them; `python -m dnalib.
 plan that both follow. Notebooks and library know nothing of either.
 """
 
-from dnalib.workflow.plan import Plan, make_plan
+from dnalib.workflow.parts import Plan
+from dnalib.workflow.plan import make_plan
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 __all__ = ["Plan", "WorkflowError", "make_plan", "make_variants", "parse_seeds"]

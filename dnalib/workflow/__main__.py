@@ -15,7 +15,8 @@ from dnalib.runs import ParameterError, load_profile, project_root
 from dnalib.runs.settings import accept_minutes, given_settings
 from dnalib.runs.turns import turn
 from dnalib.workflow import slurm
-from dnalib.workflow.plan import BOOK, Plan, Resources, load_resources, make_plan
+from dnalib.workflow.parts import Plan, Resources, load_resources
+from dnalib.workflow.plan import BOOK, make_plan
 from dnalib.workflow.status import progress
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 

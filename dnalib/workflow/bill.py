@@ -14,7 +14,7 @@ from dnalib.runs import Settings, Stage
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
 from dnalib.workflow.chapters import stages_before
-from dnalib.workflow.plan import Plan
+from dnalib.workflow.parts import Plan
 
 
 @dataclass(frozen=True)

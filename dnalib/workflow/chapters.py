@@ -6,6 +6,7 @@ from dnalib.runs import Settings, Stage
 from dnalib.stages.costs import COSTS
 from dnalib.stages.ensembles import ENSEMBLES
 from dnalib.stages.rivals import rival_stages
+from dnalib.stages.sweeps import sweep_stages
 
 # Each chapter with those that come before it.
 CHAPTERS: Mapping[str, Sequence[str]] = {
@@ -19,6 +20,13 @@ CHAPTERS: Mapping[str, Sequence[str]] = {
     "08_results": ("07_attacks",),
     "A1_adaptive_attacks": ("08_results",),
     "A2_rivals": ("A1_adaptive_attacks",),
+}
+
+# Chapters that compare several values of a parameter; a sweep over it executes its chapter.
+SWEEP_CHAPTERS: Mapping[str, str] = {
+    "decorrelation_weight": "B1_decorrelation_weight",
+    "bands": "B2_bands",
+    "most_members": "B3_members",
 }
 
 
@@ -37,7 +45,7 @@ def stages_before(chapter: str, stages: Mapping[str, Stage], settings: Settings)
         return ["base"]
     if ensemble in ENSEMBLES:
         return list(ENSEMBLES[ensemble])
-    if chapter == "A2_rivals":
-        return list(stages)
-    of_rivals = {COSTS, *(stage.name for stage in rival_stages(settings))}
-    return [name for name in stages if name not in of_rivals]
+    others = {stage.name for stage in sweep_stages(settings)}
+    if chapter != "A2_rivals":
+        others |= {COSTS, *(stage.name for stage in rival_stages(settings))}
+    return [name for name in stages if name not in others]

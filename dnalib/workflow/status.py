@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 
-from dnalib.workflow.plan import Plan
+from dnalib.workflow.parts import Plan
 from dnalib.workflow.slurm import FAILED, RUNNING, WAITING, QueuedJob
 
 COLUMNS = ("done", "running", "waiting", "failed", "to come")

@@ -57,7 +57,7 @@ class Kitchen:
             settings=dataclasses.replace(DEMO, **changes),
             folder=self.folder / "demo",
             root=self.folder,
-            stages={stage.name: stage for stage in stages},
+            make_stages=lambda settings: {stage.name: stage for stage in stages},
             load_dataset=lambda run: SimpleNamespace(identity=records),
             max_minutes=max_minutes,
         )
@@ -166,7 +166,7 @@ def test_records_are_loaded_once_and_late(tmp_path):
         settings=DEMO,
         folder=tmp_path,
         root=tmp_path,
-        stages={},
+        make_stages=lambda settings: {},
         load_dataset=lambda run: loaded.append(run) or SimpleNamespace(identity="r"),
     )
     assert loaded == []

@@ -3,10 +3,12 @@
 import pytest
 
 from dnalib.runs import load_profile
-from dnalib.stages import MEMBERS, all_stages
+from dnalib.stages import MEMBERS
+from dnalib.stages.catalogue import all_stages
+from dnalib.stages.sweeps import sweep_stages
 from dnalib.workflow import make_plan, make_variants
 from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of
-from dnalib.workflow.plan import load_resources
+from dnalib.workflow.parts import load_resources
 
 DIAMOND = {
     "first": Task(1.0, ()),
@@ -50,7 +52,8 @@ def test_what_cannot_end_is_refused():
 
 def test_every_stage_is_counted_once_a_seed_and_shared_ones_once():
     plan, found = tasks(seed=[0, 1])
-    stages = all_stages(load_profile("small"))
+    settings = load_profile("small")
+    stages = {*all_stages(settings)} - {stage.name for stage in sweep_stages(settings)}
     total = simulate(found, machines=1).busy_seconds
     assert total == 2 * len(stages) - 1, "the survey is shared"
     assert set(found) == {*plan["jobs"], *plan["notebooks"]}

@@ -9,8 +9,9 @@ import yaml
 from dnalib.runs import computing_profiles, load_profile, project_root
 from dnalib.stages import ENSEMBLES, MEMBERS, all_stages
 from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.chapters import CHAPTERS
-from dnalib.workflow.plan import BOOK, load_resources
+from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
+from dnalib.workflow.parts import load_resources
+from dnalib.workflow.plan import BOOK
 
 SMALL = load_profile("small")
 
@@ -124,12 +125,15 @@ def test_the_plan_knows_every_chapter_of_the_book():
     toc = yaml.safe_load((project_root() / "_toc.yml").read_text())
     files = re.findall(r"'file': '(?:book/)?([^']+)'", str(toc))
     notebooks = {path.stem for path in (project_root() / "book").glob("*.ipynb")}
-    assert set(CHAPTERS) == notebooks == {name for name in files if name in notebooks}
+    known = {*CHAPTERS, *SWEEP_CHAPTERS.values()}
+    assert known == notebooks == {name for name in files if name in notebooks}
 
 
 def test_several_seeds_are_shown_together_in_a_book_of_their_own():
     plan = plan_of(bands=[4, 10], seed=[0, 1, 2, 5])
-    assert list(plan["sites"]) == ["small-bands-4_seeds-0-2+5", "small-bands-10_seeds-0-2+5"]
+    compared = "small-swept_bands-4+10"  # of the first seed alone: they do not follow each other
+    sites = ["small-bands-4_seeds-0-2+5", "small-bands-10_seeds-0-2+5", compared]
+    assert list(plan["sites"]) == sites
     site = plan["sites"]["small-bands-10_seeds-0-2+5"]
     assert sorted(name.partition("/")[2] for name in site["notebooks"]) == sorted(CHAPTERS)
     assert site["parameters"] == {"bands": 10, "seed": 0}
@@ -140,3 +144,44 @@ def test_several_seeds_are_shown_together_in_a_book_of_their_own():
     assert summary["notebooks"] == [f"bands-10_seed-{seed}/08_results" for seed in (0, 1, 2, 5)]
     for one in summary["notebooks"]:
         assert set(plan["notebooks"][one]["jobs"]) <= set(summary["jobs"])
+
+
+def test_a_sweep_over_a_parameter_ends_in_the_chapter_that_compares_its_values():
+    plan = plan_of(fixed={"epochs": 3}, decorrelation_weight=[0, 0.5], seed=[4, 5])
+    (name,) = [one for one in plan["notebooks"] if one.endswith("/B1_decorrelation_weight")]
+    notebook = plan["notebooks"][name]
+    assert notebook["parameters"] == {
+        "epochs": 3,
+        "seed": 4,
+        "sweep_seeds": 2,
+        "swept_weights": [0, 0.5],
+    }
+    needed = [plan["jobs"][job] for job in notebook["jobs"]]
+    counts = {
+        stage: sum(job["stage"] == stage for job in needed)
+        for stage in ("base", "cor2", "dec2", "fdec1", "perturbations-strip-150")
+    }
+    assert counts == {"base": 2, "cor2": 2, "dec2": 4, "fdec1": 4, "perturbations-strip-150": 2}
+    site = plan["sites"]["small-epochs-3_sweep_seeds-2_swept_weights-0+0.5"]
+    assert site["notebooks"][-1] == name
+    first = [one.rpartition("/")[2] for one in site["notebooks"][:-1]]
+    assert sorted(first) == sorted(CHAPTERS), "the first variant's book, with the chapter added"
+    assert site["parameters"] == {"decorrelation_weight": 0, "epochs": 3, "seed": 4}
+    # Each of them is a job of a variant as well: nothing is trained for the comparison alone.
+    chapters = [one for one in plan["notebooks"].values() if one["chapter"] == "07_attacks"]
+    assert {*notebook["jobs"]} <= {job for one in chapters for job in one["jobs"]}
+
+
+def test_members_beyond_three_are_trained_where_sizes_are_compared_alone():
+    plan = plan_of(seed=[0])
+    assert not {"dec3", "fcor4"} & {job["stage"] for job in plan["jobs"].values()}
+    larger = plan_of(most_members=[4], seed=[0])
+    (name,) = [one for one in larger["notebooks"] if one.endswith("/B3_members")]
+    needed = stages_of(larger, larger["notebooks"][name]["jobs"])
+    assert {"base", "cor3", "dec3", "fcor3", "fdec3"} <= needed and "dec4" not in needed
+    assert stages_of(larger, job_of(larger, "fdec3")["needs"]) == {
+        "survey",
+        "base",
+        "fdec1",
+        "fdec2",
+    }

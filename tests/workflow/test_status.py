@@ -4,7 +4,7 @@ import json
 
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.plan import load_resources
+from dnalib.workflow.parts import load_resources
 from dnalib.workflow.slurm import QueuedJob
 from dnalib.workflow.status import progress
 

@@ -1,0 +1,128 @@
+"""What shows several variants at once: the results of all seeds, and the values of a parameter."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dnalib.runs import Settings
+from dnalib.runs.settings import override
+from dnalib.stages.sweeps import SIZES, SWEPT, variant_stages, variants_of
+from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
+from dnalib.workflow.parts import Plan, add_jobs
+from dnalib.workflow.variants import variant_name
+
+DATA_CHAPTER = "01_data"
+SUMMARY_CHAPTER = "08_results"  # shows several seeds side by side
+
+
+def add_summary(
+    plan: Plan, names: Sequence[str], *, variants: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Add the results of several seeds together, and the book with them.
+
+    Its other chapters are those of the first seed.
+    """
+    seeds = [variants[name]["seed"] for name in names]
+    shared = without(variants[names[0]], "seed")
+    together = variant_name({**shared, "seeds": ranges(seeds)})
+    each = [f"{name}/{SUMMARY_CHAPTER}" for name in names]
+    jobs = dict.fromkeys(job for one in each for job in plan["notebooks"][one]["jobs"])
+    summary = f"{together}/{SUMMARY_CHAPTER}"
+    plan["notebooks"][summary] = {
+        "chapter": SUMMARY_CHAPTER,
+        "parameters": {**shared, "seeds": seeds},
+        "jobs": list(jobs),
+        "notebooks": each,
+    }
+    first = chapters_of(plan, names[0])
+    first.remove(each[0])
+    plan["sites"][f"{plan['profile']}-{together}"] = {
+        "notebooks": [*first, summary],
+        "parameters": dict(variants[names[0]]),
+    }
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers as people write them: "0-4+7"."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return "+".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else str(one[0]) for one in parts)
+
+
+def add_comparison(
+    plan: Plan,
+    settings: Settings,
+    parameter: str,
+    *,
+    variants: Sequence[Mapping[str, Any]],
+) -> None:
+    """Add the chapter that compares the values of a parameter, where the variants have several.
+
+    Where other parameters vary as well, it is of the first value of each; seeds are compared as far
+    as they follow each other.
+    """
+    values = list(dict.fromkeys(one[parameter] for one in variants if parameter in one))
+    if not values or (len(values) < 2 and parameter in SWEPT):
+        return
+    shared = {name: value for name, value in variants[0].items() if name != parameter}
+    same = [one for one in variants if without(one, parameter, "seed") == without(shared, "seed")]
+    seeds = sorted({one["seed"] for one in same if "seed" in one})
+    if len(seeds) > 1 and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
+        shared |= {"seed": seeds[0], "sweep_seeds": len(seeds)}
+    shared[SWEPT.get(parameter, parameter)] = values if parameter in SWEPT else max(values)
+    chapter = SWEEP_CHAPTERS[parameter]
+    together = variant_name(without(shared, "seed"))
+    plan["notebooks"][f"{together}/{chapter}"] = {
+        "chapter": chapter,
+        "parameters": shared,
+        "jobs": comparison_jobs(plan, override(settings, shared), parameter, parameters=shared),
+        "notebooks": [],
+    }
+    first = variant_name(same[0])
+    plan["sites"][f"{plan['profile']}-{together}"] = {
+        "notebooks": [*chapters_of(plan, first), f"{together}/{chapter}"],
+        "parameters": dict(same[0]),
+    }
+
+
+def comparison_jobs(
+    plan: Plan, settings: Settings, parameter: str, *, parameters: Mapping[str, Any]
+) -> list[str]:
+    """Add the jobs that a comparison needs: those of all its variants, or of larger ensembles.
+
+    Args:
+        plan: what is added to.
+        settings: of the comparison.
+        parameter: what is compared.
+        parameters: by which the comparison differs from the profile.
+    """
+    if parameter not in SWEPT:
+        return add_jobs(plan, [SIZES], settings, parameters=parameters)
+    jobs: dict[str, None] = {}
+    for changes in variants_of(settings, parameter):
+        variant = override(settings, changes)
+        wanted = variant_stages(variant)
+        jobs |= dict.fromkeys(add_jobs(plan, wanted, variant, parameters={**parameters, **changes}))
+    return list(jobs)
+
+
+def chapters_of(plan: Plan, variant: str) -> list[str]:
+    """The notebooks of a variant's book, the data chapter that it shares among them."""
+    data = plan["notebooks"][f"{variant}/02_base_model"]["notebooks"]
+    return [*data, *(f"{variant}/{one}" for one in CHAPTERS if one != DATA_CHAPTER)]
+
+
+def without(parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Parameters less some."""
+    return {name: value for name, value in parameters.items() if name not in names}
+
+
+def alike_but_for_seeds(variants: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Names of variants that differ by their seed alone, several together."""
+    groups: dict[str, list[str]] = {}
+    for name, parameters in variants.items():
+        groups.setdefault(variant_name(without(parameters, "seed")), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
