@@ -309,7 +309,7 @@ def identities(folder, **changes):
 
 def changed_by(run, folder, **changes):
     other = identities(folder, **changes)
-    return {name for name in run.stages if run.identity(name) != other[name]}
+    return {name for name in run.stages if run.identity(name) != other.get(name)}
 
 
 def test_the_decorrelation_weight_changes_the_decorrelated_members_alone(run, folder):
