@@ -204,7 +204,12 @@ class Spread:
 
 
 def crossed_seeds(
-    values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int
+    values: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int,
 ) -> Spread:
     """A mean over seeds and records with its interval, where all seeds are tested on one set.
 
@@ -214,10 +219,12 @@ def crossed_seeds(
 
     Args:
         values: (seed, record) float, NaN where a seed has no such record.
+        classes: (record,), of the records, to average over classes, as `metrics.class_averaged`
+            does, instead of over records; None for all records alike.
         confidence, resamples, seed: as in `bootstrap_interval`.
 
     Raises:
-        ValueError: not two axes, or a seed without a record.
+        ValueError: not two axes, other records in `classes`, or a seed without a record.
 
     Source: :eq:`eq-over-seeds` of chapter 8; Owen 2007, "The pigeonhole bootstrap".
     """
@@ -227,13 +234,28 @@ def crossed_seeds(
     if not counted.any(axis=1).all():
         raise ValueError(f"values has shape {values.shape}; each seed needs at least one record")
     filled = np.where(counted, values, 0)
-    means = filled.sum(axis=1) / counted.sum(axis=1)  # (seed,)
     seeds, records = values.shape
+    classes = np.zeros(records) if classes is None else np.asarray(classes)
+    if classes.shape != (records,):
+        raise ValueError(f"classes has shape {classes.shape}; accepted is ({records},)")
+
+    def averaged(times: NDArray) -> NDArray[np.float64]:
+        """Each seed's mean where records are drawn so many times, (draw, record): (draw, seed)."""
+        some = [classes == one for one in np.unique(classes)]  # (record,) each
+        with np.errstate(invalid="ignore"):  # a class may have none of the records drawn
+            within = np.stack(
+                [
+                    (times[:, of] @ filled[:, of].T) / (times[:, of] @ counted[:, of].T)
+                    for of in some
+                ]
+            )  # (class, draw, seed)
+            return np.nansum(within, axis=0) / np.isfinite(within).sum(axis=0)
+
+    means = averaged(np.ones((1, records)))[0]  # (seed,)
     generator = np.random.default_rng(seed)
     # How often each resample draws each record, and then each seed.
     drawn = generator.multinomial(records, np.full(records, 1 / records), size=resamples)
-    with np.errstate(invalid="ignore"):  # a seed may have none of the records drawn
-        by_seed = (drawn @ filled.T) / (drawn @ counted.T)  # (resample, seed)
+    by_seed = averaged(drawn)  # (resample, seed)
     shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
     resampled = np.nansum(by_seed * shares, axis=1)  # (resample,)
     tails = (1 - confidence) / 2

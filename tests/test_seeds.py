@@ -5,7 +5,8 @@ import pytest
 from tiny import EPSILONS, open_tiny
 
 from dnalib import seeds
-from dnalib.intervals import bootstrap_interval, crossed_seeds
+from dnalib.intervals import bootstrap_interval, crossed_seeds, resampled_records
+from dnalib.metrics import class_averaged
 
 CONDITION = {"attack": "sap", "padding": "strip", "epsilon": max(EPSILONS)}
 
@@ -53,6 +54,26 @@ def test_the_interval_covers_both_sources():
         spread = crossed_seeds(values, resamples=400, seed=trial)
         hits += spread.low <= truth <= spread.high
     assert hits / 150 > 0.88, "with eight seeds a percentile interval is a little narrow"
+
+
+def test_classes_are_averaged_as_elsewhere():
+    generator = np.random.default_rng(4)
+    classes = np.repeat([0, 2, 3], [300, 80, 20])
+    hits = generator.random(400) < np.repeat([0.9, 0.5, 0.9], [300, 80, 20])
+    spread = crossed_seeds(hits[None], classes=classes, seed=0)
+    value, low, high = resampled_records(
+        lambda drawn: class_averaged(hits[drawn].astype(float), classes[drawn]),
+        records=400,
+        seed=0,
+    )
+    assert spread.mean == pytest.approx(float(value))
+    assert (spread.low, spread.high) == pytest.approx((float(low), float(high)), abs=0.015)
+    # A weight on each record instead would count how many of a class were drawn as well.
+    weights = 400 / (3 * np.bincount(classes)[classes])
+    weighted = crossed_seeds((hits * weights)[None], seed=0)
+    assert weighted.high - weighted.low > 1.1 * (spread.high - spread.low)
+    with pytest.raises(ValueError, match="classes has shape"):
+        crossed_seeds(hits[None], classes=classes[1:], seed=0)
 
 
 def test_each_seed_counts_alike_though_its_records_differ_in_number():

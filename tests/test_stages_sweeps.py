@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 from tiny import open_tiny
 
-from dnalib import metrics, stages, sweeps
+from dnalib import metrics, stages, sweeps, tables
 from dnalib.metrics import CONTROL
 from dnalib.runs import ParameterError, load_profile
 from dnalib.runs.settings import accept
@@ -128,14 +128,16 @@ def test_the_table_has_every_measure_at_every_value(run):
             logits.append(load_file(variant.obtain(f"natural-{member}").path)["logits"])
         hits.append((np.stack(logits).argmax(-1) == labels).mean())
     (row,) = table.query(
-        "value == 2 and ensemble == 'fcor' and measure == 'average accuracy, natural'"
+        "setting == 2 and ensemble == 'fcor' and measure == 'average accuracy, natural'"
     ).itertuples()
-    assert row.mean == pytest.approx(np.mean(hits))
+    assert row.value == pytest.approx(np.mean(hits))
     assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))
-    assert row.low <= row.mean <= row.high
+    assert row.low <= row.value <= row.high
     shared = table[table.measure == sweeps.SHARED]
-    assert shared.low.isna().all() and shared["mean"].notna().all()
-    wide = sweeps.wide(table, measure="P(≥1), natural")
+    assert shared.low.isna().all() and shared.value.notna().all()
+    assert list(sweeps.shared(table).index) == list(stages.ENSEMBLES)
+    one = tables.selected(table, measure="P(≥1), natural")
+    wide = tables.wide(one, columns="setting")
     assert list(wide.index) == [*stages.ENSEMBLES, CONTROL] and list(wide.columns) == [2, 10]
 
 
@@ -143,7 +145,7 @@ def test_the_table_has_every_measure_at_every_value(run):
 def test_the_control_stands_beside_them_under_each_attack(run, attack):
     table = sweeps.sweep_table(run, "bands", attack=attack)
     (kept,) = table.query(
-        "value == 2 and ensemble == @CONTROL and measure == 'P(≥1), attacked'"
+        "setting == 2 and ensemble == @CONTROL and measure == 'P(≥1), attacked'"
     ).itertuples()
     shares = []
     for changes in SEEDS_OF_TWO:
@@ -151,20 +153,29 @@ def test_the_control_stands_beside_them_under_each_attack(run, attack):
         labels = stored["labels"][stored["positions"]]
         base = stored[attack][stages.MEMBERS.index("base")].argmax(-1)
         shares.append(((base == labels) | np.isin(labels, [0, 2])).mean())
-    assert kept.mean == pytest.approx(np.mean(shares))
+    assert kept.value == pytest.approx(np.mean(shares))
 
 
-def test_each_class_weighs_the_same_where_classes_are_averaged():
-    labels, right = np.array([0, 0, 0, 2, 3, 3]), np.array([1.0, 0, 1, 1, 0, 1])
-    weighted = (right * sweeps.class_weights(labels)).mean()
-    assert weighted == pytest.approx(metrics.class_averaged(right, labels))
+def test_classes_count_alike_where_they_are_averaged(run):
+    table = sweeps.sweep_table(run, "bands")
+    (row,) = table.query(
+        "setting == 10 and ensemble == 'cor' and measure == 'P(≥1), class average, attacked'"
+    ).itertuples()
+    shares = []
+    for seed in (0, 1):
+        stored = load_file(run.obtain(sweep_name({"bands": 10, "seed": seed})).path)
+        labels = stored["labels"][stored["positions"]].astype(int)
+        chosen = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["cor"]]
+        right = (stored["sap"][chosen].argmax(-1) == labels).any(axis=0)
+        shares.append(metrics.class_averaged(right, labels))
+    assert row.value == pytest.approx(np.mean(shares))
 
 
 def test_larger_ensembles_begin_with_the_smaller_ones(run):
     table = sweeps.sizes_table(run)
-    assert sorted(table.value.unique()) == [2, 3, 4]
+    assert sorted(table.setting.unique()) == [2, 3, 4]
     one = table[table.measure == "P(≥1), natural"].pivot(
-        index="value", columns="ensemble", values="mean"
+        index="setting", columns="ensemble", values="value"
     )
     assert (one.diff().dropna() >= 0).all().all(), "a further member takes no right answer away"
     stored = load_file(run.obtain(SIZES).path)

@@ -33,7 +33,7 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
     if table.empty:
         raise ValueError("table is empty; a sweep needs at least one value")
     measures = list(dict.fromkeys(table.measure))
-    values = sorted(table.value.unique())
+    values = sorted(table.setting.unique())
     figure = new_figure(2.1 * -(-len(measures) // 2) + 0.8)
     panels = figure.subplots(-(-len(measures) // 2), 2, sharex=True, squeeze=False).ravel()
     ensembles = list(dict.fromkeys(table.ensemble))
@@ -42,7 +42,7 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
         for place, ensemble in enumerate(ensembles):
             rows = table[(table.ensemble == ensemble) & (table.measure == measure)]
             shift = 0.06 * (place - (len(ensembles) - 1) / 2)
-            _draw_values(axes, ensemble, rows.sort_values("value"), values=values, shift=shift)
+            _draw_values(axes, ensemble, rows.sort_values("setting"), values=values, shift=shift)
         if chosen in values:
             axes.axvline(values.index(chosen), color=BLACK, linestyle=":", linewidth=0.8, zorder=1)
         axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
@@ -71,10 +71,10 @@ def _draw_values(
     if rows.empty:
         return
     series = ensemble_series(ensemble)
-    below, above = rows["mean"] - rows.low, rows.high - rows["mean"]
+    below, above = rows.value - rows.low, rows.high - rows.value
     axes.errorbar(
-        np.searchsorted(values, rows.value) + shift,
-        100 * rows["mean"],
+        np.searchsorted(values, rows.setting) + shift,
+        100 * rows.value,
         yerr=None if rows.low.isna().all() else [100 * below, 100 * above],
         color=series.colour,
         linestyle=series.line,

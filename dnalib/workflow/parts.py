@@ -10,7 +10,6 @@ import yaml
 from dnalib.dataset import RECORDS
 from dnalib.runs import Settings, Stage
 from dnalib.runs.artefacts import identity_of
-from dnalib.stages import all_stages
 
 RESOURCES = Path(__file__).with_name("resources.yaml")
 
@@ -70,18 +69,22 @@ class Plan(TypedDict):
 
 
 def add_jobs(
-    plan: Plan, wanted: Sequence[str], settings: Settings, *, parameters: Mapping[str, Any]
+    plan: Plan,
+    wanted: Sequence[str],
+    stages: Mapping[str, Stage],
+    names: Mapping[str, str],
+    *,
+    parameters: Mapping[str, Any],
 ) -> list[str]:
     """Add the jobs that some stages need, with all that come before; returns those they wait for.
 
     Args:
         plan: what is added to.
         wanted: names of stages.
-        settings: of the variant.
+        stages: all stages of the variant by name.
+        names: from `job_names`, of these stages.
         parameters: by which the variant differs from the profile.
     """
-    stages = all_stages(settings)
-    names = job_names(stages, settings, kinds=plan["resources"])
     first = nearest(wanted, stages, among=names)
     waiting = list(first)
     while waiting:

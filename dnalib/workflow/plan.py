@@ -7,8 +7,8 @@ from dnalib.runs import Settings
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
 from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS, stages_before
-from dnalib.workflow.parts import Plan, Resources, add_jobs, records_key
-from dnalib.workflow.together import (
+from dnalib.workflow.parts import Plan, Resources, add_jobs, job_names, records_key
+from dnalib.workflow.summaries import (
     DATA_CHAPTER,
     add_comparison,
     add_summary,
@@ -43,16 +43,18 @@ def make_plan(
     data_chapters: dict[str, str] = {}  # one for all variants with the same records
     for variant, parameters in variants.items():
         changed = override(settings, parameters)
+        stages = all_stages(changed)
+        names = job_names(stages, changed, kinds=resources)
         data = data_chapters.setdefault(records_key(changed), f"{variant}/{DATA_CHAPTER}")
         for chapter, earlier in CHAPTERS.items():
             notebook = f"{variant}/{chapter}"
             if chapter == DATA_CHAPTER and notebook != data:
                 continue
-            wanted = stages_before(chapter, all_stages(changed), changed)
+            wanted = stages_before(chapter, stages, changed)
             plan["notebooks"][notebook] = {
                 "chapter": chapter,
                 "parameters": dict(parameters),
-                "jobs": add_jobs(plan, wanted, changed, parameters=parameters),
+                "jobs": add_jobs(plan, wanted, stages, names, parameters=parameters),
                 "notebooks": [
                     data if one == DATA_CHAPTER else f"{variant}/{one}" for one in earlier
                 ],

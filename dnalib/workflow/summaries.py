@@ -5,9 +5,10 @@ from typing import Any
 
 from dnalib.runs import Settings
 from dnalib.runs.settings import override
+from dnalib.stages import all_stages
 from dnalib.stages.sweeps import SIZES, SWEPT, variant_stages, variants_of
 from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
-from dnalib.workflow.parts import Plan, add_jobs
+from dnalib.workflow.parts import Plan, add_jobs, job_names
 from dnalib.workflow.variants import variant_name
 
 DATA_CHAPTER = "01_data"
@@ -99,13 +100,14 @@ def comparison_jobs(
         parameter: what is compared.
         parameters: by which the comparison differs from the profile.
     """
-    if parameter not in SWEPT:
-        return add_jobs(plan, [SIZES], settings, parameters=parameters)
     jobs: dict[str, None] = {}
-    for changes in variants_of(settings, parameter):
+    for changes in variants_of(settings, parameter) if parameter in SWEPT else [{}]:
         variant = override(settings, changes)
-        wanted = variant_stages(variant)
-        jobs |= dict.fromkeys(add_jobs(plan, wanted, variant, parameters={**parameters, **changes}))
+        stages = all_stages(variant)
+        names = job_names(stages, variant, kinds=plan["resources"])
+        wanted = variant_stages(variant) if changes else [SIZES]
+        added = add_jobs(plan, wanted, stages, names, parameters={**parameters, **changes})
+        jobs |= dict.fromkeys(added)
     return list(jobs)
 
 
