@@ -25,6 +25,11 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning
 # and keeps a training several times faster on one that does something else as well.
 export GOMP_SPINCOUNT ?= 3000
 
+# A process a processor, and one thread in each: two that wait for each other's threads take several
+# times as long. A module's tests, and a notebook's cells, stay together and in their order.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1
+WORKERS := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 .PHONY: book sweep status test lint record report pack clean
 
 book: $(INSTALLED)
@@ -49,8 +54,8 @@ test: $(INSTALLED) lint
 	rm -rf _build/html
 	jupyter-book build book/ --all -q -n -W --keep-going
 	test -f _build/html/index.html
-	python -m pytest
-	python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider book/
+	$(SIDE_BY_SIDE) python -m pytest $(WORKERS)
+	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env -p no:cacheprovider book/
 
 lint: $(INSTALLED)
 	ruff check benchmarks dnalib tests

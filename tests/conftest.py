@@ -10,6 +10,11 @@ from tiny import open_tiny
 from dnalib.runs import ComputingRun
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest module first, so that others are tested beside it where there are processors."""
+    items.sort(key=lambda item: item.path.name != "test_cluster.py")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""
