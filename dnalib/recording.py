@@ -4,7 +4,7 @@
 `-p epochs 8` it is the run of that many epochs. With `--report` it starts from `data/recorded`: for
 whoever changed a chapter and has no run.
 
-The comparisons B1 to B3 are part of a run, and their values are trained if it lacks them; with
+The comparisons B1 to B4 are part of a run, and their values are trained if it lacks them; with
 `-p swept_weights '[0.2]' -p swept_bands '[10]' -p swept_dimensions '[50]' -p most_members 3` they
 are those of the nine models.
 

@@ -29,6 +29,7 @@ NAMES = [
     "B1_decorrelation_weight",
     "B2_bands",
     "B3_members",
+    "B4_projected_dimension",
 ]
 # A run that takes seconds: what is tested is the machinery, not the learning.
 TINY = {

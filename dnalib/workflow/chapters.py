@@ -27,6 +27,7 @@ SWEEP_CHAPTERS: Mapping[str, str] = {
     "decorrelation_weight": "B1_decorrelation_weight",
     "bands": "B2_bands",
     "most_members": "B3_members",
+    "projected_dimension": "B4_projected_dimension",
 }
 
 

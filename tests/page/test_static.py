@@ -24,6 +24,7 @@ PAGES = [
     "B1_decorrelation_weight",
     "B2_bands",
     "B3_members",
+    "B4_projected_dimension",
     "reproduction",
     "checks",
     "glossary",

@@ -172,6 +172,16 @@ def test_a_sweep_over_a_parameter_ends_in_the_chapter_that_compares_its_values()
     assert {*notebook["jobs"]} <= {job for one in chapters for job in one["jobs"]}
 
 
+def test_another_projection_is_another_training_of_the_decorrelated_members_alone():
+    plan = plan_of(projected_dimension=[10, 50], seed=[0])
+    (name,) = [one for one in plan["notebooks"] if one.endswith("/B4_projected_dimension")]
+    notebook = plan["notebooks"][name]
+    assert notebook["parameters"] == {"seed": 0, "swept_dimensions": [10, 50]}
+    needed = [plan["jobs"][job]["stage"] for job in notebook["jobs"]]
+    counts = {name: needed.count(name) for name in MEMBERS}
+    assert counts == {name: 1 + ("dec" in name) for name in MEMBERS}
+
+
 def test_members_beyond_three_are_trained_where_sizes_are_compared_alone():
     plan = plan_of(seed=[0])
     assert not {"dec3", "fcor4"} & {job["stage"] for job in plan["jobs"].values()}
