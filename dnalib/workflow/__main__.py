@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -132,9 +133,12 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
 
 def run_snakemake(words: Sequence[str], *, root: Path) -> int:
     """Run Snakemake in the project's folder; returns its status."""
-    command = ["snakemake", "--quiet", "rules", "host", "--rerun-incomplete", "--keep-going"]
+    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "host"]
     # The turn in the run's folder is the lock; unlike Snakemake's it ends with the process.
-    return subprocess.run([*command, "--nolock", *words], cwd=root, check=False).returncode
+    command += ["--rerun-incomplete", "--keep-going", "--nolock", *words]
+    # Its jobs call python and papermill by name: those beside this interpreter, activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return subprocess.run(command, cwd=root, env={**os.environ, "PATH": path}).returncode
 
 
 def places(options: argparse.Namespace) -> dict[str, str]:

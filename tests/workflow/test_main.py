@@ -1,6 +1,9 @@
 """The command line: bad input ends at once with one sentence, and only one make has the folder."""
 
 import json
+import os
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +93,16 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
     assert command.main(["sweep", "--executor", "slurm"]) == 0
     assert command.main(["status"]) == 1
     assert "this machine has no command squeue" in capsys.readouterr().err
+
+
+def test_jobs_find_their_commands_in_an_environment_that_is_not_activated(root, monkeypatch):
+    outside = os.pathsep.join(
+        folder
+        for folder in os.environ["PATH"].split(os.pathsep)
+        if not Path(folder, "papermill").exists()
+    )
+    monkeypatch.setenv("PATH", outside)
+    rule = 'rule said:\n    output: "said"\n    shell: "papermill --version > {output}"\n'
+    (root / "Snakefile").write_text(rule)
+    assert command.run_snakemake(["--cores", "1"], root=root) == 0
+    assert version("papermill") in (root / "said").read_text()
