@@ -11,8 +11,8 @@ from dnalib.runs import ComputingRun
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest module first, so that others are tested beside it where there are processors."""
-    items.sort(key=lambda item: item.path.name != "test_cluster.py")
+    """What takes longest first, so that others are tested beside it where there are processors."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture(scope="session")

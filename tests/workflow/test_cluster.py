@@ -20,7 +20,7 @@ from dnalib.files import file_sha256
 from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
 
 REASON = why_not()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = [pytest.mark.first, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 SEEDS = (0, 1)
 # The demo profile with less of everything, so that two seeds take minutes on two cores.
