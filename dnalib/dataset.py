@@ -114,15 +114,16 @@ def load_dataset(
     chosen = choose_split(records, split_file, settings=settings)
     dataset = Dataset(records, chosen, settings, origin)
     run.folder.mkdir(parents=True, exist_ok=True)
-    write_json(run.folder / MANIFEST, describe(dataset, profile=run.profile))
+    description = describe(dataset, profile=run.profile, settings=settings)
+    write_json(run.folder / MANIFEST, description)
     return dataset
 
 
-def describe(dataset: Dataset, *, profile: str) -> dict[str, Any]:
+def describe(dataset: Dataset, *, profile: str, settings: Settings) -> dict[str, Any]:
     """What a run's manifest says of its settings and records, the split's origin among it."""
     return {
         "profile": profile,
-        "settings": dataset.settings.values(setting_names()),
+        "settings": settings.values(setting_names()),
         "origin": dataset.origin,
         "records": dataset.identity,
         "digest": dataset.records.digest,

@@ -4,39 +4,48 @@
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import yaml
 
-from dnalib import claims, effects, knowledge, metrics, stages, tables
+from dnalib import claims, effects, knowledge, metrics, seeds, stages, tables
+from dnalib.adaptive import spread
 from dnalib.runs import Run
 from dnalib.runs.settings import given_settings
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 
-def write_run_pages(run: Run, folder: Path) -> None:
-    """Write what the pages include of a run.
+def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
+    """Write what the pages include of a run, the first of its seeds.
 
     `run.md`: which run the book shows, on which records, its headline, and what it says;
     `measured_effects.md`: what the differences between text and code change.
     """
-    parts = [tables.banner(run).markdown, headline(run), findings(run), against_knowledge(run)]
+    banner = tables.banner(runs[0]).markdown
+    parts = [banner, headline(runs), findings(runs), against_knowledge(runs)]
     (folder / "run.md").write_text("\n\n".join(parts) + "\n")
-    effects.write_effects(run, folder / "measured_effects.md")
+    effects.write_effects(runs[0], folder / "measured_effects.md")
 
 
-def findings(run: Run) -> str:
-    """What the headline says in words, each number from the run's artefacts."""
-    epsilon = max(run.settings.epsilons)
-    under_sap = tables.selected(
-        tables.robustness_table(run, paddings=["strip"]), attack="sap", epsilon=epsilon
-    )
-    share = {
-        (row.measure, row.ensemble): f"{tables.percent(row.value)} %"
-        for row in under_sap.itertuples()
-    }
+def findings(runs: Sequence[Run]) -> str:
+    """What the headline says in words, each number from the runs' artefacts."""
+    epsilon = max(runs[0].settings.epsilons)
+    shares: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        table = tables.robustness_table(run, paddings=["strip"])
+        for row in tables.selected(table, attack="sap", epsilon=epsilon).itertuples():
+            shares.setdefault((row.measure, row.ensemble), []).append(row.value)
+    share = {key: f"{tables.percent(fmean(values))} %" for key, values in shares.items()}
     one, balanced = "at least 1", "at least 1, class-averaged"
     control = metrics.CONTROL
+    covered = (
+        "The intervals cover the draw of test records, not the luck of training."
+        if len(runs) == 1
+        else "All these are means over the seeds, and the intervals cover the draw of test "
+        f"records and, as far as {len(runs)} seeds can show it, the luck of training."
+    )
     return (
         f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
         f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "
@@ -44,48 +53,65 @@ def findings(run: Run) -> str:
         'control that knows nothing of hearts, the base model beside two constants, "always '
         f'normal" and "always other": {share[one, control]}. Counting the four classes alike, '
         f"it falls to {share[balanced, control]}, against {share[balanced, 'fdec']} for fdec and "
-        f"{share[balanced, 'cor']} for cor. The intervals cover the draw of test records, not the "
-        "luck of training."
+        f"{share[balanced, 'cor']} for cor. {covered}"
     )
 
 
-def against_knowledge(run: Run) -> str:
+def against_knowledge(runs: Sequence[Run]) -> str:
     """What is left of it under attackers who know the ensemble, in words."""
+    run, middle = runs[0], knowledge.middle(runs[0])
     sentences = []
-    for epsilon in (knowledge.middle(run), max(knowledge.epsilons(run))):
+    for epsilon in (middle, max(knowledge.epsilons(run))):
         found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
         alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
         records = f"{len(found.labels)} records"
         sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}")
-    return (
+    text = (
         "All this is against an attacker who knows the base model alone. Against one who knows the "
         f"ensemble, counting for each of {records} the strongest attack of "
         f"[appendix A1](A1_adaptive_attacks): {'; '.join(dict.fromkeys(sentences))}."
     )
+    if len(runs) == 1:
+        return text
+    gain = seeds.gain_under_knowledge(runs, epsilon=middle)
+    return (
+        f"{text} That is seed {run.settings.seed}; over {len(runs)} seeds, the difference at "
+        f"ε = {middle:g} µV is {spread(gain.mean, gain.low, gain.high)} points."
+    )
 
 
-def headline(run: Run) -> str:
-    """The headline table in Markdown, from a run's artefacts."""
-    settings = run.settings
+def headline(runs: Sequence[Run]) -> str:
+    """The headline table in Markdown, from the artefacts of a run's seeds."""
+    settings = runs[0].settings
     epsilon = max(settings.epsilons)
     records = "synthetic ECGs" if settings.source == "synthetic" else "real records"
+    trained = (
+        "one seed"
+        if len(runs) == 1
+        else f"the mean of {len(runs)} seeds with an interval over seeds and records"
+    )
+    table = seeds.headline(runs).drop(columns="records")
+    names = ["ensemble", *table.columns, "test accuracy of its members"]
     lines = [
         f"Share of records (%) that at least one member still classifies right under SAP at "
         f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed. Ours is the run "
-        f"`{run.profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
-        f"width, {settings.epochs} epochs, one seed.",
+        f"`{runs[0].profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
+        f"width, {settings.epochs} epochs, {trained}.",
         "",
-        "| ensemble | paper | ours | 95 % interval | test accuracy of its members |",
-        "|---|---|---|---|---|",
+        f"| {' | '.join(names)} |",
+        f"|{'---|' * len(names)}",
     ]
-    for name, row in tables.headline(run).iterrows():
-        members = stages.ENSEMBLES.get(name, ())
-        accuracy = tables.members_table(run, members)["test accuracy (%)"] if members else ["–"]
-        lines.append(
-            f"| {name} | {row['paper']} | {row['ours']} | {row['95 % interval']} | "
-            f"{', '.join(accuracy)} |"
-        )
+    for ensemble, row in table.iterrows():
+        members = stages.ENSEMBLES.get(ensemble, ())
+        accuracy = ", ".join(mean_accuracy(runs, member) for member in members) or "–"
+        lines.append(f"| {ensemble} | {' | '.join(row)} | {accuracy} |")
     return "\n".join(lines)
+
+
+def mean_accuracy(runs: Sequence[Run], member: str) -> str:
+    """A member's accuracy on unperturbed test records in %, the mean over seeds."""
+    hits = [metrics.correct_predictions(*tables.natural(run, [member]))[0] for run in runs]
+    return tables.percent(fmean(one.mean() for one in hits))
 
 
 def leave_out_chapters(folder: Path) -> None:
@@ -108,7 +134,7 @@ def main() -> None:
     parser.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_args()
     leave_out_chapters(arguments.folder)
-    write_run_pages(stages.open_run(given_settings(arguments.p)), arguments.folder)
+    write_run_pages(stages.open_seeds(given_settings(arguments.p)), arguments.folder)
 
 
 if __name__ == "__main__":

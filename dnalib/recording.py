@@ -6,7 +6,8 @@ whoever changed a chapter and has no run.
 
 The comparisons B1 to B4 are part of a run, and their values are trained if it lacks them; with
 `-p swept_weights '[0.2]' -p swept_bands '[10]' -p swept_dimensions '[50]' -p most_members 3` they
-are those of the nine models.
+are those of the nine models. With `--seeds 0-2`, three seeds are recorded, of the further ones what
+chapters show of every seed.
 
 `--restore` goes the other way: what is recorded becomes a run that computes on, so that one changed
 value or one chapter more need not train everything again. `--trainings` only adds the finished
@@ -20,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +43,15 @@ from dnalib.runs import (
     load_profile,
     project_root,
 )
-from dnalib.runs.run import MANIFEST
+from dnalib.runs.run import MANIFEST, seed_folder
 from dnalib.runs.settings import RECORDED, given_settings, override
+from dnalib.seeds import shown_of_each
 from dnalib.stages.ensembles import FURTHER
 from dnalib.stages.members import SWAPPED
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.stages.rivals import PARTS, TRAININGS, trainings_of
 from dnalib.stages.sweeps import further_members
+from dnalib.workflow.variants import WorkflowError, parse_seeds
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
@@ -55,28 +59,53 @@ KEPT_METADATA = "metadata.widgets"
 DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
 
 
-def record(run: ComputingRun) -> Path:
+def record(run: ComputingRun, *, further_seeds: Sequence[int] = ()) -> Path:
     """Copy what the figures need to `data/recorded/<profile>`, and weights to `data/weights`.
+
+    Args:
+        run: the run.
+        further_seeds: of these, what chapters show of every seed is recorded as well, each in a
+            folder within these two.
 
     Returns:
         The recorded run's folder, with a manifest.
     """
-    # Features, perturbations and the weights of a variant are large, and no figure reads them.
+    further = [run.variant({"seed": seed}) for seed in further_seeds]
+    # All of it before anything is replaced.
+    of_run = [run.obtain(name) for name in shown(run)]
+    of_further = [[one.obtain(name) for name in shown_of_each(one.settings)] for one in further]
+    folder, weights = recorded_folders(run)
+    for place in (folder, weights):
+        shutil.rmtree(place, ignore_errors=True)
+    write_recorded(run, of_run, folder=folder, weights=weights)
+    for one, kept in zip(further, of_further, strict=True):
+        below = seed_folder(one.settings.seed)
+        write_recorded(one, kept, folder=folder / below, weights=weights / below)
+    return folder
+
+
+def shown(run: ComputingRun) -> list[str]:
+    """Names of the stages whose artefacts are recorded of a run.
+
+    Features, perturbations and the weights of a variant are large, and no figure reads them.
+    """
     large = ("features-", *PERTURBATIONS)
-    names = [
+    return [
         name
         for name in run.stages
         if not (name.startswith(large) or name.endswith(SWAPPED) or name in PARTS)
     ]
-    kept = [run.obtain(name) for name in names]  # all of it before anything is replaced
-    folder, weights = recorded_folders(run)
+
+
+def write_recorded(
+    run: ComputingRun, kept: Sequence[Artefact], *, folder: Path, weights: Path
+) -> None:
+    """Copy artefacts of a run to its folder and weights to theirs, with a manifest of them all."""
     for place in (folder, weights):
-        shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-    description = describe(run.dataset, profile=run.profile)
-    entries = {artefact.name: keep(run, artefact) for artefact in kept}
+    entries = {one.name: keep(one, folder=folder, weights=weights) for one in kept}
+    description = describe(run.dataset, profile=run.profile, settings=run.settings)
     write_json(folder / MANIFEST, {**description, "artefacts": entries})
-    return folder
 
 
 def recorded_folders(run: ComputingRun) -> tuple[Path, Path]:
@@ -85,9 +114,8 @@ def recorded_folders(run: ComputingRun) -> tuple[Path, Path]:
     return data / "recorded" / run.profile, data / "weights" / run.profile
 
 
-def keep(run: ComputingRun, artefact: Artefact) -> dict[str, Any]:
+def keep(artefact: Artefact, *, folder: Path, weights: Path) -> dict[str, Any]:
     """Copy one artefact's file; returns its entry in the manifest."""
-    folder, weights = recorded_folders(run)
     place = weights if artefact.name in (*stages.MEMBERS, *TRAININGS, *FURTHER) else folder
     target = place / f"{artefact.name}{artefact.path.suffix}"
     shutil.copyfile(artefact.path, target)
@@ -100,11 +128,16 @@ def keep_trainings(run: ComputingRun) -> list[str]:
     Returns:
         Their names. None of them is shown before the whole run is recorded.
     """
-    path = recorded_folders(run)[0] / MANIFEST
+    folder, weights = recorded_folders(run)
+    path = folder / MANIFEST
     manifest = json.loads(path.read_text())
     names = [*trainings_of(run.settings), *further_members(run.settings)]
     found = [run.find(name) for name in names]
-    entries = {artefact.name: keep(run, artefact) for artefact in found if artefact is not None}
+    entries = {
+        artefact.name: keep(artefact, folder=folder, weights=weights)
+        for artefact in found
+        if artefact is not None
+    }
     manifest["artefacts"] |= entries
     write_json(path, manifest)
     return list(entries)
@@ -113,9 +146,20 @@ def keep_trainings(run: ComputingRun) -> list[str]:
 def restore(recorded: RecordedRun, run: ComputingRun) -> list[str]:
     """Put what is recorded into a run that computes, as far as the run would make the same.
 
+    What was recorded of further seeds goes with it, for runs that compute with those.
+
     Returns:
         Names of what was restored; the rest was made with other settings or on other records.
     """
+    names = restore_one(recorded, run)
+    for other in recorded.with_seeds():
+        if other.settings.seed != recorded.settings.seed:
+            restore_one(other, run.variant({"seed": other.settings.seed}))
+    return names
+
+
+def restore_one(recorded: RecordedRun, run: ComputingRun) -> list[str]:
+    """The same of one seed."""
     names = [
         name
         for name, entry in recorded.manifest["artefacts"].items()
@@ -161,12 +205,15 @@ def clean(path: Path) -> None:
     subprocess.run([*command, str(path)], check=True)
 
 
-def refresh_readme(run: Run, root: Path) -> None:
-    """Write the README's table and figure from a recorded run."""
+def refresh_readme(runs: Sequence[Run], root: Path) -> None:
+    """Write the README's table and figure from a recorded run, the first of its seeds."""
+    run = runs[0]
+    table, *behind = [tables.robustness_table(one, paddings=["strip"]) for one in runs]
     figure = plots.robustness(
-        tables.robustness_table(run, paddings=["strip"]),
+        table,
         attack="sap",
         padding="strip",
+        behind=behind,
         published=tables.paper_points(run, attack="sap"),
         majority=tables.majority_share(run),
     )
@@ -175,12 +222,12 @@ def refresh_readme(run: Run, root: Path) -> None:
     readme = root / "README.md"
     before, rest = readme.read_text().split(README_MARKS[0])
     _, after = rest.split(README_MARKS[1])
-    text = f"{README_MARKS[0]}\n{headline(run)}\n{README_MARKS[1]}"
+    text = f"{README_MARKS[0]}\n{headline(runs)}\n{README_MARKS[1]}"
     readme.write_text(before + text + after)
 
 
-def main() -> None:
-    """The command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("profile", help="of a finished run, such as small")
     parser.add_argument("--data", help="archive or folder of the records")
@@ -206,13 +253,40 @@ def main() -> None:
         metavar=("NAME", "VALUE"),
         help="a setting that the run has another value of than its profile",
     )
+    parser.add_argument("--seeds", help="such as 0-4; the first is the run's, else its profile's")
+    return parser
+
+
+def chosen_seeds(
+    arguments: argparse.Namespace, changes: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The changes of the run's settings, its seed among them, and the further seeds.
+
+    Raises:
+        WorkflowError: seeds that cannot be, or beside a single one.
+    """
+    if not arguments.seeds:
+        return dict(changes), ()
+    if "seed" in changes:
+        raise WorkflowError("seed and --seeds are both given; accepted is one of them")
+    first, *further = parse_seeds(arguments.seeds)
+    return {**changes, "seed": first}, tuple(further)
+
+
+def main() -> None:
+    """The command line."""
+    parser = make_parser()
     arguments = parser.parse_args()
-    if arguments.report and arguments.p:
-        parser.error("-p is for a run that is recorded now; --report reads what was recorded")
+    if arguments.report and (arguments.p or arguments.seeds):
+        parser.error("-p and --seeds are for what is recorded now; --report reads what was")
+    try:
+        changes, further_seeds = chosen_seeds(arguments, given_settings(arguments.p))
+    except WorkflowError as error:
+        parser.error(str(error))
     root = project_root()
     if not arguments.report:
         run = stages.computing_run(
-            override(load_profile(arguments.profile), given_settings(arguments.p)),
+            override(load_profile(arguments.profile), changes),
             profile=arguments.profile,
             root=root,
             runs_folder=arguments.runs_folder,
@@ -226,13 +300,13 @@ def main() -> None:
         if arguments.trainings:
             print(f"recorded: {', '.join(keep_trainings(run))}")
             return
-        record(run)
+        record(run, further_seeds=further_seeds)
     # The notebooks draw a few real records; they run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
         if place:
             os.environ[variable] = str(Path(place).expanduser().resolve())
     execute_notebooks(root, profile=RECORDED + arguments.profile)
-    recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
+    recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root).with_seeds()
     refresh_readme(recorded, root)
     write_run_pages(recorded, root / "book")
     results = root / "benchmarks" / "results"

@@ -1,20 +1,38 @@
 """Several trainings side by side: runs that differ by their seed alone, tested on one set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from dnalib.answers import answers_of
+from dnalib import knowledge, tables
+from dnalib.answers import Answers, answers_of
 from dnalib.comparisons import record_values
 from dnalib.intervals import Spread, crossed_seeds
-from dnalib.runs import Run
-from dnalib.stages import MEMBERS, attacked_name
-from dnalib.tables import INTERVAL_SEED, attacked, between, natural, percent
+from dnalib.runs import Run, Settings
+from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
+from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.tables import INTERVAL_SEED, attacked, between, natural, percent, with_rows
 
 MEASURES = ("average", "at least 1")
+PADDING = "strip"  # the paper's way: that in which several seeds are compared
+GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
+
+
+def shown_of_each(settings: Settings) -> list[str]:
+    """The stages whose artefacts chapters read of every seed; of the main one they read more.
+
+    The attacks that know the defence are shown of each seed at the middle ε alone.
+    """
+    middle = middle_epsilon(settings)
+    return [
+        *MEMBERS,
+        *(f"natural-{member}" for member in MEMBERS),
+        *(attacked_name(PADDING, epsilon) for epsilon in settings.epsilons),
+        *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
+    ]
 
 
 def values_on_natural(run: Run, *, measure: str) -> dict[str, NDArray[np.float64]]:
@@ -32,12 +50,61 @@ def values_under_attack(
     """
     logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
     positions = load_file(run.obtain(attacked_name(padding, epsilon)).path)["positions"]
+    return at_positions(run, positions, answers_of(logits, labels), measure=measure)
+
+
+def values_under_knowledge(
+    run: Run, *, epsilon: float, measure: str
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """The same by what the attacker knows, under the strongest attack known on each record.
+
+    Returns:
+        Each of `knowledge.KNOWLEDGE`, and `knowledge.ALL` -> ensemble -> (test record,).
+    """
+    conditions = knowledge.conditions(run, epsilon=epsilon)
+    (ensemble, *_) = ENSEMBLES
+    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
+    found = {}
+    for known in (*knowledge.KNOWLEDGE, knowledge.ALL):
+        worst = knowledge.fewest_right(knowledge.known_to(conditions, knowledge=known))
+        found[known] = at_positions(run, positions, worst, measure=measure)
+    return found
+
+
+def at_positions(
+    run: Run, positions: NDArray[np.generic], answers: Answers, *, measure: str
+) -> dict[str, NDArray[np.float64]]:
+    """What each attacked record contributes, at its place among all test records."""
     records = len(natural(run, ["base"])[1])
     found = {}
-    for ensemble, hits in answers_of(logits, labels).correct().items():
+    for ensemble, hits in answers.correct().items():
         found[ensemble] = np.full(records, np.nan)
         found[ensemble][positions] = record_values(hits, measure=measure)
     return found
+
+
+def headline(runs: Sequence[Run]) -> pandas.DataFrame:
+    """`tables.headline` of the first seed; of several their mean, with each seed's own share.
+
+    The interval of several is over seeds and records.
+    """
+    table = tables.headline(runs[0])
+    if len(runs) == 1:
+        return table
+    condition = {"attack": "sap", "padding": PADDING, "epsilon": max(runs[0].settings.epsilons)}
+    values = [values_under_attack(run, measure="at least 1", **condition) for run in runs]
+    rows = {}
+    for ensemble, published in table["paper"].items():
+        each = [one[ensemble] for one in values]  # (test record,) a seed
+        found = spread(each)
+        rows[ensemble] = {
+            "paper": published,
+            "ours": percent(found.mean),
+            "95 % interval": between(found.low, found.high),
+            "each seed": ", ".join(percent(np.nanmean(one)) for one in each),
+            "records": ", ".join(f"{np.isfinite(one).sum()}" for one in each),
+        }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
 def spread_table(
@@ -51,29 +118,64 @@ def spread_table(
     Source: :eq:`eq-over-seeds` of chapter 8.
     """
     condition = {"attack": attack, "padding": padding, "epsilon": epsilon}
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for records in ("natural", f"{attack.upper()}, ε = {epsilon:g} µV"):
-        for measure in MEASURES:
-            values = [
-                values_on_natural(run, measure=measure)
-                if records == "natural"
-                else values_under_attack(run, measure=measure, **condition)
-                for run in runs
-            ]
-            for ensemble in values[0]:
-                together = np.stack([one[ensemble] for one in values])  # (seed, test record)
-                spread = crossed_seeds(together, seed=INTERVAL_SEED)
-                rows[records, measure, ensemble] = described(spread)
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["records", "measure", "ensemble"])
-    return table
+    parts = {}
+    for measure in MEASURES:
+        unperturbed = [values_on_natural(run, measure=measure) for run in runs]
+        parts["natural", measure] = spreads(unperturbed)
+    for measure in MEASURES:
+        under = [values_under_attack(run, measure=measure, **condition) for run in runs]
+        parts[f"{attack.upper()}, ε = {epsilon:g} µV", measure] = spreads(under)
+    return described(parts, names=["records", "measure", "ensemble"])
 
 
-def described(spread: Spread) -> dict[str, str]:
-    """A spread in words: percent and points."""
-    return {
-        "mean": percent(spread.mean),
-        "95 % interval": between(spread.low, spread.high),
-        "SD over seeds": percent(spread.over_seeds),
-        "SD over records": percent(spread.over_records),
+def knowledge_spread_table(runs: Sequence[Run], *, epsilon: float) -> pandas.DataFrame:
+    """P(≥1) over the seeds in %, by what the attacker knows, with the columns of `spread_table`."""
+    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
+    parts = {(known,): spreads([one[known] for one in values]) for known in values[0]}
+    return described(parts, names=["attacker knows", "ensemble"])
+
+
+def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:
+    """fdec's P(≥1) less cor's over the seeds, each record under the strongest of all attacks."""
+    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
+    return gain_of([one[knowledge.ALL] for one in values])
+
+
+def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Spread]:
+    """The spread of each ensemble over seeds and records, and last that of the paper's gain.
+
+    Args:
+        values: of each seed, ensemble -> (test record,), NaN where a record does not count.
+    """
+    found = {name: spread([one[name] for one in values]) for name in values[0]}
+    return {**found, " − ".join(GAIN): gain_of(values)}
+
+
+def gain_of(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> Spread:
+    """The spread of the paper's gain, a difference record by record; `values` as in `spreads`."""
+    first, second = GAIN
+    return spread([one[first] - one[second] for one in values])
+
+
+def spread(values: Sequence[NDArray[np.float64]]) -> Spread:
+    """The spread over seeds and records of one number."""
+    return crossed_seeds(np.stack(values), seed=INTERVAL_SEED)  # (seed, test record)
+
+
+def described(
+    parts: Mapping[tuple[str, ...], Mapping[str, Spread]], *, names: list[str]
+) -> pandas.DataFrame:
+    """Spreads in percent and points, a row each, named by their part and their ensemble."""
+    rows = {
+        (*part, ensemble): {
+            "mean": percent(one.mean),
+            "95 % interval": between(one.low, one.high),
+            "SD over seeds": percent(one.over_seeds),
+            "SD over records": percent(one.over_records),
+        }
+        for part, found in parts.items()
+        for ensemble, one in found.items()
     }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=names)
+    return table

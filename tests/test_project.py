@@ -105,14 +105,13 @@ def test_citation_names_the_paper(root: Path) -> None:
 def test_readme_numbers_come_from_the_recorded_run(root: Path) -> None:
     text = (root / "README.md").read_text()
     between = text.split(README_MARKS[0])[1].split(README_MARKS[1])[0].strip()
-    run = stages.open_run({"profile": "recorded/small"})
-    assert between == headline(run)
+    assert between == headline(stages.open_seeds({"profile": "recorded/small"}))
     assert (root / README_FIGURE).stat().st_size > 10_000
     assert len(text.splitlines()) < 150
 
 
 def test_first_page_shows_the_recorded_run(root: Path, tmp_path: Path) -> None:
-    write_run_pages(stages.open_run({"profile": "recorded/small"}), tmp_path)
+    write_run_pages(stages.open_seeds({"profile": "recorded/small"}), tmp_path)
     assert (root / "book" / "run.md").read_text() == (tmp_path / "run.md").read_text()
 
 

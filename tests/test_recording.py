@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import open_tiny
 
-from dnalib import recording, stages, tables
+from dnalib import recording, seeds, stages, tables
 from dnalib.inference import infer
 from dnalib.pages import headline
 from dnalib.runs import ComputingRun, RecordedRun
@@ -18,7 +19,7 @@ from dnalib.stages import rivals
 
 @pytest.fixture(scope="module")
 def recorded(tiny_run: ComputingRun) -> RecordedRun:
-    return RecordedRun(recording.record(tiny_run), root=tiny_run.root)
+    return RecordedRun(recording.record(tiny_run, further_seeds=[1]), root=tiny_run.root)
 
 
 def test_recorded_run_shows_what_the_run_showed(
@@ -27,8 +28,8 @@ def test_recorded_run_shows_what_the_run_showed(
     for table in (tables.natural_table, tables.robustness_table, tables.headline):
         assert table(recorded).equals(table(tiny_run))
     assert recorded.settings == tiny_run.settings
-    expected = headline(tiny_run).replace("`tiny`", "`recorded/tiny`")
-    assert headline(recorded) == expected
+    expected = headline([tiny_run]).replace("`tiny`", "`recorded/tiny`")
+    assert headline([recorded]) == expected
 
 
 def test_recorded_weights_give_the_recorded_logits(
@@ -39,6 +40,30 @@ def test_recorded_weights_give_the_recorded_logits(
         network = stages.load_member(recorded, member)
         stored = load_file(recorded.obtain(f"natural-{member}").path)["logits"]
         torch.testing.assert_close(infer(network, signals).half(), stored, atol=1e-3, rtol=1e-3)
+
+
+def test_a_further_seed_is_recorded_as_far_as_chapters_show_it(
+    tiny_run: ComputingRun, recorded: RecordedRun
+) -> None:
+    first, second = recorded.with_seeds()
+    assert first is recorded and second.settings.seed == 1
+    assert set(second.manifest["artefacts"]) == {*seeds.shown_of_each(second.settings)}
+    runs = [tiny_run, tiny_run.variant({"seed": 1})]
+    condition = {"attack": "sap", "padding": "strip", "epsilon": 50.0}
+    table = seeds.spread_table([first, second], **condition)
+    assert table.equals(seeds.spread_table(runs, **condition))
+    assert "–" not in set(table["SD over seeds"])
+    table = seeds.knowledge_spread_table([first, second], epsilon=50.0)
+    assert table.equals(seeds.knowledge_spread_table(runs, epsilon=50.0))
+    expected = headline(runs).replace("`tiny`", "`recorded/tiny`")
+    assert headline([first, second]) == expected and "the mean of 2 seeds" in expected
+    weights = [
+        torch.nn.utils.parameters_to_vector(stages.load_member(one, "dec1").parameters())
+        for one in (first, second)
+    ]
+    assert not torch.allclose(*weights)
+    files = [path.name for path in second.folder.iterdir()]
+    assert not [name for name in files if name.startswith(("features", "perturbations"))]
 
 
 def test_no_sample_of_a_record_is_recorded(tiny_run: ComputingRun, recorded: RecordedRun) -> None:
@@ -79,6 +104,8 @@ def test_a_recorded_run_is_restored_and_goes_on(
         assert found.sidecar == tiny_run.obtain(name).sidecar
         assert found.path.read_bytes() == tiny_run.obtain(name).path.read_bytes()
     assert not [name for name in run.stages if name.startswith("features-") and run.find(name)]
+    other = run.variant({"seed": 1})
+    assert all(other.find(name) for name in seeds.shown_of_each(other.settings))
 
 
 def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_path: Path) -> None:
@@ -86,7 +113,8 @@ def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_pat
     restored = set(recording.restore(recorded, other))
     assert {"base", "parallel", "wide", "adaptive-fdec-50"} <= restored
     assert not restored & {"adversarial1", "dverge", "natural-adversarial", "training-costs"}
-    assert recording.restore(recorded, open_tiny(tmp_path, seed=5)) == ["survey"]
+    names = recording.restore_one(recorded, open_tiny(tmp_path, seed=5))
+    assert names == ["survey"]
 
 
 def test_finished_trainings_are_added_to_what_is_recorded(
@@ -113,20 +141,42 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
 ) -> None:
     recorded = []
     monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(recording, "record", lambda run: recorded.append(run))
+    monkeypatch.setattr(
+        recording, "record", lambda run, *, further_seeds: recorded.append((run, further_seeds))
+    )
     monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile: None)
-    monkeypatch.setattr(recording, "RecordedRun", lambda folder, *, root: None)
-    monkeypatch.setattr(recording, "refresh_readme", lambda run, root: None)
-    monkeypatch.setattr(recording, "write_run_pages", lambda run, folder: None)
+    monkeypatch.setattr(recording, "RecordedRun", Mock())
+    monkeypatch.setattr(recording, "refresh_readme", lambda runs, root: None)
+    monkeypatch.setattr(recording, "write_run_pages", lambda runs, folder: None)
     words = "recording demo -p epochs 2 -p epsilons [10,50] -p schedule constant"
     monkeypatch.setattr("sys.argv", words.split())
     recording.main()
-    (run,) = recorded
+    ((run, further),) = recorded
+    assert further == () and run.settings.seed == 0
     assert run.profile == "demo" and run.settings.epochs == 2
     assert run.settings.epsilons == (10.0, 50.0) and run.settings.schedule == "constant"
-    monkeypatch.setattr("sys.argv", [*words.split(), "--report"])
+    monkeypatch.setattr("sys.argv", [*words.split(), "--seeds", "3,5-6"])
+    recording.main()
+    run, further = recorded[-1]
+    assert run.settings.seed == 3 and run.settings.epochs == 2 and further == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--report -p epochs 2", "-p and --seeds are for what is recorded now"),
+        ("--report --seeds 0-1", "-p and --seeds are for what is recorded now"),
+        ("--seeds 4-0", "the range 4-0 ends before it begins"),
+        ("--seeds 0-1 -p seed 2", "seed and --seeds are both given"),
+    ],
+)
+def test_a_recording_of_what_cannot_be_is_refused(
+    words: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["recording", "demo", *words.split()])
     with pytest.raises(SystemExit):
         recording.main()
+    assert message in capsys.readouterr().err
 
 
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import EPSILONS, open_tiny
 
-from dnalib import seeds
+from dnalib import knowledge, seeds, tables
 from dnalib.intervals import bootstrap_interval, crossed_seeds, resampled_records
 from dnalib.metrics import class_averaged
 
@@ -99,8 +99,14 @@ def test_attacked_records_are_found_in_the_test_set(tiny_run):
         assert 0 < np.isfinite(values).sum() < len(values)
 
 
-def test_the_table_has_both_deviations(tiny_run, tmp_path):
-    other = open_tiny(tmp_path, seed=1, epsilons=(50.0,), epochs=1)
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The tiny run with another seed, and less training: another network."""
+    folder = tmp_path_factory.mktemp("other")
+    return open_tiny(folder, seed=1, epsilons=(50.0,), adaptive_epsilons=(50.0,), epochs=1)
+
+
+def test_the_table_has_both_deviations(tiny_run, other):
     table = seeds.spread_table([tiny_run, other], **CONDITION)
     assert list(table.columns) == ["mean", "95 % interval", "SD over seeds", "SD over records"]
     row = table.loc["natural", "average", "cor"]
@@ -111,4 +117,54 @@ def test_the_table_has_both_deviations(tiny_run, tmp_path):
     assert float(row["SD over seeds"]) == pytest.approx(100 * np.std(means, ddof=1), abs=0.051)
     alone = seeds.spread_table([tiny_run], **CONDITION)
     assert set(alone["SD over seeds"]) == {"–"}
-    assert len(alone) == len(table) == 2 * 2 * 5
+    assert len(alone) == len(table) == 2 * 2 * 6
+
+
+def test_the_gain_is_found_record_by_record(tiny_run, other):
+    values = [
+        seeds.values_under_attack(run, measure="average", **CONDITION) for run in (tiny_run, other)
+    ]
+    gain = seeds.gain_of(values)
+    each = [np.nanmean(one["fdec"] - one["cor"]) for one in values]
+    assert gain.mean == pytest.approx(np.mean(each))
+    assert gain.over_seeds == pytest.approx(np.std(each, ddof=1))
+    table = seeds.spread_table([tiny_run, other], **CONDITION)
+    row = table.loc["SAP, ε = 50 µV", "average", "fdec − cor"]
+    assert row["mean"] == tables.percent(gain.mean)
+    # Records that are easy or hard for both ensembles cancel.
+    apart = [seeds.spread([one[name] for one in values]).over_records for name in ("fdec", "cor")]
+    assert gain.over_records < np.hypot(*apart)
+
+
+def test_the_headline_of_several_seeds_has_each_of_them(tiny_run, other):
+    alone = seeds.headline([tiny_run])
+    assert alone.equals(tables.headline(tiny_run))
+    both = seeds.headline([tiny_run, other])
+    for ensemble in both.index:
+        shares = [tables.headline(run).loc[ensemble, "ours"] for run in (tiny_run, other)]
+        assert both.loc[ensemble, "each seed"] == ", ".join(shares)
+        assert float(both.loc[ensemble, "ours"]) == pytest.approx(
+            np.mean([float(share) for share in shares]), abs=0.1
+        )
+        low, high = map(float, both.loc[ensemble, "95 % interval"].split("–"))
+        assert low <= min(map(float, shares)) and max(map(float, shares)) <= high
+    assert both.loc["cor", "records"].split(", ")[0] == str(alone.loc["cor", "records"])
+
+
+def test_what_the_attacker_knows_is_spread_over_seeds(tiny_run, other):
+    table = seeds.knowledge_spread_table([tiny_run, other], epsilon=50.0)
+    known = list(dict.fromkeys(table.index.get_level_values("attacker knows")))
+    assert known == [*knowledge.KNOWLEDGE, knowledge.ALL]
+    alone = seeds.knowledge_spread_table([tiny_run], epsilon=50.0)
+    expected = knowledge.knowledge_table(tiny_run)
+    for (name, ensemble), row in alone.iterrows():
+        if ensemble == "fdec − cor":
+            continue
+        chosen = tables.selected(
+            expected, epsilon=50.0, knowledge=name, ensemble=ensemble, measure="at least 1"
+        )
+        assert row["mean"] == tables.percent(chosen.value.item())
+    # Who has every attack leaves no more than who has some of them.
+    for ensemble in ("cor", "fdec"):
+        left = [float(table.loc[name, ensemble]["mean"]) for name in known]
+        assert left[-1] == min(left)

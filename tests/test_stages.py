@@ -480,8 +480,26 @@ def test_wrong_seeds_are_refused(project, variables, message):
         stages.open_seeds(variables)
 
 
+def test_a_recorded_run_is_opened_with_the_seeds_recorded_beside_it():
+    variables = {"profile": "recorded/small"}
+    main, *others = stages.open_seeds(variables)
+    assert main.settings == stages.open_run(variables).settings
+    assert [run.profile for run in others] == [
+        f"recorded/small/seed-{run.settings.seed}" for run in others
+    ]
+    for asked in ({"seed": 0}, {"seeds": [0]}):
+        (alone,) = stages.open_seeds(variables | asked)
+        assert alone.settings.seed == 0
+    with pytest.raises(ParameterError, match="seeds has 999; recorded in recorded/small are 0"):
+        stages.open_seeds(variables | {"seeds": [0, 999]})
+    with pytest.raises(ParameterError, match="seed is 999 but the run recorded/small"):
+        stages.open_seeds(variables | {"seed": 999})
+
+
 def test_a_chapter_of_one_run_refuses_several_seeds(project):
-    with pytest.raises(ParameterError, match="this chapter shows one run; seeds is a parameter"):
+    with pytest.raises(
+        ParameterError, match="shows one run; seeds is a parameter of chapter 8 and"
+    ):
         stages.open_run({"profile": "demo", "seeds": [0, 1]})
 
 

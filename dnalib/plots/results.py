@@ -41,6 +41,7 @@ def robustness(
     *,
     attack: str,
     padding: str,
+    behind: Sequence[pd.DataFrame] = (),
     published: Mapping[tuple[str, str, float], float] | None = None,
     majority: float | None = None,
 ) -> Figure:
@@ -49,13 +50,14 @@ def robustness(
     Args:
         table: from `robustness.robustness_table`.
         attack, padding: the rows to draw.
+        behind: tables of other seeds, whose values are drawn lightly and without intervals.
         published: (ensemble, measure, epsilon) -> fraction, drawn as open stars.
         majority: what always answering the commonest class scores on these records.
 
     Raises:
         ValueError: the table has no row for this attack and padding.
     """
-    part = _condition(table, attack=attack, padding=padding)
+    part, *others = [_condition(one, attack=attack, padding=padding) for one in (table, *behind)]
     published = published or {}
     figure = new_figure(5.6)
     panels = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
@@ -66,6 +68,10 @@ def robustness(
         rows = part[part.measure == measure]
         for ensemble, line in rows.groupby("ensemble", sort=False):
             _draw_line(axes, ensemble, line.sort_values("epsilon"))
+        for other in others:
+            for ensemble, line in other[other.measure == measure].groupby("ensemble", sort=False):
+                theirs, series = line.sort_values("epsilon"), ensemble_series(ensemble)
+                draw_behind(axes, theirs.epsilon, 100 * theirs.value, series=series, label=ensemble)
         for (ensemble, of, epsilon), value in published.items():
             if of == measure:
                 _draw_published(axes, ensemble, epsilon, value, named=True)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,6 +23,11 @@ from dnalib.runs.turns import turn
 
 MANIFEST = "manifest.json"
 Kind = Literal["data", "training", "attack", "part"]
+
+
+def seed_folder(seed: int | str) -> str:
+    """Name of the folder, within a recorded run, of the same run with another seed."""
+    return f"seed-{seed}"
 
 
 class OutOfTime(RuntimeError):
@@ -204,7 +209,7 @@ class RecordedRun:
     """A run that was committed: it is read, and nothing in it is ever computed.
 
     Args:
-        folder: `data/recorded/<profile>`, with a manifest.
+        folder: `data/recorded/<profile>`, with a manifest, or that of another seed within it.
         root: the project's folder.
         place, split: where the real records and their split are, for the figures that draw one;
             None for the usual places.
@@ -235,9 +240,34 @@ class RecordedRun:
         self.root = root
         self.place = place
         self.split = split
-        self.profile = RECORDED + folder.name
         self.manifest = json.loads((folder / MANIFEST).read_text())
         self.settings = settings_from(self.manifest["settings"], origin=str(folder / MANIFEST))
+        below = folder.name == seed_folder(self.settings.seed)
+        self.profile = RECORDED + (f"{folder.parent.name}/{folder.name}" if below else folder.name)
+
+    def with_seeds(self, seeds: Sequence[int] | None = None) -> list["RecordedRun"]:
+        """This run and those recorded with it, which differ by their seed alone.
+
+        Args:
+            seeds: those wanted, in their order; None for this one, then the others by their seeds.
+
+        Raises:
+            ParameterError: one of them was not recorded.
+        """
+        others = [
+            RecordedRun(path.parent, root=self.root, place=self.place, split=self.split)
+            for path in self.folder.glob(f"{seed_folder('*')}/{MANIFEST}")
+        ]
+        others.sort(key=lambda run: run.settings.seed)
+        held = {run.settings.seed: run for run in (self, *others)}
+        absent = [seed for seed in seeds or () if seed not in held]
+        if absent:
+            recorded = ", ".join(map(str, held))
+            raise ParameterError(
+                f"seeds has {absent[0]}; recorded in {self.profile} are {recorded}; to compute, "
+                "name a profile that does, such as `-p profile demo`"
+            )
+        return [held[seed] for seed in seeds or held]
 
     def check_unchanged(self, changes: Mapping[str, Any]) -> None:
         """Raise a ParameterError if a parameter asks for another value than was recorded."""

@@ -45,7 +45,9 @@ def open_run(variables: Mapping[str, Any]) -> Run:
     """
     parameters = notebook_parameters(variables)
     if SEEDS in parameters:
-        raise ParameterError("this chapter shows one run; seeds is a parameter of chapter 8 alone")
+        raise ParameterError(
+            "this chapter shows one run; seeds is a parameter of chapter 8 and appendix A1 alone"
+        )
     places = {name: parameters.pop(name, None) for name in PLACES}
     profile = str(places["profile"])
     max_minutes = accept_minutes(places["max_minutes"])
@@ -72,25 +74,37 @@ def open_seeds(variables: Mapping[str, Any]) -> list[Run]:
     """The runs of a chapter that shows several seeds: one for each, the first being the main one.
 
     Args:
-        variables: as in `open_run`; `seeds` lists whole numbers, or is None for one run.
+        variables: as in `open_run`; `seeds` lists whole numbers, or is None: for one run, or for
+            a recorded one with all that was recorded beside it.
 
     Raises:
-        runs.ParameterError: as `open_run` does; seeds that are none or named twice, or beside a
-            single `seed`.
+        runs.ParameterError: as `open_run` does; seeds that are none or named twice, that were not
+            recorded, or beside a single `seed`.
     """
-    seeds = variables.get(SEEDS)
+    seeds = accepted_seeds(variables)
     single = {**variables, SEEDS: None}
+    first = open_run(single)
+    if isinstance(first, RecordedRun) and variables.get("seed") is None:
+        return list(first.with_seeds(seeds))
     if seeds is None:
-        return [open_run(single)]
-    if not isinstance(seeds, list | tuple) or not seeds or len(set(seeds)) < len(seeds):
-        raise ParameterError(f"seeds is {seeds!r}; accepted is a list of whole numbers, each once")
-    if variables.get("seed") is not None:
-        raise ParameterError("seed and seeds are both given; accepted is one of them")
-    runs = [open_run({**single, "seed": accept("seed", seed)}) for seed in seeds]
+        return [first]
+    runs = [open_run({**single, "seed": seed}) for seed in seeds]
     for run in runs[1:]:
         if isinstance(run, ComputingRun) and isinstance(runs[0], ComputingRun):
             run.share_records(runs[0])
     return runs
+
+
+def accepted_seeds(variables: Mapping[str, Any]) -> list[int] | None:
+    """The seeds that a chapter is asked for; None if it is not asked for several."""
+    seeds = variables.get(SEEDS)
+    if seeds is None:
+        return None
+    if not isinstance(seeds, list | tuple) or not seeds or len(set(seeds)) < len(seeds):
+        raise ParameterError(f"seeds is {seeds!r}; accepted is a list of whole numbers, each once")
+    if variables.get("seed") is not None:
+        raise ParameterError("seed and seeds are both given; accepted is one of them")
+    return [accept("seed", seed) for seed in seeds]
 
 
 def computing_run(

@@ -12,33 +12,34 @@ from dnalib.workflow.parts import Plan, add_jobs, job_names
 from dnalib.workflow.variants import variant_name
 
 DATA_CHAPTER = "01_data"
-SUMMARY_CHAPTER = "08_results"  # shows several seeds side by side
+SUMMARY_CHAPTERS = ("08_results", "A1_adaptive_attacks")  # show several seeds side by side
 
 
 def add_summary(
     plan: Plan, names: Sequence[str], *, variants: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Add the results of several seeds together, and the book with them.
+    """Add the chapters that show several seeds together, and the book with them.
 
     Its other chapters are those of the first seed.
     """
     seeds = [variants[name]["seed"] for name in names]
     shared = without(variants[names[0]], "seed")
     together = variant_name({**shared, "seeds": ranges(seeds)})
-    each = [f"{name}/{SUMMARY_CHAPTER}" for name in names]
-    jobs = dict.fromkeys(job for one in each for job in plan["notebooks"][one]["jobs"])
-    summary = f"{together}/{SUMMARY_CHAPTER}"
-    plan["notebooks"][summary] = {
-        "chapter": SUMMARY_CHAPTER,
-        "parameters": {**shared, "seeds": seeds},
-        "jobs": list(jobs),
-        "notebooks": each,
-    }
-    first = chapters_of(plan, names[0])
-    first.remove(each[0])
+    parameters = {**shared, "seeds": seeds}
+    shown = chapters_of(plan, names[0])
+    for chapter in SUMMARY_CHAPTERS:
+        each = [f"{name}/{chapter}" for name in names]
+        jobs = dict.fromkeys(job for one in each for job in plan["notebooks"][one]["jobs"])
+        plan["notebooks"][f"{together}/{chapter}"] = {
+            "chapter": chapter,
+            "parameters": parameters,
+            "jobs": list(jobs),
+            "notebooks": each,
+        }
+        shown[shown.index(each[0])] = f"{together}/{chapter}"
     plan["sites"][f"{plan['profile']}-{together}"] = {
-        "notebooks": [*first, summary],
-        "parameters": dict(variants[names[0]]),
+        "notebooks": shown,
+        "parameters": parameters,
     }
 
 

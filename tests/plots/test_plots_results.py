@@ -85,6 +85,18 @@ def test_natural_accuracy_draws_the_table(drawn, tables):
     assert any(np.allclose(line.get_ydata(), 59.7) for line in axes.get_lines())
 
 
+def test_other_seeds_stand_lightly_behind_each_line(drawn, tables):
+    other = tables[1].assign(value=tables[1].value / 2)
+    figure = drawn(plots.robustness(tables[1], attack="SAP", padding="mask", behind=[other]))
+    for axes, measure in zip(figure.axes, MEASURES, strict=True):
+        lines = {line.get_label(): line for line in axes.get_lines()}
+        for name in ALL:
+            light = lines[f"{name}, another seed"]
+            assert light.get_ydata() == pytest.approx(lines[name].get_ydata() / 2), measure
+            assert light.get_alpha() < 0.5 and light.get_zorder() < lines[name].get_zorder()
+        assert len(axes.collections) == len(ALL), "no band of another seed"
+
+
 def test_other_seeds_stand_lightly_behind(drawn, tables):
     other = tables[0].assign(value=tables[0].value - 0.1)
     alone = drawn(plots.natural_accuracy(tables[0])).axes[0]

@@ -240,6 +240,23 @@ def test_a_run_that_was_not_recorded(recorded, tmp_path):
         RecordedRun(tmp_path / "elsewhere" / "huge", root=tmp_path)
 
 
+def test_further_seeds_are_read_with_the_run_that_they_belong_to(recorded, tmp_path):
+    assert [run.settings.seed for run in RecordedRun(recorded, root=tmp_path).with_seeds()] == [0]
+    manifest = json.loads((recorded / "manifest.json").read_text())
+    for seed in (10, 2):
+        (recorded / f"seed-{seed}").mkdir()
+        changed = {**manifest, "settings": {**manifest["settings"], "seed": seed}}
+        (recorded / f"seed-{seed}" / "manifest.json").write_text(json.dumps(changed))
+    run = RecordedRun(recorded, root=tmp_path, place="somewhere")
+    runs = run.with_seeds()
+    assert [one.settings.seed for one in runs] == [0, 2, 10] and runs[0] is run
+    assert [one.profile for one in runs[1:]] == ["recorded/small/seed-2", "recorded/small/seed-10"]
+    assert {one.place for one in runs} == {"somewhere"}
+    assert [one.settings.seed for one in run.with_seeds([10, 0])] == [10, 0]
+    with pytest.raises(ParameterError, match="seeds has 3; recorded.* are 0, 2, 10; to compute"):
+        run.with_seeds([0, 3])
+
+
 def test_the_projects_folder_is_found_from_below(monkeypatch, tmp_path):
     for name in ("book", "dnalib", "deep/er"):
         (tmp_path / name).mkdir(parents=True)

@@ -136,14 +136,16 @@ def test_several_seeds_are_shown_together_in_a_book_of_their_own():
     assert list(plan["sites"]) == sites
     site = plan["sites"]["small-bands-10_seeds-0-2+5"]
     assert sorted(name.partition("/")[2] for name in site["notebooks"]) == sorted(CHAPTERS)
-    assert site["parameters"] == {"bands": 10, "seed": 0}
+    assert site["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
     assert "bands-4_seed-0/01_data" in site["notebooks"], "the records are those of all variants"
     assert "bands-10_seed-0/07_attacks" in site["notebooks"]
-    summary = plan["notebooks"]["bands-10_seeds-0-2+5/08_results"]
-    assert summary["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
-    assert summary["notebooks"] == [f"bands-10_seed-{seed}/08_results" for seed in (0, 1, 2, 5)]
-    for one in summary["notebooks"]:
-        assert set(plan["notebooks"][one]["jobs"]) <= set(summary["jobs"])
+    for chapter in ("08_results", "A1_adaptive_attacks"):
+        assert f"bands-10_seeds-0-2+5/{chapter}" in site["notebooks"]
+        summary = plan["notebooks"][f"bands-10_seeds-0-2+5/{chapter}"]
+        assert summary["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
+        assert summary["notebooks"] == [f"bands-10_seed-{seed}/{chapter}" for seed in (0, 1, 2, 5)]
+        for one in summary["notebooks"]:
+            assert set(plan["notebooks"][one]["jobs"]) <= set(summary["jobs"])
 
 
 def test_a_sweep_over_a_parameter_ends_in_the_chapter_that_compares_its_values():
