@@ -64,7 +64,7 @@ lint: $(INSTALLED)
 # Keep a finished run's results for the book: data/recorded, data/weights, notebooks, README. Of
 # SEEDS=0-2, the first is the run that all chapters show, and the others stand beside it.
 record: $(INSTALLED)
-	python -m dnalib.recording "$(PROFILE)" --seeds "$(SEEDS)" $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
+	python -m dnalib.recording "$(PROFILE)" $(if $(filter-out file,$(origin SEEDS)),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
 # After a change to a chapter: execute the notebooks again on what is recorded already.
 report: $(INSTALLED)

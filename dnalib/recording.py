@@ -273,17 +273,30 @@ def chosen_seeds(
     return {**changes, "seed": first}, tuple(further)
 
 
+def check_nothing_is_dropped(folder: Path) -> None:
+    """Raise a WorkflowError if a recorded run has further seeds that recording anew would drop."""
+    held = sorted(path.parent.name for path in folder.glob(f"{seed_folder('*')}/{MANIFEST}"))
+    if held:
+        raise WorkflowError(
+            f"{folder} holds further seeds ({', '.join(held)}); accepted is --seeds with all that "
+            "are to stay, such as 0-1, or with the run's alone"
+        )
+
+
 def main() -> None:
     """The command line."""
     parser = make_parser()
     arguments = parser.parse_args()
     if arguments.report and (arguments.p or arguments.seeds):
         parser.error("-p and --seeds are for what is recorded now; --report reads what was")
+    root = project_root()
+    anew = not (arguments.report or arguments.restore or arguments.trainings)
     try:
         changes, further_seeds = chosen_seeds(arguments, given_settings(arguments.p))
+        if anew and not arguments.seeds:
+            check_nothing_is_dropped(root / "data" / "recorded" / arguments.profile)
     except WorkflowError as error:
         parser.error(str(error))
-    root = project_root()
     if not arguments.report:
         run = stages.computing_run(
             override(load_profile(arguments.profile), changes),

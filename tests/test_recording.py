@@ -179,6 +179,26 @@ def test_a_recording_of_what_cannot_be_is_refused(
     assert message in capsys.readouterr().err
 
 
+def test_recorded_seeds_are_dropped_only_by_who_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "data" / "recorded" / "demo" / "seed-1" / "manifest.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    record = Mock()
+    for name in ("record", "execute_notebooks", "RecordedRun", "refresh_readme", "write_run_pages"):
+        monkeypatch.setattr(recording, name, record if name == "record" else Mock())
+    monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("sys.argv", ["recording", "demo"])
+    with pytest.raises(SystemExit):
+        recording.main()
+    assert "holds further seeds (seed-1); accepted is --seeds with all" in capsys.readouterr().err
+    assert kept.is_file() and not record.called
+    monkeypatch.setattr("sys.argv", ["recording", "demo", "--seeds", "0"])
+    recording.main()
+    assert record.called
+
+
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
     parameters = nbformat.v4.new_code_cell('profile = "recorded/other"')
     parameters.metadata["tags"] = ["parameters"]
