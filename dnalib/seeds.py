@@ -14,10 +14,10 @@ from dnalib.intervals import Spread, crossed_seeds
 from dnalib.runs import Run, Settings
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import INTERVAL_SEED, attacked, between, natural, percent, with_rows
 
 MEASURES = ("average", "at least 1")
-PADDING = "strip"  # the paper's way: that in which several seeds are compared
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 
 
@@ -30,7 +30,7 @@ def shown_of_each(settings: Settings) -> list[str]:
     return [
         *MEMBERS,
         *(f"natural-{member}" for member in MEMBERS),
-        *(attacked_name(PADDING, epsilon) for epsilon in settings.epsilons),
+        *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
         *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
     ]
 
@@ -91,7 +91,11 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     table = tables.headline(runs[0])
     if len(runs) == 1:
         return table
-    condition = {"attack": "sap", "padding": PADDING, "epsilon": max(runs[0].settings.epsilons)}
+    condition = {
+        "attack": "sap",
+        "padding": SWEPT_PADDING,
+        "epsilon": max(runs[0].settings.epsilons),
+    }
     values = [values_under_attack(run, measure="at least 1", **condition) for run in runs]
     rows = {}
     for ensemble, published in table["paper"].items():
