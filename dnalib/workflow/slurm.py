@@ -61,7 +61,8 @@ def check_scheduler(partition: str | None) -> None:
     """Make sure that jobs can be submitted.
 
     Args:
-        partition: where to; None for the cluster's default.
+        partition: where to, one or several with commas between them, of which Slurm takes the
+            first that has room; None for the cluster's default.
 
     Raises:
         WorkflowError: the scheduler does not answer, there is no such partition, or none was
@@ -73,10 +74,11 @@ def check_scheduler(partition: str | None) -> None:
         raise WorkflowError(
             f"this cluster has no default partition; name one of {', '.join(names)} by PARTITION"
         )
-    if partition is not None and partition not in names:
-        raise WorkflowError(
-            f"PARTITION is {partition!r}; this cluster has {', '.join(names) or 'none'}"
-        )
+    for name in [] if partition is None else partition.split(","):
+        if name not in names:
+            raise WorkflowError(
+                f"PARTITION has {name!r}; this cluster has {', '.join(names) or 'none'}"
+            )
 
 
 def keeps_accounts() -> bool:
@@ -109,3 +111,17 @@ def queued_jobs(prefix: str) -> list[QueuedJob]:
             # squeue comes first, and knows best what is running now.
             found.setdefault(number, QueuedJob(number, state.split()[0], comment))
     return list(found.values())
+
+
+def work_in(comment: str) -> str:
+    """A job's wildcards out of the comment that Snakemake's plugin gives it:
+    "rule_training_wildcards_dec1-0c5b382f35567bae"."""
+    return comment.partition("_wildcards_")[2]
+
+
+def work_by_number(logs: Path) -> dict[str, str]:
+    """The wildcards of each job that began and did not succeed, by its number.
+
+    The plugin names its logs `rule_<rule>/<wildcards>/<number>.log`; those of successes it removes.
+    """
+    return {path.stem: path.parent.name for path in logs.glob("rule_*/*/*.log")}

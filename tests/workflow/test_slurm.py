@@ -32,13 +32,16 @@ def commands(tmp_path, monkeypatch):
 def test_a_partition_that_is_there_is_accepted(commands):
     commands()
     slurm.check_scheduler("gpu")
+    slurm.check_scheduler("gpu,main")  # whichever has room first
     slurm.check_scheduler(None)
 
 
 def test_a_partition_that_is_missing_ends_with_those_there_are(commands):
     commands()
-    with pytest.raises(WorkflowError, match="PARTITION is 'long'; this cluster has main, gpu"):
-        slurm.check_scheduler("long")
+    with pytest.raises(WorkflowError, match="PARTITION has 'long'; this cluster has main, gpu"):
+        slurm.check_scheduler("gpu,long")
+    with pytest.raises(WorkflowError, match="PARTITION has ''; this cluster has main, gpu"):
+        slurm.check_scheduler("gpu,")
     commands(sinfo="echo main; echo gpu")
     with pytest.raises(WorkflowError, match="no default partition; name one of main, gpu by PART"):
         slurm.check_scheduler(None)
