@@ -22,7 +22,9 @@ from dnalib.workflow.status import progress
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 PLAN = "plan.json"
-RETRIES = 2
+LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
+RETRIES = 2  # on a cluster, where machines fail
+RETRIES_HERE = 1  # kernels that start at once may race for a port
 MOST_JOBS = 200  # in the scheduler's queue at a time
 
 
@@ -166,7 +168,8 @@ def show_status(options: argparse.Namespace) -> int:
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
     submitted = plan.get("executor") == "slurm"
-    queue = slurm.queued_jobs(job_prefix(options.profile)) if submitted else []
+    logs = project_root() / LOGS
+    queue = slurm.queued_jobs(job_prefix(options.profile), logs=logs) if submitted else []
     print(progress(plan, folder, queue=queue).to_string())
     print("a make works on it" if working else "no make works on it")
     return 0

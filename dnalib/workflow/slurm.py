@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dnalib.workflow.variants import WorkflowError
 
@@ -25,11 +26,14 @@ RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING")
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job as Slurm tells of it: its number, state, and what it was submitted for."""
+    """A job as Slurm tells of it: its number, its state, and the work it was submitted for.
+
+    The work is told by the wildcards of Snakemake's job, joined by underscores; "" where unknown.
+    """
 
     number: str
     state: str
-    comment: str
+    work: str
 
 
 def ask(command: Sequence[str]) -> str:
@@ -90,10 +94,16 @@ def keeps_accounts() -> bool:
     return False
 
 
-def queued_jobs(prefix: str) -> list[QueuedJob]:
+def queued_jobs(prefix: str, *, logs: Path) -> list[QueuedJob]:
     """The jobs whose name begins with a prefix: those that wait or run, and ended ones.
 
-    Of ended ones squeue remembers the last minutes alone (Slurm's MinJobAge), sacct all.
+    Of ended ones squeue remembers the last minutes alone (Slurm's MinJobAge), sacct all. What a job
+    was for stands in its comment, which most clusters' accounts drop (they keep it only with
+    AccountingStoreFlags=job_comment); then the place of its log tells.
+
+    Args:
+        prefix: of the jobs' names.
+        logs: folder of the logs that Snakemake's plugin has written.
 
     Raises:
         WorkflowError: the scheduler does not answer.
@@ -104,12 +114,14 @@ def queued_jobs(prefix: str) -> list[QueuedJob]:
         columns = "--format=JobIDRaw,State,JobName%120,Comment%300"
         since = "--starttime=now-7days"
         answers.append(ask(["sacct", "-X", "--noheader", "--parsable2", since, columns]))
+    logged = work_by_number(logs)
     found: dict[str, QueuedJob] = {}
     for line in "\n".join(answers).splitlines():
         number, state, name, comment = (line.split("|", 3) + [""] * 3)[:4]
         if name.startswith(prefix):
+            work = work_in(comment) or logged.get(number, "")
             # squeue comes first, and knows best what is running now.
-            found.setdefault(number, QueuedJob(number, state.split()[0], comment))
+            found.setdefault(number, QueuedJob(number, state.split()[0], work))
     return list(found.values())
 
 

@@ -23,7 +23,7 @@ def progress(plan: Plan, folder: Path, *, queue: Iterable[QueuedJob] = ()) -> pa
     """
     states = {}
     for queued in sorted(queue, key=lambda one: int(one.number.partition("_")[0])):
-        states[submitted_for(queued.comment)] = queued.state
+        states[queued.work] = queued.state
     rows: dict[str, Counter[str]] = {}
     for name, job in plan["jobs"].items():
         done = (folder / "jobs" / job["kind"] / f"{name}.json").is_file()
@@ -31,17 +31,10 @@ def progress(plan: Plan, folder: Path, *, queue: Iterable[QueuedJob] = ()) -> pa
         rows.setdefault(job["stage"], Counter())[found] += 1
     for name, notebook in plan["notebooks"].items():
         done = (folder / f"{name}.ipynb").is_file()
-        variant, _, chapter = name.partition("/")
-        found = "done" if done else column_of(states.get(f"{chapter}_{variant}"))
+        found = "done" if done else column_of(states.get(name.replace("/", "_")))
         rows.setdefault(notebook["chapter"], Counter())[found] += 1
     table = pandas.DataFrame.from_dict(rows, orient="index", dtype="Int64")
     return table.reindex(columns=list(COLUMNS)).fillna(0).rename_axis("job").astype(int)
-
-
-def submitted_for(comment: str) -> str:
-    """The wildcards of a job, joined by underscores, out of the comment that Snakemake's plugin
-    gives it: "rule_training_wildcards_dec1-0c5b382f35567bae"."""
-    return comment.partition("_wildcards_")[2]
 
 
 def column_of(state: str | None) -> str:

@@ -64,19 +64,36 @@ def test_a_scheduler_that_cannot_be_reached_ends_in_one_sentence(commands, monke
         slurm.check_scheduler(None)
 
 
-def test_without_accounting_sacct_is_not_asked(commands):
+def test_without_accounting_sacct_is_not_asked(commands, tmp_path):
     commands(sacct="exec sleep 600")
     assert not slurm.keeps_accounts()
-    (job,) = slurm.queued_jobs("dnalib-demo")
-    assert job == slurm.QueuedJob("7", "RUNNING", "rule_training_wildcards_dec1-0a")
+    (job,) = slurm.queued_jobs("dnalib-demo", logs=tmp_path)
+    assert job == slurm.QueuedJob("7", "RUNNING", "dec1-0a")
 
 
-def test_with_accounting_ended_jobs_are_remembered(commands):
+def test_with_accounting_ended_jobs_are_remembered(commands, tmp_path):
     commands(
         scontrol=f"echo '{CONFIG.format('slurmdbd')}'",
         sacct="echo '5|CANCELLED by 0|dnalib-demo_1|rule_training_wildcards_cor1-0b'; "
         "echo '7|PENDING|dnalib-demo_1|rule_training_wildcards_dec1-0a'",
     )
     assert slurm.keeps_accounts()
-    states = {job.number: job.state for job in slurm.queued_jobs("dnalib-demo")}
-    assert states == {"7": "RUNNING", "5": "CANCELLED"}
+    jobs = slurm.queued_jobs("dnalib-demo", logs=tmp_path)
+    states = {job.number: (job.state, job.work) for job in jobs}
+    assert states == {"7": ("RUNNING", "dec1-0a"), "5": ("CANCELLED", "cor1-0b")}
+
+
+def test_accounts_without_comments_are_told_apart_by_their_logs(commands, tmp_path):
+    commands(
+        scontrol=f"echo '{CONFIG.format('slurmdbd')}'",
+        squeue="",
+        sacct="echo '5|FAILED|dnalib-demo_1|'; echo '6|TIMEOUT|dnalib-demo_1|'; "
+        "echo '8|FAILED|dnalib-demo_1|'",
+    )
+    logs = tmp_path / "logs"
+    for place in ("rule_training/cor1-0b/5", "rule_chapter/seed-0_02_base_model/6"):
+        log = logs / f"{place}.log"
+        log.parent.mkdir(parents=True)
+        log.touch()
+    works = {job.number: job.work for job in slurm.queued_jobs("dnalib-demo", logs=logs)}
+    assert works == {"5": "cor1-0b", "6": "seed-0_02_base_model", "8": ""}

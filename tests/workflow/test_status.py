@@ -32,14 +32,13 @@ def test_jobs_and_chapters_are_counted_by_their_state(tmp_path):
     done.write_text(json.dumps({}))
     (tmp_path / "seed-1").mkdir()
     (tmp_path / "seed-1" / "02_base_model.ipynb").write_text("{}")
-    prefix = "rule_training_wildcards_"
     queue = [
-        QueuedJob("12", "RUNNING", prefix + name_of("dec1", 0)),
-        QueuedJob("9", "NODE_FAIL", prefix + name_of("dec1", 0)),
-        QueuedJob("3", "COMPLETED", prefix + name_of("base", 0)),
-        QueuedJob("10", "TIMEOUT", prefix + name_of("base", 1)),
-        QueuedJob("13", "PENDING", prefix + name_of("dec1", 1)),
-        QueuedJob("14", "RUNNING", "rule_chapter_wildcards_02_base_model_seed-0"),
+        QueuedJob("12", "RUNNING", name_of("dec1", 0)),
+        QueuedJob("9", "NODE_FAIL", name_of("dec1", 0)),
+        QueuedJob("3", "COMPLETED", name_of("base", 0)),
+        QueuedJob("10", "TIMEOUT", name_of("base", 1)),
+        QueuedJob("13", "PENDING", name_of("dec1", 1)),
+        QueuedJob("14", "RUNNING", "seed-0_02_base_model"),
     ]
     table = progress(PLAN, tmp_path, queue=queue)
     rows = {name: row[row > 0].to_dict() for name, row in table.iterrows()}
