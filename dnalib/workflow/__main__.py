@@ -57,7 +57,7 @@ def make_book(options: argparse.Namespace) -> int:
         variants={BOOK: {}},
         resources=resources,
     )
-    return follow(plan, options, ["--cores", options.cores])
+    return follow(plan, options, here(options))
 
 
 def make_sweep(options: argparse.Namespace) -> int:
@@ -79,7 +79,17 @@ def make_sweep(options: argparse.Namespace) -> int:
     if options.executor == "slurm":
         slurm.check_scheduler(options.partition or None)
         return follow(plan, options, on_slurm(options))
-    return follow(plan, options, ["--cores", options.cores, "--resources", f"gpu={local_gpus()}"])
+    return follow(plan, options, [*here(options), "--resources", f"gpu={local_gpus()}"])
+
+
+def here(options: argparse.Namespace) -> list[str]:
+    """Snakemake's options for this machine.
+
+    A chapter whose minutes are over fails, and tried again it would have as many once more; so with
+    a limit nothing is tried again.
+    """
+    retries = 0 if options.max_minutes else RETRIES_HERE
+    return ["--cores", options.cores, "--retries", str(retries)]
 
 
 def on_slurm(options: argparse.Namespace) -> list[str]:
@@ -137,6 +147,7 @@ def run_snakemake(words: Sequence[str], *, root: Path) -> int:
     """Run Snakemake in the project's folder; returns its status."""
     command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "host"]
     # The turn in the run's folder is the lock; unlike Snakemake's it ends with the process.
+    # Two profiles have no file in common: Snakemake's notes are one a file that is made.
     command += ["--rerun-incomplete", "--keep-going", "--nolock", *words]
     # Its jobs call python and papermill by name: those beside this interpreter, activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

@@ -79,6 +79,18 @@ def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     assert folders == {"seed-0", "seed-1", "seeds-0-1"}
 
 
+@pytest.mark.parametrize(("limit", "retries"), [([], "1"), (["--max-minutes", "5"], "0")])
+@pytest.mark.parametrize("action", ["book", "sweep"])
+def test_here_too_a_job_is_tried_again_but_for_one_whose_minutes_are_over(
+    root, monkeypatch, action, limit, retries
+):
+    said = []
+    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.append(words) or 0)
+    assert command.main([action, *limit]) == 0
+    (words,) = said
+    assert words[words.index("--retries") + 1] == retries
+
+
 def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, capsys, monkeypatch):
     monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
