@@ -51,8 +51,15 @@ def make_variants(
         varied: setting -> its values; a variant for each combination.
 
     Raises:
-        WorkflowError: an unknown setting, a value that is not accepted, or one given twice.
+        WorkflowError: an unknown setting, a value that is not accepted, one given twice, or several
+            numbers of members.
     """
+    sizes = varied.get("most_members", ())
+    if len(sizes) > 1:
+        raise WorkflowError(
+            f"most_members has the values {', '.join(map(str, sizes))}; accepted is one, the "
+            "largest: ensembles of every size up to it are compared"
+        )
     variants: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*varied.values()):
         parameters = {**fixed, **dict(zip(varied, values, strict=True))}
