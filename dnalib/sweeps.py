@@ -12,7 +12,7 @@ from dnalib.comparisons import record_values
 from dnalib.intervals import crossed_seeds
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, members_of
-from dnalib.stages.sweeps import SIZES, SWEPT, sweep_name, variants_of
+from dnalib.stages.sweeps import SWEPT, seeds_of, sizes_name, sweep_name, variants_of
 from dnalib.tables import INTERVAL_SEED
 
 NATURAL, ATTACKED = "natural", "attacked"
@@ -55,11 +55,12 @@ def sizes_table(run: Run, *, attack: str = "sap") -> pandas.DataFrame:
 
     An ensemble of fewer is the first ones of the largest: further members change none before them.
     """
-    artefact = run.obtain(SIZES)
+    settings = run.settings
+    artefacts = [run.obtain(sizes_name(settings, seed)) for seed in seeds_of(settings)]
     rows = []
-    for count in range(2, run.settings.most_members + 1):
+    for count in range(2, settings.most_members + 1):
         ensembles = {ensemble: members_of(ensemble, count) for ensemble in ENSEMBLES}
-        rows += rows_at(count, ensembles, [artefact], attack=attack)
+        rows += rows_at(count, ensembles, artefacts, attack=attack)
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 

@@ -11,7 +11,14 @@ from dnalib.runs import ParameterError, load_profile
 from dnalib.runs.settings import accept
 from dnalib.stages.ensembles import FURTHER, earlier_models, filter_index, members_of
 from dnalib.stages.members import training_number
-from dnalib.stages.sweeps import SIZES, further_members, sweep_name, variant_stages, variants_of
+from dnalib.stages.sweeps import (
+    SIZES,
+    further_members,
+    sizes_name,
+    sweep_name,
+    variant_stages,
+    variants_of,
+)
 
 SEEDS_OF_TWO = [{"bands": 2, "seed": seed} for seed in (0, 1)]
 CHANGES = {
@@ -25,11 +32,12 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run with the sweep of bands, two seeds each, and the members of larger ensembles."""
+    """A run with the sweep of bands and the members of larger ensembles, two seeds each."""
     made = open_tiny(tmp_path_factory.mktemp("sweeps"), **CHANGES)
     for changes in variants_of(made.settings, "bands"):
         made.obtain(sweep_name(changes))
-    made.obtain(SIZES)
+    for seed in (0, 1):
+        made.obtain(sizes_name(made.settings, seed))
     return made
 
 
@@ -105,15 +113,23 @@ def test_one_value_more_leaves_the_others_as_they_are(run):
     assert other.identity("sweep-bands-2-seed-1") == run.identity("sweep-bands-2-seed-1")
 
 
+def settings_behind(run, names):
+    """Settings on which some stages or what they read hang."""
+    waiting, found = list(names), set()
+    while waiting:
+        stage = run.stages[waiting.pop()]
+        found |= set(stage.settings)
+        waiting += stage.inputs
+    return found
+
+
 def test_every_setting_that_a_variant_depends_on_tells_it_apart(run):
     changes = {"bands": 2, "seed": 1}
     variant = run.variant(changes)
-    waiting, found = variant_stages(variant.settings), set()
-    while waiting:
-        stage = variant.stages[waiting.pop()]
-        found |= set(stage.settings)
-        waiting += stage.inputs
+    found = settings_behind(variant, variant_stages(variant.settings))
     assert found - set(changes) <= set(run.stages[sweep_name(changes)].settings)
+    further = settings_behind(run.variant({"seed": 1}), [SIZES])
+    assert further - {"seed"} <= set(run.stages[sizes_name(run.settings, 1)].settings)
 
 
 def test_the_table_has_every_measure_at_every_value(run):
@@ -183,3 +199,23 @@ def test_larger_ensembles_begin_with_the_smaller_ones(run):
     assert len(models) == 9 + 4 and stored["natural"].shape[0] == len(models)
     expected = load_file(run.obtain("natural-dec2").path)["logits"]
     np.testing.assert_allclose(stored["natural"][models.index("dec2")], expected, atol=2e-2)
+
+
+def test_sizes_are_measured_over_the_seeds(run):
+    assert [sizes_name(run.settings, seed) for seed in (0, 1)] == [SIZES, f"{SIZES}-seed-1"]
+    hits = []
+    for seed in (0, 1):
+        artefact = run.obtain(sizes_name(run.settings, seed))
+        own = run.variant({"seed": seed, "sweep_seeds": 1}).obtain(SIZES)
+        assert artefact.path.read_bytes() == own.path.read_bytes()
+        assert artefact.results == own.results
+        stored, models = load_file(artefact.path), artefact.results["models"]
+        chosen = [models.index(name) for name in members_of("fdec", 4)]
+        hits.append((stored["natural"][chosen].argmax(-1) == stored["labels"]).mean())
+    (row,) = (
+        sweeps.sizes_table(run)
+        .query("setting == 4 and ensemble == 'fdec' and measure == 'average accuracy, natural'")
+        .itertuples()
+    )
+    assert row.value == pytest.approx(np.mean(hits))
+    assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))

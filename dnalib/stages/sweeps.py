@@ -4,6 +4,7 @@ What is stored of each variant is what its members answer, unperturbed and under
 base model at the largest ε, and how much their features share; the rest is found in tables.
 """
 
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,16 @@ SWEPT: Mapping[str, str] = {
 }
 SIZES = "sweep-members"
 SWEPT_PADDING = "strip"  # the paper's way
+# All that trainings and the attacks on them hang on.
+SWEPT_FROM = (
+    *TRAINING,
+    *DECORRELATION,
+    *ATTACK,
+    "bands",
+    "batch_size",
+    "auxiliary_batch_size",
+    "epsilons",
+)
 
 
 def sweep_stages(settings: Settings) -> list[Stage]:
@@ -63,7 +74,22 @@ def sweep_stages(settings: Settings) -> list[Stage]:
         *(f"features-{name}" for name in (*MEMBERS, *members)),
     )
     names = (*PREPARATION, "most_members")
-    return [*stages, Stage(SIZES, ".safetensors", names, inputs, store_sizes)]
+    sizes = Stage(SIZES, ".safetensors", names, inputs, store_sizes)
+    return [*stages, sizes, *(sizes_stage(seed) for seed in seeds_of(settings)[1:])]
+
+
+def sizes_name(settings: Settings, seed: int) -> str:
+    """Name of the stage that stores the answers of one seed's larger ensembles."""
+    return SIZES if seed == settings.seed else f"{SIZES}-seed-{seed}"
+
+
+def sizes_stage(seed: int) -> Stage:
+    """The stage that stores what the larger ensembles of a further seed answer."""
+    settings = dict.fromkeys((*SWEPT_FROM, "most_members"))
+    given = tuple(name for name in settings if name != "seed")
+    compute = partial(store_further_sizes, seed=seed)
+    # Not of the run's own models either.
+    return Stage(f"{SIZES}-seed-{seed}", ".safetensors", given, (), compute)
 
 
 def further_members(settings: Settings) -> list[str]:
@@ -80,18 +106,7 @@ def sweep_name(changes: Mapping[str, Any]) -> str:
 
 def variant_stage(changes: Mapping[str, Any]) -> Stage:
     """The stage that stores what a variant answers, which is trained and attacked by it."""
-    names = dict.fromkeys(
-        (
-            *TRAINING,
-            *DECORRELATION,
-            *ATTACK,
-            "bands",
-            "batch_size",
-            "auxiliary_batch_size",
-            "epsilons",
-        )
-    )
-    given = tuple(name for name in names if name not in changes)
+    given = tuple(name for name in dict.fromkeys(SWEPT_FROM) if name not in changes)
     compute = partial(store_variant, changes=changes)
     # Not of the run's own models: the variant differs from them, and finds its own.
     return Stage(sweep_name(changes), ".safetensors", given, (), compute)
@@ -99,12 +114,16 @@ def variant_stage(changes: Mapping[str, Any]) -> Stage:
 
 def variants_of(settings: Settings, parameter: str) -> list[dict[str, Any]]:
     """What each variant of a sweep changes: every value with every seed."""
-    seeds = range(settings.seed, settings.seed + settings.sweep_seeds)
     return [
         {parameter: value, "seed": seed}
         for value in getattr(settings, SWEPT[parameter])
-        for seed in seeds
+        for seed in seeds_of(settings)
     ]
+
+
+def seeds_of(settings: Settings) -> range:
+    """The seeds that sweeps are trained with, the run's own first."""
+    return range(settings.seed, settings.seed + settings.sweep_seeds)
 
 
 def variant_stages(settings: Settings) -> list[str]:
@@ -177,3 +196,10 @@ def store_sizes(run: ComputingRun, path: Path) -> dict[str, Any]:
             [finite(adjusted_r_squared(features[x], features[y])) for y in members] for x in members
         ]
     return {"models": names, "adjusted": adjusted}
+
+
+def store_further_sizes(run: ComputingRun, path: Path, *, seed: int) -> dict[str, Any]:
+    """What `store_sizes` stores, of the same run with another seed."""
+    stored = run.variant({"seed": seed}).obtain(SIZES)
+    shutil.copyfile(stored.path, path)
+    return stored.results

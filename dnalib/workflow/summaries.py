@@ -6,7 +6,7 @@ from typing import Any
 from dnalib.runs import Settings
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
-from dnalib.stages.sweeps import SIZES, SWEPT, variant_stages, variants_of
+from dnalib.stages.sweeps import SIZES, SWEPT, seeds_of, variant_stages, variants_of
 from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
 from dnalib.workflow.parts import Plan, add_jobs, job_names
 from dnalib.workflow.variants import variant_name
@@ -101,12 +101,14 @@ def comparison_jobs(
         parameter: what is compared.
         parameters: by which the comparison differs from the profile.
     """
+    swept = parameter in SWEPT
+    each_seed = [{"seed": seed} for seed in seeds_of(settings)]
     jobs: dict[str, None] = {}
-    for changes in variants_of(settings, parameter) if parameter in SWEPT else [{}]:
+    for changes in variants_of(settings, parameter) if swept else each_seed:
         variant = override(settings, changes)
         stages = all_stages(variant)
         names = job_names(stages, variant, kinds=plan["resources"])
-        wanted = variant_stages(variant) if changes else [SIZES]
+        wanted = variant_stages(variant) if swept else [SIZES]
         added = add_jobs(plan, wanted, stages, names, parameters={**parameters, **changes})
         jobs |= dict.fromkeys(added)
     return list(jobs)

@@ -197,3 +197,20 @@ def test_members_beyond_three_are_trained_where_sizes_are_compared_alone():
         "fdec1",
         "fdec2",
     }
+
+
+def test_sizes_are_compared_over_the_seeds_that_follow_each_other():
+    plan = plan_of(most_members=[5], seed=[0, 1])
+    (name,) = [one for one in plan["notebooks"] if one.endswith("/B3_members")]
+    notebook = plan["notebooks"][name]
+    assert name.startswith("most_members-5_sweep_seeds-2/")
+    assert notebook["parameters"] == {"most_members": 5, "seed": 0, "sweep_seeds": 2}
+    needed = [plan["jobs"][job] for job in notebook["jobs"]]
+    for stage in ("base", "cor4", "dec4", "fdec4", "perturbations-strip-150"):
+        of = [job["parameters"]["seed"] for job in needed if job["stage"] == stage]
+        assert sorted(of) == [0, 1], stage
+    apart = plan_of(most_members=[5], seed=[0, 2])
+    (name,) = [one for one in apart["notebooks"] if one.endswith("/B3_members")]
+    assert apart["notebooks"][name]["parameters"] == {"most_members": 5, "seed": 0}
+    of = {apart["jobs"][job]["parameters"]["seed"] for job in apart["notebooks"][name]["jobs"]}
+    assert of == {0}
