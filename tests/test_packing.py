@@ -1,15 +1,19 @@
 """The pack: which wheels it carries, and that what it holds is enough where there is no network."""
 
+import ast
 import importlib.metadata
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from dnalib import data, packing, synthetic
 from dnalib.packing import PackError, contents, unpack, wheels
@@ -44,10 +48,70 @@ def test_everything_but_what_torch_brings_is_carried_at_its_pin(root: Path, pyth
     pins = wheels.locked_versions(root / "requirements.lock")
     assert found == {name: pins[name] for name in found}
     assert {"numpy", "wfdb", "soundfile", "lightning", "papermill", "ipykernel"} <= set(found)
+    assert {"adversarial-robustness-toolbox", "scikit-learn", "joblib"} <= set(found)
     brought = {"torch", "triton", "sympy", "typing-extensions", "filelock"}
     assert not brought & set(found) and not [name for name in found if "nvidia" in name]
     unneeded = {"jupyter-book", "sphinx", "snakemake", "debugpy", "jedi", "pytest"}
     assert not unneeded & set(found)
+
+
+# Only a Jupyter server, which such a machine does not run, shows the widget.
+UNREACHED = {"dnalib.live.widget", "dnalib.live.attack"}
+
+
+def imported(source: str, *, package: str) -> Iterator[str]:
+    """Names of the modules that some code of a package imports, also those it imports late."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def sources_of(notebook: Path) -> str:
+    """The code of a notebook."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def reached(root: Path) -> set[str]:
+    """Modules of others that the chapters, the campaign and its benchmarks come to import."""
+    codes = [sources_of(path) for path in (root / "book").glob("*.ipynb")]
+    codes += [path.read_text() for path in (root / "benchmarks").glob("*.py")]
+    waiting = [name for code in codes for name in imported(code, package="")]
+    waiting.append("dnalib.campaign.__main__")
+    seen, found = set(UNREACHED), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        parent, _, _ = name.rpartition(".")
+        if name.partition(".")[0] != "dnalib":
+            found.add(name.partition(".")[0])
+            continue
+        waiting += [parent] if parent else []  # a package is imported with each of its modules
+        place = root / Path(*name.split("."))
+        for path, package in ((place.with_suffix(".py"), parent), (place / "__init__.py", name)):
+            waiting += imported(path.read_text(), package=package) if path.is_file() else []
+    beside = {path.stem for path in (root / "benchmarks").glob("*.py")}
+    return found - set(sys.stdlib_module_names) - beside
+
+
+@pytest.mark.parametrize("python", wheels.PYTHONS)
+def test_all_that_the_chapters_come_to_import_is_carried_or_brought(
+    root: Path, python: str
+) -> None:
+    modules = reached(root)
+    assert {"torch", "art", "wfdb", "papermill"} <= modules
+    packages = importlib.metadata.packages_distributions()
+    needed = {canonicalize_name(name) for module in modules for name in packages[module]}
+    brought = wheels.closure(
+        [wheels.BROUGHT], requirements=wheels.installed_requirements, python=python
+    )
+    assert needed <= {*wheels.needed_wheels(root, python=python), *brought}
 
 
 def test_what_the_machine_has_is_not_carried(root: Path) -> None:

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 RUNNERS = ("papermill", "nbclient", "nbformat", "ipykernel")  # run notebooks; no pages, no workflow
+CHECKS = "rigour"  # the extra with the other library of attacks, which appendices A1 and A2 run
 # The kernel's debugger and completion of names: for people who type, and 8 MiB together.
 INTERACTIVE = ("debugpy", "jedi", "parso")
 BROUGHT = "torch"  # by the machine, with all that it needs
@@ -48,7 +49,7 @@ def needed_wheels(
     if python not in PYTHONS:
         raise PackError(f"Python is {python!r}; accepted are {', '.join(PYTHONS)}")
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    roots = [*project["dependencies"], *RUNNERS]
+    roots = [*project["dependencies"], *project["optional-dependencies"][CHECKS], *RUNNERS]
     look_up = requirements or installed_requirements
     brought = closure([BROUGHT], requirements=look_up, python=python)
     names = closure(roots, requirements=look_up, python=python, without={*brought, *INTERACTIVE})
