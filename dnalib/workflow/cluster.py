@@ -82,7 +82,7 @@ class Cluster:
         self.run("slurmctld", "slurmctld", "-D", "-c")
         for node in self.nodes:
             self.run(node, "slurmd", "-D", "-N", node)
-        ready = ["sinfo", "--noheader", "--states=idle", "--format=%D"]
+        ready = ["sinfo", "--noheader", "--partition=main", "--states=idle", "--format=%D"]
         self.wait_for(lambda: answer(ready) == str(len(self.nodes)), "the nodes")
 
     def config(self) -> str:
@@ -113,6 +113,7 @@ MinJobAge=7200
 ReturnToService=2
 {self.node_lines(host, ports)}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP
 """
 
     def node_lines(self, host: str, ports: list[int]) -> str:

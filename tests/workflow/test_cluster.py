@@ -7,17 +7,23 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dnalib import stages
 from dnalib.files import file_sha256
+from dnalib.workflow.__main__ import LOGS
+from dnalib.workflow.chapters import stages_before
 from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
+from dnalib.workflow.slurm import work_by_number, work_in
 from dnalib.workflow.summaries import SUMMARY_CHAPTERS
 
 REASON = why_not()
@@ -33,12 +39,10 @@ CHANGES = {
     "adaptive_records": "4",
     "rivals": "[wide]",
 }
-# What a local run makes again to be compared: trainings, attacks, and answers under them.
-COMPARED = ("base", "cor", "dec", "fcor", "fdec", "wide", "features", "natural", "perturbations")
-COMPARED += ("attacked", "r_squared", "crafted")
+PARAMETERS = {name: yaml.safe_load(value) for name, value in CHANGES.items()}
 PATIENCE = 900  # seconds
 LOCAL_RUN = """
-import json, pathlib, sys
+import json, sys
 from dnalib import stages
 folder, names, parameters = json.loads(sys.argv[1])
 run = stages.open_run({"profile": "demo", "runs_folder": folder, **parameters})
@@ -54,11 +58,20 @@ def project(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sweep(project):
-    """The sweep's command, its answers on the way, and what it left; run once for all tests."""
+def runs(tmp_path_factory):
+    """The runs of all seeds in another folder: they tell what there must be, and make it again."""
+    folder = str(tmp_path_factory.mktemp("local"))
+    given = {"profile": "demo", "runs_folder": folder, **PARAMETERS}
+    return {seed: stages.open_run({**given, "seed": seed}) for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def sweep(project, runs):
+    """What was killed, what the cluster told of its jobs, and what the sweep left; run once."""
     folder = Path(tempfile.mkdtemp(prefix="slurm", dir="/tmp"))
     log = project / "sweep.log"
-    told = {"log": log, "status": "", "killed": "", "lost": ""}
+    told = {"log": log}
+    words = ["--seeds", "0-1", "--executor", "slurm", "--partition", "main,spare", *changes()]
     try:
         with contextlib.ExitStack() as stack, log.open("w") as output:
             try:
@@ -66,17 +79,20 @@ def sweep(project):
             except RuntimeError as error:  # daemons that this machine does not let run
                 pytest.skip(f"no cluster could be started here: {error}")
             started = subprocess.Popen(
-                [*command("sweep", "--seeds", "0-1", "--executor", "slurm"), *changes()],
+                command("sweep", *words),
                 cwd=project,
                 env=environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
-                told |= interfere(cluster, started, project)
+                told |= interfere(cluster, started, Training(project, runs))
                 told["returncode"] = started.wait(timeout=PATIENCE)
+                told["jobs"] = jobs_of_cluster()
             finally:
-                started.kill()
+                with contextlib.suppress(ProcessLookupError):  # it has ended
+                    os.killpg(started.pid, signal.SIGKILL)  # Snakemake with it
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return told
@@ -103,27 +119,52 @@ def environment():
     }
 
 
-def interfere(cluster, started, project):
-    """Kill a training on one node, lose another node with all it runs, and look at the status."""
-    number, _ = running_training(started, besides="")
-    told = {"status": answer_in(project, command("status")), "killed": number}
-    subprocess.run(["scancel", "--full", "--signal=KILL", number], check=True)
-    number, node = running_training(started, besides=number)
-    cluster.lose(node)
-    return told | {"lost": number}
+def interfere(cluster, started, training):
+    """Kill one training in its midst, lose the node of another, and look at the status."""
+    killed = training.in_its_midst(started)
+    subprocess.run(["scancel", "--full", "--signal=KILL", killed["JobId"]], check=True)
+    status = answer_in(training.project, command("status"))
+    lost = training.in_its_midst(started, besides=killed["JobId"])
+    cluster.lose(lost["NodeList"])
+    return {"killed": killed, "status": status, "lost": lost}
 
 
-def running_training(started, *, besides):
-    """Number and node of a training that the cluster runs, not a certain one."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert started.poll() is None, "the sweep ended early"
-        for line in answer(["squeue", "--noheader", "--format=%i|%T|%N|%k"]).splitlines():
-            number, state, node, comment = line.split("|", 3)
-            if state == "RUNNING" and "rule_training" in comment and number != besides:
-                return number, node
-        time.sleep(0.3)
-    raise AssertionError("the cluster ran no training")
+def jobs_of_cluster():
+    """All jobs that the cluster remembers, ended ones too: what it tells of each, by name."""
+    told = answer(["scontrol", "show", "job", "--oneliner"]).splitlines()
+    jobs = [line for line in told if line.startswith("JobId=")]  # else "No jobs in the system"
+    return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in jobs]
+
+
+class Training:
+    """Finds trainings that the cluster is in the midst of."""
+
+    def __init__(self, project, runs):
+        self.project, self.runs = project, runs
+        self.folder = project / "data" / "runs" / "demo"
+
+    def in_its_midst(self, started, *, besides=None):
+        """A job whose training has kept an epoch and lacks another, so that work is lost."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            assert started.poll() is None, "the sweep ended early"
+            for job in jobs_of_cluster():
+                found = job["JobState"] == "RUNNING" and job["JobId"] != besides
+                if found and "rule_training" in job["Comment"] and self.has_an_epoch(job):
+                    return job
+            time.sleep(0.1)
+        raise AssertionError("the cluster was in the midst of no training")
+
+    def has_an_epoch(self, job):
+        plan = json.loads((self.folder / "plan.json").read_text())
+        planned = plan["jobs"][name_of(job)]
+        stage, run = planned["stage"], self.runs[planned["parameters"]["seed"]]
+        checkpoint = self.folder / "checkpoints" / f"{stage}-{run.identity(stage)}"
+        return any(checkpoint.glob("*.json"))
+
+
+def name_of(job):
+    return work_in(job["Comment"])
 
 
 def answer_in(project, words):
@@ -132,19 +173,52 @@ def answer_in(project, words):
     return done.stdout
 
 
-def artefacts_of(folder):
-    """Sidecars and files of a run's artefacts by name and identity."""
-    found = {}
-    for path in folder.glob("*-*.json"):
-        sidecar = json.loads(path.read_text())
-        if "identity" in sidecar:
-            found[sidecar["name"], sidecar["identity"]] = (sidecar, path.with_suffix(""))
-    return found
+def report_of(project, job):
+    """What the last try of a training says of itself."""
+    path = project / "data" / "runs" / "demo" / "jobs" / "training" / f"{name_of(job)}.json"
+    return json.loads(path.read_text())
 
 
-def test_the_sweep_ends_complete_though_a_job_was_killed_and_a_node_lost(sweep, project):
+def expected(runs):
+    """Every artefact of the sweep by name and identity, with its file's name."""
+    return {
+        (name, run.identity(name)): f"{name}-{run.identity(name)}{run.stages[name].suffix}"
+        for run in runs.values()
+        for name in stages_before("A2_rivals", run.stages, run.settings)
+    }
+
+
+def sidecar_of(path):
+    return json.loads(path.with_name(path.name + ".json").read_text())
+
+
+def test_the_killed_job_ended_in_its_midst_and_was_submitted_again(sweep, project):
+    killed = sweep["killed"]
+    tries = {job["JobId"]: job for job in sweep["jobs"] if name_of(job) == name_of(killed)}
+    first = tries.pop(killed["JobId"])
+    assert first["JobState"] == "CANCELLED", "it was not the signal that ended it"
+    (again,) = [job for job in tries.values() if job["JobState"] == "COMPLETED"]
+    report = report_of(project, killed)
+    assert report["scheduler_job"] == again["JobId"]
+    assert not report["found"], "the first try had made it already"
+    # By its log, status knows it where no comment is kept.
+    assert work_by_number(project / LOGS)[killed["JobId"]] == name_of(killed)
+
+
+def test_the_job_of_the_lost_node_was_started_again_on_another(sweep, project):
+    lost = sweep["lost"]
+    (job,) = [job for job in sweep["jobs"] if job["JobId"] == lost["JobId"]]
+    assert lost["Restarts"] == "0" and job["Restarts"] == "1"
+    assert job["JobState"] == "COMPLETED" and job["NodeList"] != lost["NodeList"]
+    report = report_of(project, lost)
+    assert report["scheduler_job"] == lost["JobId"] and report["node"] == job["NodeList"]
+    assert not report["found"], "the first try had made it already"
+    started = [job["StartTime"] for job in sweep["jobs"] if job["NodeList"] == lost["NodeList"]]
+    assert max(started, default="") <= job["StartTime"], "the node was not lost"
+
+
+def test_the_sweep_ends_complete(sweep, project):
     assert sweep["returncode"] == 0, sweep["log"].read_text()[-5000:]
-    assert sweep["killed"] and sweep["lost"] and sweep["killed"] != sweep["lost"]
     run = project / "data" / "runs" / "demo"
     plan = json.loads((run / "plan.json").read_text())
     assert len(plan["jobs"]) == 1 + 2 * 11, "data once; nine models, one variant, one rival a seed"
@@ -156,36 +230,38 @@ def test_the_sweep_ends_complete_though_a_job_was_killed_and_a_node_lost(sweep, 
         notebook = json.loads((run / f"{name}.ipynb").read_text())
         assert notebook["metadata"]["papermill"]["exception"] is None, name
     assert len({report["node"] for report in reports.values()}) >= 3, "the jobs were distributed"
+    works = [name_of(job) for job in sweep["jobs"] if job["JobState"] == "COMPLETED"]
+    wanted = [*plan["jobs"], *(name.replace("/", "_") for name in plan["notebooks"])]
+    assert sorted(works) == sorted(wanted), "each succeeded once, under the name that status knows"
 
 
-def test_no_artefact_is_lost_doubled_or_half_written(sweep, project):
+def test_no_artefact_is_lost_doubled_or_half_written(sweep, project, runs):
     run = project / "data" / "runs" / "demo"
-    found = artefacts_of(run)
-    assert len(found) > 100
-    for sidecar, path in found.values():
-        assert file_sha256(path) == sidecar["sha256"], path.name
-    known = {path.name for _, path in found.values()}
-    assert {path.name for path in run.glob("*.safetensors")} <= known, "one has no sidecar"
-    names = [name for name, _ in found]
-    doubled = {name for name in names if names.count(name) > len(SEEDS)}
-    assert not doubled
-    assert names.count("survey") == 1, "both seeds read the same records"
+    names = set(expected(runs).values())
+    wanted = {"plan.json", "manifest.json", *names, *(f"{name}.json" for name in names)}
+    assert {path.name for path in run.iterdir() if path.is_file()} == wanted
+    for (name, identity), file in expected(runs).items():
+        sidecar = sidecar_of(run / file)
+        assert (sidecar["name"], sidecar["identity"]) == (name, identity)
+        assert file_sha256(run / file) == sidecar["sha256"], file
+    assert not list((run / "checkpoints").iterdir()), "a training was not ended"
     hidden = [path.name for path in run.rglob(".*") if path.is_file()]
     assert not hidden, "half-written files stayed"
-    assert not list((run / "checkpoints").iterdir()), "a training was not ended"
 
 
-def test_the_results_are_those_of_a_local_run(sweep, project, tmp_path):
-    by_slurm = artefacts_of(project / "data" / "runs" / "demo")
-    names = sorted({name for name, _ in by_slurm if name.startswith(COMPARED)})
-    parameters = {name: yaml.safe_load(value) for name, value in CHANGES.items()}
-    words = json.dumps([str(tmp_path), names, {**parameters, "seed": 1}])
-    answer_in(project, [sys.executable, "-c", LOCAL_RUN, words])
-    local = artefacts_of(tmp_path / "demo")
-    assert len(local) >= len(names) > 50
-    different = [
-        key for key, (one, _) in local.items() if by_slurm[key][0]["sha256"] != one["sha256"]
-    ]
+def test_the_results_are_those_of_a_local_run(sweep, project, runs):
+    local = []
+    for seed, run in runs.items():
+        names = stages_before("A2_rivals", run.stages, run.settings)
+        words = [str(run.folder.parent), names, {**PARAMETERS, "seed": seed}]
+        local.append([sys.executable, "-c", LOCAL_RUN, json.dumps(words)])
+    with ThreadPoolExecutor() as side_by_side:
+        list(side_by_side.map(lambda words: answer_in(project, words), local))
+    by_slurm, different = project / "data" / "runs" / "demo", []
+    for file in expected(runs).values():
+        one, other = sidecar_of(by_slurm / file), sidecar_of(runs[SEEDS[0]].folder / file)
+        if one["sha256"] != other["sha256"]:
+            different.append(file)
     assert not different
 
 
