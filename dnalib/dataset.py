@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dnalib import data, synthetic
 from dnalib.files import write_json
 from dnalib.runs import ComputingRun, Settings
-from dnalib.runs.run import MANIFEST
+from dnalib.runs.recorded import MANIFEST
 from dnalib.runs.settings import setting_names
 from dnalib.signals import PackedSignals
 

@@ -43,7 +43,7 @@ from dnalib.runs import (
     load_profile,
     project_root,
 )
-from dnalib.runs.run import MANIFEST, seed_folder
+from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import RECORDED, given_settings, override
 from dnalib.seeds import shown_of_each
 from dnalib.stages.ensembles import FURTHER

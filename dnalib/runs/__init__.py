@@ -2,7 +2,8 @@
 
 from dnalib.runs.artefacts import Artefact, ArtefactError
 from dnalib.runs.folders import project_root
-from dnalib.runs.run import ComputingRun, OutOfTime, RecordedRun, Run, Stage
+from dnalib.runs.recorded import RecordedRun
+from dnalib.runs.run import ComputingRun, OutOfTime, Run, Stage
 from dnalib.runs.settings import (
     ParameterError,
     Settings,
