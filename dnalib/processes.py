@@ -5,51 +5,145 @@ epoch see the whole batch, so that several processes train as one would.
 """
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 __all__ = [
+    "Alone",
+    "FirstProcessError",
+    "Processes",
     "SynchronisedBatchNorm",
-    "make_fabric",
+    "Together",
+    "processes_of_launch",
     "rows_of_all",
     "set_batch_norms",
     "share",
     "sum_over_processes",
 ]
 
+Answer = TypeVar("Answer")
+# The others wait while the first computes alone, or waits for another job: days, if need be.
+PATIENCE = timedelta(days=30)
 
-def make_fabric(precision: str):
-    """Lightning Fabric on the devices of this launch: one process, or those of `torchrun`.
 
-    Args:
-        precision: as Fabric names it.
+class FirstProcessError(RuntimeError):
+    """The first of several processes failed, and has said why; this one ends with it."""
 
-    Returns:
-        A `lightning.fabric.Fabric` whose processes know each other.
+
+class Processes(Protocol):
+    """The processes that compute the same: one alone, or several of which the first decides.
+
+    Attributes:
+        count: how many they are.
+        first: whether this one decides, writes, and speaks for all.
     """
-    from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
-    from lightning.fabric.plugins.environments import (
-        LightningEnvironment,
-        TorchElasticEnvironment,
-    )
-    from lightning.fabric.strategies import DDPStrategy
 
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    if processes == 1:
+    count: int
+    first: bool
+
+    def make_fabric(self, precision: str):
+        """A `lightning.fabric.Fabric` on their devices.
+
+        Args:
+            precision: as Fabric names it.
+        """
+
+    def follow(self, action: Callable[[], Answer]) -> Answer:
+        """What an action of the first process returns, in all of them.
+
+        Args:
+            action: called in the first process alone; its answer is one that pickle takes. An error
+                of it is raised there.
+
+        Raises:
+            FirstProcessError: in the others, where the first one's action failed.
+        """
+
+
+class Alone:
+    """One process that waits for no other, even where `torchrun` started several."""
+
+    count = 1
+    first = True
+
+    def make_fabric(self, precision: str):
+        """Fabric on one device."""
+        from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
+        from lightning.fabric.plugins.environments import LightningEnvironment
+
         # Named, or Fabric would take the tasks of a Slurm job for processes of this training.
         return Fabric(devices=1, precision=precision, plugins=[LightningEnvironment()])
-    on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
-    fabric = Fabric(
-        devices=on_this_node,
-        num_nodes=processes // on_this_node,
-        # The running statistics are the same in all processes already.
-        strategy=DDPStrategy(broadcast_buffers=False),
-        precision=precision,
-        plugins=[TorchElasticEnvironment()],
-    )
-    fabric.launch()
-    return fabric
+
+    def follow(self, action: Callable[[], Answer]) -> Answer:
+        """What the action returns."""
+        return action()
+
+
+class Together:
+    """The processes that `torchrun` started; each of them makes one of these at the same point."""
+
+    def __init__(self) -> None:
+        self.count = number_of_processes()
+        # Fabric knows how processes on these devices meet; any precision will do for that.
+        self.first = self.make_fabric("32-true").is_global_zero
+        # Decisions are made on the host: a GPU's processes would spin, and give up in minutes.
+        self._group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
+
+    def make_fabric(self, precision: str):
+        """Fabric on a device for each process, all of which know each other."""
+        from lightning.fabric import Fabric
+        from lightning.fabric.plugins.environments import TorchElasticEnvironment
+        from lightning.fabric.strategies import DDPStrategy
+
+        on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
+        fabric = Fabric(
+            devices=on_this_node,
+            num_nodes=self.count // on_this_node,
+            # The running statistics are the same in all processes already.
+            strategy=DDPStrategy(broadcast_buffers=False),
+            precision=precision,
+            plugins=[TorchElasticEnvironment()],
+        )
+        fabric.launch()
+        return fabric
+
+    def follow(self, action: Callable[[], Answer]) -> Answer:
+        """What the first process's action returns; after an error all processes are to end."""
+        if not self.first:
+            answer, failure = self._exchange(None, None)
+            if failure is not None:
+                raise FirstProcessError(failure)
+            return answer
+        try:
+            answer = action()
+        except Exception as error:
+            # Those that failed as well and have ended need no word.
+            with suppress(RuntimeError):
+                self._exchange(None, f"{type(error).__name__}: {error}")
+            raise
+        self._exchange(answer, None)
+        return answer
+
+    def _exchange(self, answer: Answer | None, failure: str | None) -> list:
+        """What the first process hands over, in every process."""
+        held = [answer, failure]
+        torch.distributed.broadcast_object_list(held, src=0, group=self._group)
+        return held
+
+
+def processes_of_launch() -> Processes:
+    """Those of this launch: one alone, or, under `torchrun`, all of which call this together."""
+    return Alone() if number_of_processes() == 1 else Together()
+
+
+def number_of_processes() -> int:
+    """How many processes were launched as one."""
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def share(records: Tensor, fabric) -> Tensor:

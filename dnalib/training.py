@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas
@@ -17,14 +18,16 @@ from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
 from dnalib.objectives import OBJECTIVES, Step, mean_hits
 from dnalib.processes import (
+    Processes,
     SynchronisedBatchNorm,
-    make_fabric,
+    processes_of_launch,
     set_batch_norms,
     share,
 )
 from dnalib.recipes import Recipe, derived_seed, make_schedule, resolve_precision
 from dnalib.training_data import TrainingData, decorrelates, number_of_batches
-from dnalib.training_state import Keeper, TrainingState, identify
+from dnalib.training_progress import end_epoch
+from dnalib.training_state import Keeper, TrainingState, agree, identify
 
 __all__ = ["Recipe", "Training", "TrainingData", "derived_seed", "resolve_precision", "train"]
 
@@ -48,6 +51,7 @@ def train(
     max_minutes: float | None = None,
     compiled: bool | None = None,
     report: Callable[[str], None] = print,
+    processes: Processes | None = None,
 ) -> tuple[Network | JointNetwork, pandas.DataFrame]:
     """Train a network to the last epoch; nothing is chosen on the test records.
 
@@ -71,6 +75,7 @@ def train(
         compiled: whether the forward and backward passes are compiled; None: on a GPU, if there is
             a C compiler.
         report: receives one line an epoch.
+        processes: that train together; None: those of the launch.
 
     Returns:
         The network on the CPU in evaluation mode, and a row an epoch: epoch, train_loss,
@@ -89,7 +94,8 @@ def train(
     started = time.monotonic()
     check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)
     batches = number_of_batches(data, recipe)
-    fabric = make_fabric(resolve_precision(recipe.precision))
+    processes = processes or processes_of_launch()
+    fabric = processes.make_fabric(resolve_precision(recipe.precision))
     check_processes(fabric, data, batches=batches)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
@@ -100,16 +106,12 @@ def train(
         state = set_up(fabric, network, recipe=recipe, batches=batches, compiled=compiled)
         keeper = Keeper(checkpoint, minutes=checkpoint_minutes, identity=identity)
         keeper.restore(state)
+        agree(state, processes)
         data = data.to(fabric.device)
         while len(state.history) < recipe.epochs:
             train_epoch(fabric, state, data, recipe=recipe, batches=batches, keeper=keeper)
-            if fabric.is_global_zero:
-                report(describe_epoch(state.history[-1], epochs=recipe.epochs))
-                keeper.save(state)
-            time_is_up = is_time_up(state, recipe, since=started, max_minutes=max_minutes)
-            if fabric.broadcast(time_is_up):  # no two clocks agree
-                if fabric.is_global_zero:
-                    report(describe_end(state, epochs=recipe.epochs, max_minutes=max_minutes))
+            ending = partial(end_epoch, state, keeper, started=started, max_minutes=max_minutes)
+            if processes.follow(partial(ending, epochs=recipe.epochs, report=report)):
                 break
     set_batch_norms(network, torch.nn.BatchNorm2d)
     network = network.cpu().eval()
@@ -270,31 +272,3 @@ def check_processes(fabric, data: TrainingData, *, batches: int) -> None:
             f"{fabric.world_size} processes share batches of {len(data.rows) // batches} rows and "
             f"{len(data.test_labels)} test records; accepted are at most {fewest} processes"
         )
-
-
-def is_time_up(
-    state: TrainingState, recipe: Recipe, *, since: float, max_minutes: float | None
-) -> bool:
-    """Whether another epoch is due and would end, at the pace of the last one, after the limit."""
-    if max_minutes is None or len(state.history) == recipe.epochs:
-        return False
-    return time.monotonic() - since + state.history[-1]["seconds"] > 60 * max_minutes
-
-
-def describe_end(state: TrainingState, *, epochs: int, max_minutes: float) -> str:
-    """One line for the person who must call again."""
-    return (
-        f"  ended after epoch {len(state.history)}/{epochs}: another would exceed max_minutes "
-        f"{max_minutes:g}; the same call goes on from here"
-    )
-
-
-def describe_epoch(row: dict[str, float], *, epochs: int) -> str:
-    """One line for the person who waits."""
-    decorrelation = row["decorrelation_loss"]
-    shared = "" if decorrelation != decorrelation else f"  decorrelation loss {decorrelation:.3f}"
-    return (
-        f"  epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}{shared}  "
-        f"train {row['train_accuracy']:.3f}  test {row['test_accuracy']:.3f}  "
-        f"{row['seconds']:.1f} s"
-    )

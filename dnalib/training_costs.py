@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dnalib.processes import make_fabric
+from dnalib.processes import Alone
 from dnalib.recipes import derived_seed, resolve_precision
 from dnalib.training import Training, epoch_projections, set_up, train_step
 from dnalib.training_data import number_of_batches
@@ -73,7 +73,7 @@ class Stepper:
     def __init__(self, training: Training) -> None:
         self.recipe = training.recipe
         self.batches = number_of_batches(training.data, self.recipe)
-        self.fabric = make_fabric(resolve_precision(self.recipe.precision))
+        self.fabric = Alone().make_fabric(resolve_precision(self.recipe.precision))
         torch.manual_seed(self.recipe.seed)
         self.state = set_up(
             self.fabric,

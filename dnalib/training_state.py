@@ -14,6 +14,7 @@ from torch import Tensor
 from dnalib.checkpoints import CheckpointFolder
 from dnalib.joint import JointNetwork, networks_of
 from dnalib.model import Network
+from dnalib.processes import Processes
 from dnalib.recipes import Recipe, resolve_precision
 from dnalib.training_data import TrainingData, describe_tensors
 
@@ -144,6 +145,23 @@ class Keeper:
         """Write a checkpoint if the last one is old enough."""
         if time.monotonic() - self.last >= self.seconds:
             self.save(state)
+
+
+def agree(state: TrainingState, processes: Processes) -> None:
+    """Let several processes go on from one point, where the sums so far count once.
+
+    Raises:
+        ValueError: this one found another checkpoint than the first did.
+    """
+    point = (len(state.history), state.step)
+    first = processes.follow(lambda: point)
+    if point != first:
+        raise ValueError(
+            f"one process goes on from epoch {point[0]}, step {point[1]}, and the first from epoch "
+            f"{first[0]}, step {first[1]}; accepted is a folder of checkpoints that all see"
+        )
+    if not processes.first:
+        state.totals.zero_()
 
 
 def identify(network: Network | JointNetwork, data: TrainingData, recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from dnalib.acceleration import lay_out_channels_last
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 from dnalib.training import train
-from dnalib.training_state import Keeper, from_json, match_layouts, to_json
+from dnalib.training_state import Keeper, agree, from_json, match_layouts, to_json
 
 
 def make_state(*, seed):
@@ -59,6 +60,20 @@ def test_a_state_names_its_random_numbers_and_moments():
     names = set(make_state(seed=1).tensors())
     assert {"random.cpu", "totals", "network.bn1.running_mean"} < names
     assert {"optimizer.0.exp_avg", "optimizer.0.exp_avg_sq", "optimizer.0.step"} < names
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_sums_of_an_epoch_that_one_process_began_count_once(first):
+    state = make_state(seed=1)
+    expected = state.totals.clone()
+    agree(state, SimpleNamespace(first=first, follow=lambda action: (1, 2)))
+    assert torch.equal(state.totals, expected if first else torch.zeros(3, dtype=torch.float64))
+
+
+def test_processes_that_found_different_checkpoints_do_not_go_on():
+    other = SimpleNamespace(first=False, follow=lambda action: (1, 0))
+    with pytest.raises(ValueError, match="goes on from epoch 1, step 2, and the first"):
+        agree(make_state(seed=1), other)
 
 
 def test_nothing_is_kept_without_a_folder():

@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dnalib.processes import Alone, Processes
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
 from dnalib.runs.settings import Settings, accept_minutes, override
@@ -31,7 +34,8 @@ class Stage:
         suffix: of the artefact's file.
         settings: names of the settings that change it.
         inputs: names of the stages that it reads.
-        compute: called with the run and the path to write; returns the small results.
+        compute: called with the run and the path to write; returns the small results. That of a
+            training is called in each of several processes, and writes in the first alone.
         kind: what it takes, for whoever distributes stages over machines; a "part" is small, and
             whoever needs it computes it.
     """
@@ -66,6 +70,7 @@ class ComputingRun:
         make_stages: gives all stages by name for some settings.
         load_dataset: loads the records on first use; its answer has an `identity`.
         max_minutes: how long it may compute, counted from here; None for as long as it takes.
+        processes: that compute it together, each with a run of its own; None: this one alone.
 
     Raises:
         ParameterError: `max_minutes` is not a number above 0.
@@ -83,6 +88,7 @@ class ComputingRun:
         make_stages: Callable[[Settings], Mapping[str, Stage]],
         load_dataset: Callable[["ComputingRun"], Any],
         max_minutes: float | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.profile = profile
         self.settings = settings
@@ -94,6 +100,7 @@ class ComputingRun:
         self._dataset: Any = None
         self._max_minutes = accept_minutes(max_minutes)
         self._opened = time.monotonic()
+        self.processes = processes or Alone()
 
     def minutes_left(self) -> float | None:
         """Minutes that this run may still compute, 0 when they are over; None without a limit."""
@@ -121,6 +128,7 @@ class ComputingRun:
             root=self.root,
             make_stages=self.make_stages,
             load_dataset=self._load_dataset,
+            processes=self.processes,
         )
         made._max_minutes, made._opened = self._max_minutes, self._opened
         made.share_records(self)
@@ -151,29 +159,58 @@ class ComputingRun:
     def obtain(self, name: str) -> Artefact:
         """The artefact of a stage, from the run's folder or computed now, with its inputs first.
 
-        Where another process computes it already, this one waits and takes what that one made.
+        Where another process computes it already, this one waits and takes what that one made. Of
+        processes that work together the first one looks, waits and writes, and all train.
 
         Raises:
             OutOfTime: it is not there and the minutes are over.
+            FirstProcessError: the first of several processes failed, and has said why.
         """
-        found = self.find(name)
+        found = self.processes.follow(lambda: self.find(name))
         if found is not None:
             return found
         for needed in self.stages[name].inputs:
             self.obtain(needed)
+        with ExitStack() as held:
+            found = self.processes.follow(lambda: self.take_turn(name, held))
+            return self.compute(name) if found is None else found
+
+    def take_turn(self, name: str, held: ExitStack) -> Artefact | None:
+        """Wait for the turn to compute a stage, and hold it as long as a stack does.
+
+        Returns:
+            The artefact, where whoever had the turn before made it.
+
+        Raises:
+            OutOfTime: it is not there and the minutes are over.
+        """
         minutes = self.minutes_left()
         seconds = None if minutes is None else 60 * minutes
-        with turn(self.folder, f"{name}-{self.identity(name)}", seconds=seconds) as ours:
-            # Whoever had the turn before may have made it.
-            found = self.find(name)
-            if found is not None:
-                return found
-            if not ours or self.minutes_left() == 0:
-                raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")
-            return self.compute(name)
+        ours = held.enter_context(
+            turn(self.folder, f"{name}-{self.identity(name)}", seconds=seconds)
+        )
+        found = self.find(name)
+        if found is None and (not ours or self.minutes_left() == 0):
+            raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")
+        return found
 
     def compute(self, name: str) -> Artefact:
-        """Compute a stage whose inputs are there."""
+        """Compute a stage whose inputs are there: a training together, all else in one process."""
+        stage = self.stages[name]
+        if stage.kind != "training":
+            return self.processes.follow(lambda: self.alone().make(name))
+        if not self.processes.first:
+            stage.compute(self, self.folder)  # its share; the first one writes
+        return self.processes.follow(lambda: self.make(name))
+
+    def alone(self) -> "ComputingRun":
+        """This run as one process computes it while the others wait."""
+        made = copy(self)
+        made.processes = Alone()
+        return made
+
+    def make(self, name: str) -> Artefact:
+        """Compute a stage and keep what it made."""
         stage = self.stages[name]
         print(f"{name}: computing", flush=True)
         made = artefacts.make(

@@ -7,6 +7,7 @@ from typing import Any
 
 from dnalib.dataset import load_dataset
 from dnalib.ensemble import Ensemble
+from dnalib.processes import processes_of_launch
 from dnalib.runs import (
     ComputingRun,
     ParameterError,
@@ -119,6 +120,9 @@ def computing_run(
 ) -> ComputingRun:
     """A run that computes, with its artefacts in `<runs_folder>/<profile>`.
 
+    Where `torchrun` started several processes, each of them opens the same runs, and asks them for
+    the same stages, in the same order.
+
     Args:
         settings: its parameters.
         profile: its name.
@@ -136,6 +140,7 @@ def computing_run(
         make_stages=all_stages,
         load_dataset=partial(load_dataset, place=place, split=split),
         max_minutes=max_minutes,
+        processes=processes_of_launch(),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dnalib.processes import make_fabric
+from dnalib.processes import Alone
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS
 from dnalib.stages.members import DECORRELATION, TRAINING, member_training
@@ -49,7 +49,7 @@ def store_costs(run: ComputingRun, path: Path) -> dict[str, Any]:
     costs = training_costs(trainings, rounds=ROUNDS)
     path.write_text("{}\n")
     return {
-        "device": make_fabric("32-true").device.type,
+        "device": Alone().make_fabric("32-true").device.type,
         "threads": torch.get_num_threads(),
         "trainings": {name: asdict(cost) for name, cost in costs.items()},
     }

@@ -212,6 +212,8 @@ def train_and_store(
 ) -> dict[str, Any]:
     """Train and store the weights, rounded to fp16; the history is the result.
 
+    Of several processes that train together the first one stores, and the others return nothing.
+
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
@@ -223,7 +225,10 @@ def train_and_store(
         recipe=recipe,
         checkpoint=checkpoint,
         max_minutes=run.minutes_left(),
+        processes=run.processes,
     )
+    if not run.processes.first:
+        return {}
     if len(history) < recipe.epochs:
         raise OutOfTime(
             f"max_minutes is over: {name} has {len(history)} of {recipe.epochs} epochs; "
@@ -231,7 +236,9 @@ def train_and_store(
         )
     save_file(round_weights(network), path)
     shutil.rmtree(checkpoint)
+    several = {"processes": run.processes.count} if run.processes.count > 1 else {}
     return {
+        **several,
         "precision": resolve_precision(recipe.precision),
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
     }
