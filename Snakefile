@@ -58,7 +58,18 @@ def minutes(kind, attempt):
 
 def gpus(kind):
     """GPUs as a resource only where there are any: a cluster without them knows no such thing."""
-    return {"gpu": PLAN["resources"][kind]["gpus"]} if PLAN["resources"][kind]["gpus"] else {}
+    count = PLAN["resources"][kind]["gpus"]
+    # Those of one job belong together.
+    return {"gpu": count, **({"nodes": 1} if count > 1 else {})} if count else {}
+
+
+def program(kind, resources, threads):
+    """How a job's module is called: a training that has several GPUs in a process for each."""
+    processes = resources.get("gpu", 0) if kind == "training" else 1
+    if processes < 2:
+        return f"OMP_NUM_THREADS={threads} python"
+    launch = f"torchrun --standalone --nproc-per-node {processes}"
+    return f"OMP_NUM_THREADS={max(1, threads // processes)} {launch}"
 
 
 CHAPTER = PLAN["resources"]["chapter"]
@@ -86,6 +97,9 @@ for kind in KINDS:
         params:
             stage=lambda wildcards: job(wildcards)["stage"],
             parameters=lambda wildcards: parameters(job(wildcards)["parameters"]),
+            program=lambda wildcards, resources, threads, kind=kind: program(
+                kind, resources, threads
+            ),
         threads: PLAN["resources"][kind]["cpus"]
         resources:
             mem_mb=PLAN["resources"][kind]["memory"],
@@ -93,7 +107,7 @@ for kind in KINDS:
             **gpus(kind),
         message: "stage {wildcards.job}"
         shell:
-            "OMP_NUM_THREADS={threads} python -m dnalib.workflow.job {params.stage} "
+            "{params.program} -m dnalib.workflow.job {params.stage} "
             "{params.parameters} --report {output}"
 
 

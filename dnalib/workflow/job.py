@@ -1,8 +1,12 @@
-"""`python -m dnalib.workflow.job STAGE`: compute one stage of a run, and report what it took."""
+"""`python -m dnalib.workflow.job STAGE`: compute one stage of a run, and report what it took.
+
+With `torchrun --nproc-per-node 2 -m dnalib.workflow.job STAGE` two processes train it together.
+"""
 
 import argparse
 import os
 import platform
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,25 +16,48 @@ from typing import Any
 import psutil
 
 from dnalib import stages
+from dnalib.checkpoints import CheckpointError
+from dnalib.data import DataError
 from dnalib.files import write_json
-from dnalib.runs import ComputingRun
+from dnalib.processes import FirstProcessError
+from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError
 from dnalib.runs.settings import given_settings
 
+# What whoever started the job can mend, and is told in a sentence.
+MENDABLE = (
+    ArtefactError,
+    CheckpointError,
+    DataError,
+    FloatingPointError,
+    OutOfTime,
+    ParameterError,
+)
 
-def main(arguments: Sequence[str] | None = None) -> None:
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: compute and report.
 
     Args:
         arguments: the words after the program's name; None for those it was started with.
+
+    Returns:
+        0; 1 on an error (said on standard error).
     """
     made = argparse.ArgumentParser(prog="python -m dnalib.workflow.job", description=__doc__)
     made.add_argument("stage", help="its name, such as dec1")
     made.add_argument("--report", type=Path, required=True, help="JSON file that is written")
     made.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     options = made.parse_args(arguments)
-    run = stages.open_run(given_settings(options.p))
     began = psutil.Process().create_time()
-    write_report(run, options.stage, options.report, began=began)
+    try:
+        run = stages.open_run(given_settings(options.p))
+        write_report(run, options.stage, options.report, began=began)
+    except FirstProcessError:
+        return 1
+    except MENDABLE as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def write_report(run: ComputingRun, stage: str, path: Path, *, began: float) -> None:
@@ -42,8 +69,10 @@ def write_report(run: ComputingRun, stage: str, path: Path, *, began: float) -> 
         path: of the report.
         began: when the process did, seconds since 1970.
     """
-    found = run.find(stage) is not None
+    found = run.processes.follow(lambda: run.find(stage) is not None)
     artefact = run.obtain(stage)
+    if not run.processes.first:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {
         "stage": stage,
@@ -60,4 +89,4 @@ def write_report(run: ComputingRun, stage: str, path: Path, *, began: float) -> 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""A stage's job: one sentence where it fails, and a process for each GPU that a training has."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dnalib.files import write_json
+from dnalib.runs import load_profile
+from dnalib.workflow import job, make_plan
+from dnalib.workflow.parts import load_resources
+
+# Too short for anything: the records are made, and no stage is begun.
+WORDS = ["base", "-p", "profile", "demo", "-p", "synthetic_records", "40"]
+WORDS += ["-p", "max_minutes", "0.00001"]
+
+
+def test_a_job_of_two_processes_ends_both_with_one_sentence(root: Path, tmp_path: Path) -> None:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = ["--report", tmp_path / "report.json", "-p", "runs_folder", tmp_path]
+    done = subprocess.run(
+        [sys.executable, *launch, "-m", "dnalib.workflow.job", *WORDS, *options],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line == "error: max_minutes is over: base is not begun; call again to go on"
+    assert "FirstProcessError" not in done.stderr
+    assert not (tmp_path / "report.json").exists()
+    assert not list((tmp_path / "demo").glob("base-*"))
+
+
+def test_a_job_ends_with_a_sentence_about_a_parameter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["base", "--report", str(tmp_path / "report.json"), "-p", "speed", "1"]
+    assert job.main(words) == 1
+    assert capsys.readouterr().err.startswith("error: there is no parameter 'speed'; accepted are")
+
+
+def commands(root: Path, folder: Path, *, gpus: int, machine: int | None = None) -> dict[str, str]:
+    """What the jobs of one training and of one attack would call, by kind."""
+    resources = {
+        kind: {"cpus": 8, "memory": 4000, "minutes": 10, "gpus": gpus}
+        for kind in load_resources("small")
+    }
+    variants = {"book": {}}
+    plan = make_plan(load_profile("small"), profile="small", variants=variants, resources=resources)
+    write_json(folder / "plan.json", plan)
+    wanted = {
+        one["kind"]: f"data/runs/small/jobs/{one['kind']}/{name}.json"
+        for name, one in plan["jobs"].items()
+        if one["stage"] in ("base", "perturbations-strip-150")
+    }
+    words = ["--dry-run", "--printshellcmds", "--nolock", "--cores", "8"]
+    words += [] if machine is None else ["--resources", f"gpu={machine}"]
+    words += ["--snakefile", str(root / "Snakefile"), "--directory", str(folder)]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *words]
+        + [*wanted.values(), "--config", f"plan={folder / 'plan.json'}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=root,
+    )
+    assert done.returncode == 0, done.stdout
+    mark = "Shell command: "
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    return {
+        kind: next(line for line in lines if line.endswith(report)).removeprefix(mark)
+        for kind, report in wanted.items()
+    }
+
+
+def test_a_training_with_several_gpus_is_launched_in_a_process_for_each(
+    root: Path, tmp_path: Path
+) -> None:
+    several = commands(root, tmp_path, gpus=2)
+    launch = "OMP_NUM_THREADS=4 torchrun --standalone --nproc-per-node 2 -m dnalib.workflow.job"
+    assert several["training"].startswith(f"{launch} base ")
+    single = "OMP_NUM_THREADS=8 python -m dnalib.workflow.job"
+    assert several["attack"].startswith(f"{single} perturbations-strip-150 ")
+
+
+@pytest.mark.parametrize(("gpus", "machine"), [(0, None), (2, 1)])
+def test_a_training_with_one_gpu_or_none_is_one_process(
+    root: Path, tmp_path: Path, gpus: int, machine: int | None
+) -> None:
+    command = commands(root, tmp_path, gpus=gpus, machine=machine)["training"]
+    assert command.startswith("OMP_NUM_THREADS=8 python -m dnalib.workflow.job base ")
