@@ -11,6 +11,7 @@ SET ?=
 EXECUTOR ?= local
 PARTITION ?=
 ACCOUNT ?=
+JOBS ?=
 PLACES = --data "$(DATA)" --split "$(SPLIT)"
 PACK_PYTHON ?= 3.12
 PACK_PRESENT ?=
@@ -38,12 +39,14 @@ book: $(INSTALLED)
 	@echo "The book: file://$(CURDIR)/_build/$(PROFILE)/_build/html/index.html"
 
 # Every chapter for each seed: make sweep SEEDS=0-4, on a cluster with EXECUTOR=slurm. VARY="bands 4,10"
-# adds a variant for each value of a setting, SET="epochs 6" changes one for all.
+# adds a variant for each value of a setting, SET="epochs 6" changes one for all. JOBS is how many may
+# be in the cluster's queue at a time, 200 if it is not said.
 sweep: $(INSTALLED)
 	python -m dnalib.workflow sweep --profile "$(PROFILE)" --cores "$(CORES)" \
 	  $(PLACES) --max-minutes "$(MAX_MINUTES)" --seeds "$(SEEDS)" \
 	  $(if $(VARY),--vary $(VARY)) $(if $(SET),-p $(SET)) \
-	  --executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)"
+	  --executor "$(EXECUTOR)" --partition "$(PARTITION)" --account "$(ACCOUNT)" \
+	  --jobs "$(JOBS)"
 
 # How far the profile's last book or sweep is, here or on a cluster.
 status: $(INSTALLED)

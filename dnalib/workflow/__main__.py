@@ -25,7 +25,6 @@ PLAN = "plan.json"
 LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
 RETRIES = 2  # on a cluster, where machines fail
 RETRIES_HERE = 1  # kernels that start at once may race for a port
-MOST_JOBS = 200  # in the scheduler's queue at a time
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +62,7 @@ def make_book(options: argparse.Namespace) -> int:
 def make_sweep(options: argparse.Namespace) -> int:
     """Execute every chapter for each seed and value, here or on a cluster."""
     settings = load_profile(options.profile)
+    jobs = slurm.accept_jobs(options.jobs)
     varied: dict[str, Sequence[Any]] = {}
     for name, values in options.vary:
         varied[name] = [yaml.safe_load(value) for value in values.split(",")]
@@ -78,7 +78,7 @@ def make_sweep(options: argparse.Namespace) -> int:
     )
     if options.executor == "slurm":
         slurm.check_scheduler(options.partition or None)
-        return follow(plan, options, on_slurm(options))
+        return follow(plan, options, on_slurm(options, jobs=jobs))
     return follow(plan, options, [*here(options), "--resources", f"gpu={local_gpus()}"])
 
 
@@ -92,10 +92,15 @@ def here(options: argparse.Namespace) -> list[str]:
     return ["--cores", options.cores, "--retries", str(retries)]
 
 
-def on_slurm(options: argparse.Namespace) -> list[str]:
-    """Snakemake's options for a cluster: every job is submitted, and tried again where it fails."""
+def on_slurm(options: argparse.Namespace, *, jobs: int) -> list[str]:
+    """Snakemake's options for a cluster: every job is submitted, and tried again where it fails.
+
+    Args:
+        options: of the command line.
+        jobs: that may be in the scheduler's queue at a time.
+    """
     accounting = slurm.keeps_accounts()
-    words = ["--executor", "slurm", "--jobs", str(options.jobs), "--slurm-requeue"]
+    words = ["--executor", "slurm", "--jobs", str(jobs), "--slurm-requeue"]
     words += ["--retries", str(RETRIES)]
     # Where nothing is kept of ended jobs, sacct never answers.
     words += ["--slurm-status-command", "sacct" if accounting else "squeue"]
@@ -228,7 +233,8 @@ def add_sweep_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--executor", default="local", choices=("local", "slurm"))
     one.add_argument("--partition", default="", help="of the cluster; else its default")
     one.add_argument("--account", default="", help="that the cluster's jobs are charged to")
-    one.add_argument("--jobs", type=int, default=MOST_JOBS, help="in the queue at a time")
+    text = f"in the cluster's queue at a time; {slurm.MOST_JOBS} if it is not said"
+    one.add_argument("--jobs", default="", help=text)
     one.add_argument("--seconds-between-checks", type=int, default=20, help="of the queue")
 
 

@@ -1,5 +1,6 @@
 """Questions to a Slurm cluster, each answered in seconds or by an error."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from dnalib.workflow.variants import WorkflowError
 
 PATIENCE = 30  # seconds for an answer
+MOST_JOBS = 200  # in the queue at a time, unless a user asks for another number: others queue too
 NO_ACCOUNTING = "accounting_storage/none"
 # States of jobs that ended without their work, as squeue and sacct name them.
 FAILED = (
@@ -34,6 +36,22 @@ class QueuedJob:
     number: str
     state: str
     work: str
+
+
+def accept_jobs(text: str) -> int:
+    """How many jobs may be in the queue at a time.
+
+    Args:
+        text: as a user wrote it; nothing for the default.
+
+    Raises:
+        WorkflowError: it is not a whole number from 1 to 999,999.
+    """
+    if not text:
+        return MOST_JOBS
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        raise WorkflowError(f"JOBS is {text!r}; accepted is a whole number from 1 to 999999")
+    return int(text)
 
 
 def ask(command: Sequence[str]) -> str:

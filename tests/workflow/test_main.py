@@ -30,6 +30,11 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--max-minutes", "soon"], "max_minutes is 'soon'; accepted is a number above 0"),
+        (["sweep", "--jobs", "0"], "JOBS is '0'; accepted is a whole number from 1 to 999999"),
+        (["sweep", "--jobs", "many"], "JOBS is 'many'; accepted is a whole number from 1"),
+        (["sweep", "--jobs", "2.5"], "JOBS is '2.5'; accepted is a whole number from 1"),
+        (["sweep", "--jobs=-1"], "JOBS is '-1'; accepted is a whole number from 1"),
+        (["sweep", "--jobs", "1000000"], "JOBS is '1000000'; accepted is a whole number from 1"),
         (["status", "--profile", "small"], "nothing was begun with profile small"),
     ],
 )
@@ -89,6 +94,16 @@ def test_here_too_a_job_is_tried_again_but_for_one_whose_minutes_are_over(
     assert command.main([action, *limit]) == 0
     (words,) = said
     assert words[words.index("--retries") + 1] == retries
+
+
+@pytest.mark.parametrize(("words", "jobs"), [([], "200"), (["--jobs", "1000"], "1000")])
+def test_a_user_says_how_many_jobs_may_be_in_the_queue(root, monkeypatch, words, jobs):
+    said = []
+    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.extend(words) or 0)
+    monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
+    monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
+    assert command.main(["sweep", "--executor", "slurm", *words]) == 0
+    assert said[said.index("--jobs") + 1] == jobs
 
 
 def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, capsys, monkeypatch):
