@@ -19,10 +19,17 @@ from dnalib.workflow.parts import Plan
 
 @dataclass(frozen=True)
 class Task:
-    """A job or notebook: how long it takes by itself, and what must be done before."""
+    """A job or notebook.
+
+    Attributes:
+        seconds: that it takes by itself.
+        needs: tasks that must be done before.
+        stages: that it computes.
+    """
 
     seconds: float
     needs: tuple[str, ...]
+    stages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,11 @@ def tasks_of(
     Args:
         plan: jobs and notebooks.
         settings: of its profile.
-        seconds: of each stage's computation, by its name; stages that it lacks take none.
+        seconds: of each stage's computation, by its name.
         overhead: of each task.
+
+    Raises:
+        ValueError: a stage that is to be computed has no seconds.
     """
     known: dict[str, dict[str, Stage]] = {}
 
@@ -87,8 +97,8 @@ def tasks_of(
         # Its own stage is a job's work although it is of a kind that has jobs.
         inputs = list(stages[job["stage"]].inputs)
         work = [job["stage"], *unmade(inputs, stages, made=made, kinds=plan["resources"])]
-        total = overhead.job + sum(seconds.get(stage, 0.0) for stage in work)
-        tasks[name] = Task(total, tuple(job["needs"]))
+        total = overhead.job + seconds_together(work, seconds)
+        tasks[name] = Task(total, tuple(job["needs"]), tuple(work))
     for name, notebook in plan["notebooks"].items():
         parameters = notebook["parameters"]
         work = []
@@ -96,9 +106,21 @@ def tasks_of(
             made, stages = counted[str(parameters)], stages_of(parameters)
             wanted = stages_before(notebook["chapter"], stages, override(settings, parameters))
             work = unmade(wanted, stages, made=made, kinds=plan["resources"])
-        total = overhead.notebook + sum(seconds.get(stage, 0.0) for stage in work)
-        tasks[name] = Task(total, (*notebook["jobs"], *notebook["notebooks"]))
+        total = overhead.notebook + seconds_together(work, seconds)
+        tasks[name] = Task(total, (*notebook["jobs"], *notebook["notebooks"]), tuple(work))
     return tasks
+
+
+def seconds_together(work: Sequence[str], seconds: Mapping[str, float]) -> float:
+    """Seconds that some stages take, one after another.
+
+    Raises:
+        ValueError: one of them has no seconds: taken for none, it would make the bill too low.
+    """
+    missing = [stage for stage in work if stage not in seconds]
+    if missing:
+        raise ValueError(f"no seconds are known of {', '.join(missing)}: the bill would be too low")
+    return sum(seconds[stage] for stage in work)
 
 
 def unmade(
@@ -141,6 +163,18 @@ def critical_path(tasks: Mapping[str, Task]) -> tuple[float, list[str]]:
         path.append(last)
         last = done[last][1]
     return total, path[::-1]
+
+
+def until(tasks: Mapping[str, Task], names: Sequence[str]) -> dict[str, Task]:
+    """Of the tasks, some with all that they wait for."""
+    found: dict[str, Task] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = tasks[name]
+            waiting += tasks[name].needs
+    return found
 
 
 def simulate(tasks: Mapping[str, Task], *, machines: int) -> Bill:
