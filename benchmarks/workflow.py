@@ -1,10 +1,8 @@
-"""What a job costs around its work, and what a stage takes: for the book's page on the bill.
+"""What a job costs around its work: for the book's page on the bill.
 
 Runs one seed of a small `demo` sweep on a Slurm cluster of two slots that it brings up on this
 machine (root, Debian's slurm-wlm and munge), then executes the chapters once more with nothing left
-to compute, and renders them. `--stages` names the folder of a finished run of a profile; from the
-seconds of its stages follows what many seeds take on many machines. Writes `NAME.json` into
-`results/jobs`.
+to compute, and renders them. Writes `NAME.json` into `results/jobs`, which `bill.py` completes.
 """
 
 import argparse
@@ -18,21 +16,13 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sides import hardware
 
-from dnalib.runs import load_profile
-from dnalib.runs.settings import override
-from dnalib.stages.rivals import RIVALS, trainings_behind
-from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.bill import Overhead, critical_path, simulate, tasks_of
 from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
-from dnalib.workflow.parts import load_resources
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "jobs"
-SEEDS, MACHINES = (1, 10, 1000), (1, 9, 100, 1000)
 SWEEP = ("--seeds", "0", "--executor", "slurm", "--seconds-between-checks", "3")
 CHANGES = {"epochs": "2", "adaptive_records": "4", "rivals": "[wide]"}
 
@@ -41,12 +31,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the file to write, such as cpu")
-    parser.add_argument("--stages", type=Path, required=True, help="such as data/runs/small")
     arguments = parser.parse_args()
     reason = why_not()
     if reason:
         parser.error(reason)
-    stages = stage_seconds(arguments.stages)
     with tempfile.TemporaryDirectory(prefix="bill", dir="/tmp") as folder:
         project = copy_project(ROOT, Path(folder) / "project")
         scheduler, queue = sweep(project, Path(folder) / "slurm")
@@ -59,23 +47,12 @@ def main() -> None:
             "notebook": {"seconds": executed_again(project)},
             "rendering": rendered_again(project),
             "files": sizes(run.glob("*-*")),
-            "profile": arguments.stages.name,
-            "stages": stages,
-            "profile_files": sizes(arguments.stages.glob("*-*")),
         }
-    content["model"] = model(content)
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{arguments.name}.json"
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    known = json.loads(path.read_text()) if path.is_file() else {}  # what `bill.py` added
+    path.write_text(json.dumps(known | content, indent=1, sort_keys=True) + "\n")
     print(f"wrote {path}")
-
-
-def stage_seconds(run: Path) -> dict[str, float]:
-    """Seconds of each stage of a finished run, by name; of several identities the last made."""
-    sidecars = [json.loads(path.read_text()) for path in run.glob("*-*.json")]
-    made = [one for one in sidecars if "identity" in one]
-    made.sort(key=lambda one: one["created"])
-    return {one["name"]: one["seconds"] for one in made}
 
 
 def sweep(project: Path, folder: Path) -> tuple[str, list[tuple[str, float]]]:
@@ -123,40 +100,6 @@ def executed_again(project: Path) -> dict[str, float]:
 def rendered_again(project: Path) -> float:
     """Seconds of building the pages, from the project's own notebooks."""
     return timed(["jupyter-book", "build", "book", "--all", "-q"], project)
-
-
-def model(measured: dict[str, Any]) -> list[dict[str, Any]]:
-    """What so many seeds of the profile take on so many machines, simulated."""
-    profile, seconds = measured["profile"], measured["stages"]
-    around = sum(measured["job"][part] for part in ("engine", "start and records"))
-    chapter = statistics.median(measured["notebook"]["seconds"].values())
-    overhead = Overhead(job=around, notebook=measured["job"]["engine"] + chapter)
-    settings = load_profile(profile)
-    known = [name for name, made in RIVALS.items() if set(trainings_behind(name)) <= set(seconds)]
-    settings = override(settings, {"rivals": known})
-    rows = []
-    for seeds in SEEDS:
-        variants = make_variants(settings, fixed={}, varied={"seed": range(seeds)})
-        resources = load_resources(profile)
-        plan = make_plan(settings, profile=profile, variants=variants, resources=resources)
-        tasks = tasks_of(plan, settings, seconds=seconds, overhead=overhead)
-        longest, path = critical_path(tasks)
-        for machines in MACHINES:
-            bill = simulate(tasks, machines=machines)
-            rows.append(
-                {
-                    "seeds": seeds,
-                    "machines": machines,
-                    "hours": bill.seconds / 3600,
-                    "busy_hours": bill.busy_seconds / 3600,
-                    "held_hours": bill.held_seconds / 3600,
-                    "jobs": bill.jobs,
-                    "critical_hours": longest / 3600,
-                    "critical_path": path if seeds == 1 else None,
-                    "plan_bytes": len(json.dumps(plan)),
-                }
-            )
-    return rows
 
 
 def timed(command: list[str], project: Path) -> float:

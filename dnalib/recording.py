@@ -29,10 +29,11 @@ import nbformat
 from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
+from dnalib.bill_page import write_bill_page
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.measurements import write_bill_page, write_speed_page
+from dnalib.measurements import write_speed_page
 from dnalib.pages import headline, write_run_pages
 from dnalib.runs import (
     Artefact,

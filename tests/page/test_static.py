@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import HTML, NO_PAGE
 
-from dnalib.measurements import write_bill_page, write_speed_page
+from dnalib.bill_page import write_bill_page
+from dnalib.measurements import write_speed_page
 
 PAGES = [
     "index",
@@ -124,4 +125,4 @@ def test_the_bill_is_what_was_measured(root: Path, tmp_path: Path) -> None:
     write_bill_page(root / "benchmarks" / "results" / "jobs", tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert text == (root / "book" / "measured_bill.md").read_text()
-    assert "minutes: survey → " in text and "| 1,000 | 1,000 |" in text
+    assert "→ dec1 " in text and "→ dec2 " in text and "| 1,000 | 1,000 |" in text

@@ -1,13 +1,15 @@
 """The bill: what no number of machines saves, and what one machine takes."""
 
+import json
+
 import pytest
 
-from dnalib.runs import load_profile
+from dnalib.runs import load_profile, project_root
 from dnalib.stages import MEMBERS
 from dnalib.stages.catalogue import all_stages
 from dnalib.stages.sweeps import sweep_stages
 from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of
+from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of, until
 from dnalib.workflow.parts import load_resources
 
 DIAMOND = {
@@ -27,7 +29,7 @@ def tasks(profile="small", *, overhead=NONE, seconds=None, **varied):
         variants=make_variants(settings, fixed={}, varied=varied),
         resources=load_resources(profile),
     )
-    given = dict.fromkeys(all_stages(settings), 1.0) if seconds is None else seconds
+    given = dict.fromkeys(all_stages(settings), 1.0) | (seconds or {})
     return plan, tasks_of(plan, settings, seconds=given, overhead=overhead)
 
 
@@ -40,6 +42,38 @@ def test_machines_take_what_is_ready(machines, seconds):
     bill = simulate(DIAMOND, machines=machines)
     assert bill.seconds == seconds and bill.busy_seconds == 9.0 and bill.jobs == 4
     assert bill.held_seconds == machines * seconds
+
+
+def test_some_tasks_are_taken_with_all_that_they_wait_for():
+    assert set(until(DIAMOND, ["short"])) == {"first", "short"}
+    assert until(DIAMOND, ["last"]) == DIAMOND
+
+
+def test_a_stage_without_seconds_is_refused_by_its_name():
+    settings = load_profile("small")
+    plan, _ = tasks(seed=[0])
+    known = dict.fromkeys(all_stages(settings), 1.0)
+    del known["dec2-swapped"], known["features-base"]
+    with pytest.raises(ValueError, match="no seconds are known of features-base: the bill would"):
+        tasks_of(plan, settings, seconds=known, overhead=NONE)
+
+
+def test_all_that_is_planned_today_is_on_the_page():
+    files = sorted((project_root() / "benchmarks" / "results" / "jobs").glob("*.json"))
+    assert files
+    for file in files:
+        result = json.loads(file.read_text())
+        settings = load_profile(result["profile"])
+        plan = make_plan(
+            settings,
+            profile=result["profile"],
+            variants=make_variants(settings, fixed={}, varied={"seed": [0]}),
+            resources=load_resources(result["profile"]),
+        )
+        seconds = {name: made["seconds"] for name, made in result["stages"].items()}
+        planned = tasks_of(plan, settings, seconds=seconds, overhead=NONE)
+        assert {stage for task in planned.values() for stage in task.stages} == set(seconds)
+        assert len(planned) == result["model"][0]["jobs"], "the plan has changed: run bill.py"
 
 
 def test_what_cannot_end_is_refused():
@@ -68,7 +102,8 @@ def test_overhead_is_added_to_each():
 
 
 def test_trainings_after_each_other_are_the_critical_path():
-    seconds = dict.fromkeys(MEMBERS, 100.0) | {"features-base": 5.0, "features-dec1": 5.0}
+    seconds = dict.fromkeys(all_stages(load_profile("small")), 0.0)
+    seconds |= dict.fromkeys(MEMBERS, 100.0) | {"features-base": 5.0, "features-dec1": 5.0}
     _, found = tasks(seconds=seconds, seed=[0])
     length, path = critical_path(found)
     names = [name.rpartition("-")[0] for name in path]
