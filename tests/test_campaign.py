@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError
 from tiny import open_tiny
 
 from dnalib.campaign import __main__ as command
-from dnalib.campaign import steps, throughput
+from dnalib.campaign import estimates, steps, throughput
 from dnalib.campaign.handout import Limits, choose, cut, hand_out
 from dnalib.campaign.limits import CampaignError, Clock
 from dnalib.campaign.pieces import Piece
@@ -28,6 +28,7 @@ from dnalib.runs.turns import TURNS
 
 SMALL = Limits(files=4, file_bytes=40_000, total_bytes=100_000)
 NAMES = ("01_data", "02_base_model", "03_cor")
+APPENDIX = "A1_adaptive_attacks"
 
 
 @pytest.fixture
@@ -60,8 +61,12 @@ def test_what_came_before_the_call_counts(monkeypatch: pytest.MonkeyPatch) -> No
 def test_steps_are_read_as_written() -> None:
     assert parse_step("full:8") == Step("full", 8) and parse_step("paper") == Step("paper")
     assert [parse_step(text).name for text in ("full:8", "paper")] == ["full:8", "paper"]
-    assert [parse_step(text).total_epochs for text in command.STEPS] == [8, 20, 200]
+    assert [parse_step(text).settings.epochs for text in command.STEPS] == [8, 20, 200]
     assert Step("full").full_size and not Step("small").full_size
+    step = parse_step("full:8", others={"width": 0.5, "epochs": 3})
+    assert step.settings.width == 0.5 and step.settings.epochs == 8 and not step.full_size
+    with pytest.raises(CampaignError, match="step is 'full': width is 'wide'"):
+        parse_step("full", others={"width": "wide"})
 
 
 @pytest.mark.parametrize("text", ["full:", "full:0", "full:2.5", "full:8:9", "", "huge", "../x"])
@@ -95,11 +100,11 @@ def kernel(now: list[float], monkeypatch: pytest.MonkeyPatch) -> Papermill:
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """A project of three chapters, older than whatever is executed."""
+    """A project of three chapters and an appendix, older than whatever is executed."""
     (tmp_path / "book").mkdir()
     (tmp_path / "dnalib").mkdir()
     (tmp_path / "dnalib" / "module.py").touch()
-    for name in NAMES:
+    for name in (*NAMES, APPENDIX):
         nbformat.write(nbformat.v4.new_notebook(), tmp_path / "book" / f"{name}.ipynb")
     for path in [*tmp_path.glob("*/*")]:
         os.utime(path, (1000, 1000))
@@ -134,7 +139,7 @@ def test_a_step_executes_every_chapter_once(kernel: Papermill, places: Places) -
     assert kernel.calls[0].options["timeout_func"](None) is None
     assert executed(kernel) == list(NAMES), "other epochs are another run beside the first"
     assert len(list(places.runs.glob("demo/book/*.ipynb"))) == 3
-    assert len(list(places.runs.glob("demo/book-2-epochs/*.ipynb"))) == 3
+    assert len(list(places.runs.glob("demo/book-epochs-2/*.ipynb"))) == 3
     os.utime(places.root / "book" / "02_base_model.ipynb")
     future = time.time() + 60
     os.utime(places.root / "book" / "02_base_model.ipynb", (future, future))
@@ -389,17 +394,42 @@ def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found == {"training": {"epoch_seconds": 6.0, "device": "cpu", "quick": True}}
     (folder / "training.py").write_text("raise SystemExit('not again')")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == found
-    lines = throughput.estimates([Step("full", 8), Step("demo"), Step("paper")], found)
-    assert lines == [
-        "an epoch at full size takes 6.0 s on this machine",
-        "full:8: 9 models of 8 epochs about 7 min",
-        "paper: 9 models of 200 epochs about 180 min",
-    ]
-    assert throughput.estimates([Step("full")], {}) == []
-    (line,) = throughput.estimates([Step("full")], {"training": {"seconds": 6}})
-    assert "no epoch_seconds" in line
     monkeypatch.setattr(throughput, "machine", lambda: "another")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == {}
+
+
+def test_an_estimate_counts_the_attacks_and_every_training() -> None:
+    found = {"training": {"epoch_seconds": 6.0}}
+    lines = estimates.estimates([Step("full", 8), Step("demo"), Step("paper")], found)
+    assert lines == [
+        "an epoch at full size takes 6.0 s on this machine",
+        "full:8: 10 trainings of 8 epochs about 8 min, attacks not measured; "
+        "appendices not counted",
+        "paper: 10 trainings of 200 epochs about 200 min, attacks not measured; "
+        "appendices not counted",
+    ]
+    found["attacks"] = {"gradient_seconds": {"32-true": {"strip": 0.01, "mask": 0.005}}}
+    _, line = estimates.estimates([Step("full", 8)], found)
+    # 853 records, five ε of 20 + 40 steps in both modes, and three times 20 at one ε.
+    assert "attacks at most 73 min" in line and 853 * (360 * 0.01 + 300 * 0.005) / 60 == (
+        pytest.approx(72.5, abs=0.1)
+    )
+    _, line = estimates.estimates([Step("full", 8, {"attack_records": 100})], found)
+    assert "attacks at most 8 min" in line
+    assert estimates.estimates([Step("full")], {}) == []
+    (line,) = estimates.estimates([Step("full")], {"training": {"seconds": 6}})
+    assert "no epoch_seconds" in line
+
+
+def test_appendices_follow_the_chapters_of_every_step(
+    kernel: Papermill, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "measure", lambda *given, **options: {})
+    begun = [Step("demo", 2, {"seed": 1}), Step("demo")]
+    assert command.compute(begun, places, Clock(None), later=begun[:1], device="cpu") == 0
+    assert [call.given.get("seed") for call in kernel.calls] == [1, 1, 1, None, None, None, 1]
+    assert executed(kernel) == [*NAMES, *NAMES, APPENDIX]
+    assert (places.runs / "demo" / "book-epochs-2_seed-1" / f"{APPENDIX}.ipynb").is_file()
 
 
 def test_the_command_hands_out_what_is_there_whatever_happens(
@@ -408,7 +438,7 @@ def test_the_command_hands_out_what_is_there_whatever_happens(
     words = ["--runs-folder", str(runs), "--steps", "demo:2", "demo", "--minutes", "9"]
 
     def go(ending: Exception | None, *more: str) -> tuple[int, str]:
-        def end(step: Step, places: Places, clock: Clock) -> None:
+        def end(step: Step, places: Places, clock: Clock, **options: str) -> None:
             if ending:
                 raise ending
 
@@ -424,8 +454,10 @@ def test_the_command_hands_out_what_is_there_whatever_happens(
     status, printed = go(CampaignError("01_data failed"), *again)
     assert status == 1 and "handed out 9 files" in printed
     status, printed = go(None, "--output", str(tmp_path / "c"))
-    assert status == 0 and "all steps are done: demo:2 demo" in printed
+    assert status == 0 and "the chapters of all steps are done: demo:2 demo" in printed
     assert "nothing new" in printed
+    status, printed = go(None, "--appendices", "demo", "-p", "seed", "1")
+    assert status == 0 and "the appendices are done: demo\n" in printed
     restored = ["--runs-folder", str(tmp_path / "fresh"), "--unpack", str(tmp_path / "a")]
     assert command.main(restored) == 0 and (tmp_path / "fresh" / "tiny").is_dir()
 
@@ -443,6 +475,7 @@ def test_a_call_of_no_minutes_only_hands_out(
     ("words", "sentence"),
     [
         (["--steps", "huge"], "error: step is 'huge'"),
+        (["-p", "speed", "2"], "error: step is 'full:8': there is no parameter 'speed'"),
         (["--files", "1"], "error: files is 1; accepted are numbers from 2"),
         (["--unpack", "nowhere"], "error: nowhere: there is no such file or folder"),
     ],

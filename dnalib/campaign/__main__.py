@@ -8,14 +8,16 @@ from pathlib import Path
 
 import torch
 
+from dnalib.campaign.estimates import estimates
 from dnalib.campaign.handout import MEGABYTE, Limits, hand_out
 from dnalib.campaign.limits import CampaignError, Clock
 from dnalib.campaign.pieces import LEDGER
 from dnalib.campaign.restoring import restore
-from dnalib.campaign.steps import Places, Step, finished_stages, parse_step, run_step
-from dnalib.campaign.throughput import estimates, measure
+from dnalib.campaign.steps import APPENDICES, Places, Step, finished_stages, parse_step, run_step
+from dnalib.campaign.throughput import measure
 from dnalib.runs import OutOfTime, project_root
 from dnalib.runs.folders import MARKS
+from dnalib.runs.settings import given_settings
 
 STEPS = ("full:8", "full", "paper")
 STARTED_VARIABLE = "DNALIB_STARTED"  # set by the pack's command, seconds since 1970
@@ -38,9 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.unpack:
             report(restore(options.unpack, places.runs))
             return 0
-        steps = [parse_step(text) for text in options.steps]
+        others = given_settings(options.p)
+        steps = [parse_step(text, others=others) for text in options.steps]
+        later = [parse_step(text, others=others) for text in options.appendices]
         limits = checked_limits(options)
-        status = 0 if options.minutes == 0 else compute(steps, places, clock, device=options.device)
+        status = 0
+        if options.minutes != 0:
+            status = compute(steps, places, clock, later=later, device=options.device)
         if options.output:
             if options.again:
                 (places.runs / LEDGER).unlink(missing_ok=True)
@@ -60,8 +66,17 @@ def call_began() -> float | None:
     return None if stated is None else float(stated)
 
 
-def compute(steps: Sequence[Step], places: Places, clock: Clock, *, device: str) -> int:
+def compute(
+    steps: Sequence[Step], places: Places, clock: Clock, *, later: Sequence[Step], device: str
+) -> int:
     """Measure the machine, then execute the steps as far as the time lets them.
+
+    Args:
+        steps: whose chapters are executed, step by step: they hold every main figure.
+        places: where things are.
+        clock: of this call.
+        later: steps whose appendices follow when all that is done.
+        device: "auto", "cuda" or "cpu".
 
     Returns:
         0, or 1 where a chapter failed; what was finished is handed out all the same.
@@ -76,7 +91,11 @@ def compute(steps: Sequence[Step], places: Places, clock: Clock, *, device: str)
         report(estimates(steps, measure(places.root, places.runs, clock, device=device)))
         for step in steps:
             run_step(step, places, clock)
-        print(f"all steps are done: {' '.join(step.name for step in steps)}")
+        print(f"the chapters of all steps are done: {' '.join(step.name for step in steps)}")
+        for step in later:
+            run_step(step, places, clock, notebooks=APPENDICES)
+        if later:
+            print(f"the appendices are done: {' '.join(step.name for step in later)}")
     except OutOfTime as error:
         print(f"next: {error}")
     except CampaignError as error:
@@ -145,6 +164,21 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(prog="python -m dnalib.campaign", description=__doc__)
     made.add_argument("--steps", nargs="+", default=STEPS, metavar="PROFILE[:EPOCHS]")
+    made.add_argument(
+        "--appendices",
+        nargs="+",
+        default=(),
+        metavar="PROFILE[:EPOCHS]",
+        help="steps whose appendices follow the chapters of all steps; else none",
+    )
+    made.add_argument(
+        "-p",
+        action="append",
+        nargs=2,
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a setting that all steps have another value of than their profile",
+    )
     made.add_argument("--minutes", type=minutes, help="of this call; 0 only hands out what is left")
     made.add_argument(
         "--output", type=Path, metavar="FOLDER", help="where what is new is handed out"

@@ -1,4 +1,4 @@
-"""The steps of a campaign: every chapter of a profile, executed by papermill within the time."""
+"""The steps of a campaign: chapters of a profile, executed by papermill within the time."""
 
 import json
 import logging
@@ -6,13 +6,19 @@ import math
 import re
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dnalib.campaign.limits import CampaignError, Clock
-from dnalib.runs import OutOfTime, ParameterError, load_profile
+from dnalib.runs import OutOfTime, ParameterError, Settings, load_profile
 from dnalib.runs.settings import override
+from dnalib.workflow.variants import variant_name
+
+CHAPTERS = "[0-9]*.ipynb"  # every main figure
+APPENDICES = "[A-Z]*.ipynb"  # several times as long: other methods, other values, other attacks
+SLOWEST_START = 240  # s, of a kernel: a busy machine took more than papermill's minute
 
 
 @dataclass(frozen=True)
@@ -22,10 +28,12 @@ class Step:
     Attributes:
         profile: its parameters.
         epochs: in place of the profile's; None for those.
+        others: further settings in place of the profile's.
     """
 
     profile: str
     epochs: int | None = None
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -33,20 +41,19 @@ class Step:
         return self.profile if self.epochs is None else f"{self.profile}:{self.epochs}"
 
     @property
-    def changes(self) -> dict[str, int]:
+    def changes(self) -> dict[str, Any]:
         """Settings that differ from the profile's."""
-        return {} if self.epochs is None else {"epochs": self.epochs}
+        return {**self.others, **({} if self.epochs is None else {"epochs": self.epochs})}
 
     @property
-    def total_epochs(self) -> int:
-        """Passes over the training rows that each model takes."""
-        return override(load_profile(self.profile), self.changes).epochs
+    def settings(self) -> Settings:
+        """All settings of its run."""
+        return override(load_profile(self.profile), self.changes)
 
     @property
     def full_size(self) -> bool:
         """Whether its networks are the paper's, whose speed is measured."""
-        settings = load_profile(self.profile)
-        return (settings.width, settings.length) == (1.0, 18_000)
+        return (self.settings.width, self.settings.length) == (1.0, 18_000)
 
 
 @dataclass(frozen=True)
@@ -65,30 +72,41 @@ class Places:
     split: str | None = None
 
 
-def parse_step(text: str) -> Step:
+def parse_step(text: str, *, others: Mapping[str, Any] | None = None) -> Step:
     """A step as it is written on the command line, `PROFILE` or `PROFILE:EPOCHS`.
 
+    Args:
+        text: the step.
+        others: settings in place of the profile's.
+
     Raises:
-        CampaignError: it is written otherwise, or there is no such profile.
+        CampaignError: it is written otherwise, or there is no such profile or setting.
     """
     found = re.fullmatch(r"([\w-]+)(?::([1-9]\d*))?", text)
     if found is None:
         raise CampaignError(f"step is {text!r}; accepted are PROFILE and PROFILE:EPOCHS")
+    step = Step(found[1], int(found[2]) if found[2] else None, others or {})
     try:
-        load_profile(found[1])
+        override(load_profile(step.profile), step.changes)
     except ParameterError as error:
         raise CampaignError(f"step is {text!r}: {error}") from error
-    return Step(found[1], int(found[2]) if found[2] else None)
+    return step
 
 
-def run_step(step: Step, places: Places, clock: Clock) -> None:
-    """Execute the chapters of a step that were not executed to the end before.
+def run_step(step: Step, places: Places, clock: Clock, *, notebooks: str = CHAPTERS) -> None:
+    """Execute the notebooks of a step that were not executed to the end before.
+
+    Args:
+        step: the recipe.
+        places: where they lie, and what they read and write.
+        clock: of this call.
+        notebooks: which, `CHAPTERS` or `APPENDICES`.
 
     Raises:
         OutOfTime: the call's time ended first; the message names the chapter.
         CampaignError: a chapter failed.
     """
-    for notebook in sorted((places.root / "book").glob("*.ipynb")):
+    for notebook in sorted((places.root / "book").glob(notebooks)):
         chapter = notebook.stem
         if is_finished(notebook, step, places):
             continue
@@ -114,8 +132,8 @@ def is_finished(notebook: Path, step: Step, places: Places) -> bool:
 
 
 def executed_path(step: Step, places: Places, chapter: str) -> Path:
-    """Where an executed chapter is kept: other epochs lie beside the profile's own."""
-    folder = "book" if step.epochs is None else f"book-{step.epochs}-epochs"
+    """Where an executed chapter is kept: that of other settings lies beside the profile's own."""
+    folder = f"book-{variant_name(step.changes)}" if step.changes else "book"
     return places.runs / step.profile / folder / f"{chapter}.ipynb"
 
 
@@ -143,6 +161,7 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
             progress_bar=False,
             stdout_file=sys.stdout,
             timeout_func=lambda cell: seconds_for_a_cell(clock),
+            start_timeout=SLOWEST_START,
             shutdown_kernel="immediate",
         )
         part.replace(output)

@@ -1,4 +1,4 @@
-"""How fast this machine is, measured once, and what that means for the steps."""
+"""How fast this machine is, measured once."""
 
 import hashlib
 import json
@@ -6,16 +6,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dnalib.campaign.limits import Clock
 from dnalib.campaign.pieces import LEDGER
-from dnalib.campaign.steps import Step
 from dnalib.files import write_json
 from dnalib.runs.artefacts import device_name
-from dnalib.stages import MEMBERS
 
 BENCHMARKS = ("training", "decorrelation", "attacks")  # in benchmarks/, where they are
 LONGEST = 75.0  # s, for one of them
@@ -90,25 +87,3 @@ def run_benchmark(script: Path, clock: Clock, *, device: str) -> dict[str, Any] 
         print(f"{script.name} gave no numbers: {type(error).__name__}: {error}", flush=True)
         return None
     return result if isinstance(result, dict) else None
-
-
-def estimates(steps: Sequence[Step], found: dict[str, dict[str, Any]]) -> list[str]:
-    """What the throughput means for each step, one line each; none without a benchmark."""
-    if "training" not in found:
-        return []
-    seconds = epoch_seconds(found["training"])
-    if seconds is None:
-        return ["no estimate: the training benchmark gave no epoch_seconds"]
-    models = len(MEMBERS)
-    return [f"an epoch at full size takes {seconds:.1f} s on this machine"] + [
-        f"{step.name}: {models} models of {step.total_epochs} epochs about "
-        f"{models * step.total_epochs * seconds / 60:.0f} min"
-        for step in steps
-        if step.full_size
-    ]
-
-
-def epoch_seconds(result: dict[str, Any]) -> float | None:
-    """Seconds that an epoch takes, from the training benchmark's `epoch_seconds`; None without."""
-    value = result.get("epoch_seconds")
-    return float(value) if isinstance(value, int | float) else None

@@ -3,10 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from dnalib.runs import Settings, Stage
+from dnalib.stages import all_stages
+from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import COSTS
 from dnalib.stages.ensembles import ENSEMBLES
 from dnalib.stages.rivals import rival_stages
-from dnalib.stages.sweeps import sweep_stages
+from dnalib.stages.sweeps import (
+    SIZES,
+    SWEPT,
+    further_members,
+    sweep_name,
+    sweep_stages,
+    variants_of,
+)
 
 # Each chapter with those that come before it.
 CHAPTERS: Mapping[str, Sequence[str]] = {
@@ -50,3 +59,27 @@ def stages_before(chapter: str, stages: Mapping[str, Stage], settings: Settings)
     if chapter != "A2_rivals":
         others |= {COSTS, *(stage.name for stage in rival_stages(settings))}
     return [name for name in stages if name not in others]
+
+
+def appendix_stages(settings: Settings) -> dict[str, list[str]]:
+    """Names of the stages that each appendix reads and chapters 1 to 8 do not, by its notebook."""
+    ensembles = adaptive_stages(settings, ensembles=ENSEMBLES)
+    knowing = [stage.name for stage in (*ensembles, *shared_stages(settings))]
+    rivals = [stage.name for stage in rival_stages(settings)]
+    found = {"A1_adaptive_attacks": knowing, "A2_rivals": [*knowing, *rivals, COSTS]}
+    for parameter, chapter in SWEEP_CHAPTERS.items():
+        found[chapter] = (
+            [sweep_name(changes) for changes in variants_of(settings, parameter)]
+            if parameter in SWEPT
+            else [SIZES, *further_members(settings)]
+        )
+    return found
+
+
+def chapter_stages(settings: Settings) -> dict[str, Stage]:
+    """The stages that chapters 1 to 8 read, by name: all that no appendix alone does."""
+    of_appendices = {name for names in appendix_stages(settings).values() for name in names}
+    of_appendices |= {f"features-{name}" for name in further_members(settings)}
+    return {
+        name: stage for name, stage in all_stages(settings).items() if name not in of_appendices
+    }

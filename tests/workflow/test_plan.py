@@ -9,7 +9,12 @@ import yaml
 from dnalib.runs import computing_profiles, load_profile, project_root
 from dnalib.stages import ENSEMBLES, MEMBERS, all_stages
 from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
+from dnalib.workflow.chapters import (
+    CHAPTERS,
+    SWEEP_CHAPTERS,
+    appendix_stages,
+    chapter_stages,
+)
 from dnalib.workflow.parts import load_resources
 from dnalib.workflow.plan import BOOK
 
@@ -55,6 +60,17 @@ def test_nothing_waits_for_itself_and_everything_that_is_needed_is_there(profile
         needs[name] = [*notebook["jobs"], *notebook["notebooks"]]
     assert {one for some in needs.values() for one in some} <= set(needs)
     list(graphlib.TopologicalSorter(needs).static_order())  # raises where there is a circle
+
+
+@pytest.mark.parametrize("profile", computing_profiles())
+def test_chapters_read_nothing_that_only_appendices_do(profile):
+    settings = load_profile(profile)
+    chapters, appendices = chapter_stages(settings), appendix_stages(settings)
+    assert set(appendices) == {"A1_adaptive_attacks", "A2_rivals", *SWEEP_CHAPTERS.values()}
+    for name, stage in chapters.items():
+        assert set(stage.inputs) <= set(chapters), name
+    assert not set(chapters) & {name for names in appendices.values() for name in names}
+    assert {*MEMBERS, "examples", "effect-swap", "attacked-strip-150"} <= set(chapters)
 
 
 def test_every_training_is_a_job_and_waits_for_those_whose_features_it_reads_alone():
