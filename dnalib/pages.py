@@ -12,9 +12,15 @@ import yaml
 
 from dnalib import claims, effects, knowledge, metrics, seeds, stages, tables
 from dnalib.adaptive import spread
-from dnalib.runs import Run
+from dnalib.runs import RecordedRun, Run
 from dnalib.runs.settings import given_settings
+from dnalib.stages.adaptive import adaptive_name
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
+
+ELSEWHERE = (
+    "All this is against an attacker who knows the base model alone. Attackers who know the "
+    "ensemble are met in [appendix A1](A1_adaptive_attacks), on the run that it names."
+)
 
 
 def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
@@ -24,9 +30,16 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     `measured_effects.md`: what the differences between text and code change.
     """
     banner = tables.banner(runs[0]).markdown
-    parts = [banner, headline(runs), findings(runs), against_knowledge(runs)]
+    parts = [banner, headline(runs), findings(runs)]
+    parts.append(against_knowledge(runs) if holds_knowing_attacks(runs[0]) else ELSEWHERE)
     (folder / "run.md").write_text("\n\n".join(parts) + "\n")
     effects.write_effects(runs[0], folder / "measured_effects.md")
+
+
+def holds_knowing_attacks(run: Run) -> bool:
+    """Whether a run has, or computes, the attacks of appendix A1."""
+    name = adaptive_name("fdec", knowledge.middle(run))
+    return not isinstance(run, RecordedRun) or name in run.manifest["artefacts"]
 
 
 def findings(runs: Sequence[Run]) -> str:

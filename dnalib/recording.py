@@ -1,13 +1,16 @@
 """Keep a finished run for the book: artefacts, weights, executed notebooks, the README's numbers.
 
-`python -m dnalib.recording small` does all of it; nothing is computed but what the run lacks. With
-`-p epochs 8` it is the run of that many epochs. With `--report` it starts from `data/recorded`: for
-whoever changed a chapter and has no run.
+`python -m dnalib.recording small` does all of it. With `-p epochs 8` it is the run of that many
+epochs. With `--report` it starts from `data/recorded`: for whoever changed a chapter and has no
+run.
 
-The comparisons B1 to B4 are part of a run, and their values are trained if it lacks them; with
-`-p swept_weights '[0.2]' -p swept_bands '[10]' -p swept_dimensions '[50]' -p most_members 3` they
-are those of the nine models. With `--seeds 0-2`, three seeds are recorded, of the further ones what
-chapters show of every seed.
+Nothing is computed unless `--compute` is given. Chapters 1 to 8 must be there; an appendix that the
+run did not compute is left out, and its notebook goes on showing the recorded run that it showed.
+
+With `--compute`, what the run lacks is computed first, appendices too. Values of the comparisons B1
+to B4 are trained then; with `-p swept_weights '[0.2]' -p swept_bands '[10]'
+-p swept_dimensions '[50]' -p most_members 3` they are those of the nine models. With `--seeds 0-2`,
+three seeds are recorded, of the further ones what chapters show of every seed.
 
 `--restore` goes the other way: what is recorded becomes a run that computes on, so that one changed
 value or one chapter more need not train everything again. `--trainings` only adds the finished
@@ -17,24 +20,26 @@ trainings of a run that is not finished, so that they outlive this machine.
 import argparse
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import nbformat
-from nbclient import NotebookClient
 
 from dnalib import plots, stages, tables
 from dnalib.bill_page import write_bill_page
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
+from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
 from dnalib.measurements import write_speed_page
 from dnalib.pages import headline, write_run_pages
+from dnalib.recorded_stages import (
+    absent_appendices,
+    check_chapters_are_held,
+    check_nothing_is_dropped,
+    needed,
+    shown,
+)
 from dnalib.runs import (
     Artefact,
     ComputingRun,
@@ -45,36 +50,39 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.recorded import MANIFEST, seed_folder
-from dnalib.runs.settings import RECORDED, given_settings, override
+from dnalib.runs.settings import given_settings, override
 from dnalib.seeds import shown_of_each
 from dnalib.stages.ensembles import FURTHER
-from dnalib.stages.members import SWAPPED
-from dnalib.stages.perturbations import PERTURBATIONS
-from dnalib.stages.rivals import PARTS, TRAININGS, trainings_of
+from dnalib.stages.rivals import TRAININGS, trainings_of
 from dnalib.stages.sweeps import further_members
 from dnalib.workflow.variants import WorkflowError, parse_seeds
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
 README_FIGURE = Path("book", "images", "sap.png")
-KEPT_METADATA = "metadata.widgets"
-DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
 
 
-def record(run: ComputingRun, *, further_seeds: Sequence[int] = ()) -> Path:
+def record(
+    run: ComputingRun, *, further_seeds: Sequence[int] = (), without: Collection[str] = ()
+) -> Path:
     """Copy what the figures need to `data/recorded/<profile>`, and weights to `data/weights`.
 
     Args:
-        run: the run.
+        run: the run; what it lacks is computed.
         further_seeds: of these, what chapters show of every seed is recorded as well, each in a
             folder within these two.
+        without: appendices that are left out, by their notebooks.
 
     Returns:
         The recorded run's folder, with a manifest.
     """
     further = [run.variant({"seed": seed}) for seed in further_seeds]
+    names = needed(run.settings, without=without)
     # All of it before anything is replaced.
-    of_run = [run.obtain(name) for name in shown(run)]
-    of_further = [[one.obtain(name) for name in shown_of_each(one.settings)] for one in further]
+    of_run = [run.obtain(name) for name in shown(run) if name in names]
+    of_further = [
+        [one.obtain(name) for name in shown_of_each(one.settings) if name in names]
+        for one in further
+    ]
     folder, weights = recorded_folders(run)
     for place in (folder, weights):
         shutil.rmtree(place, ignore_errors=True)
@@ -83,19 +91,6 @@ def record(run: ComputingRun, *, further_seeds: Sequence[int] = ()) -> Path:
         below = seed_folder(one.settings.seed)
         write_recorded(one, kept, folder=folder / below, weights=weights / below)
     return folder
-
-
-def shown(run: ComputingRun) -> list[str]:
-    """Names of the stages whose artefacts are recorded of a run.
-
-    Features, perturbations and the weights of a variant are large, and no figure reads them.
-    """
-    large = ("features-", *PERTURBATIONS)
-    return [
-        name
-        for name in run.stages
-        if not (name.startswith(large) or name.endswith(SWAPPED) or name in PARTS)
-    ]
 
 
 def write_recorded(
@@ -171,41 +166,6 @@ def restore_one(recorded: RecordedRun, run: ComputingRun) -> list[str]:
     return names
 
 
-def execute_notebooks(root: Path, *, profile: str) -> None:
-    """Make a recorded run the notebooks' default, execute them on it in place, and clean them."""
-    for path in sorted((root / "book").glob("*.ipynb")):
-        print(f"executing {path.name} on {profile}", flush=True)
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if "parameters" in cell.metadata.get("tags", []):
-                cell.source = re.sub(r'profile = "[^"]*"', f'profile = "{profile}"', cell.source)
-        NotebookClient(
-            notebook,
-            timeout=None,
-            coalesce_streams=True,  # how often a cell wrote is no result
-            resources={"metadata": {"path": str(path.parent)}},
-        ).execute()
-        temporary = path.with_suffix(".tmp")
-        nbformat.write(notebook, temporary)
-        clean(temporary)
-        os.replace(temporary, path)
-
-
-def clean(path: Path) -> None:
-    """Remove timestamps and the like from an executed notebook; outputs stay."""
-    keep = ["--keep-output", "--keep-count", "--keep-id", "--keep-metadata-keys", KEPT_METADATA]
-    command = [
-        sys.executable,
-        "-m",
-        "nbstripout",
-        "--force",
-        *keep,
-        "--extra-keys",
-        DROPPED_METADATA,
-    ]
-    subprocess.run([*command, str(path)], check=True)
-
-
 def refresh_readme(runs: Sequence[Run], root: Path) -> None:
     """Write the README's table and figure from a recorded run, the first of its seeds."""
     run = runs[0]
@@ -246,6 +206,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="only add finished trainings of rivals and further members",
     )
+    ways.add_argument(
+        "--compute", action="store_true", help="compute first what the run lacks, appendices too"
+    )
     parser.add_argument(
         "-p",
         action="append",
@@ -272,16 +235,6 @@ def chosen_seeds(
         raise WorkflowError("seed and --seeds are both given; accepted is one of them")
     first, *further = parse_seeds(arguments.seeds)
     return {**changes, "seed": first}, tuple(further)
-
-
-def check_nothing_is_dropped(folder: Path) -> None:
-    """Raise a WorkflowError if a recorded run has further seeds that recording anew would drop."""
-    held = sorted(path.parent.name for path in folder.glob(f"{seed_folder('*')}/{MANIFEST}"))
-    if held:
-        raise WorkflowError(
-            f"{folder} holds further seeds ({', '.join(held)}); accepted is --seeds with all that "
-            "are to stay, such as 0-1, or with the run's alone"
-        )
 
 
 def main() -> None:
@@ -314,13 +267,22 @@ def main() -> None:
         if arguments.trainings:
             print(f"recorded: {', '.join(keep_trainings(run))}")
             return
-        record(run, further_seeds=further_seeds)
+        try:
+            held = not arguments.compute
+            left = check_chapters_are_held(run, further_seeds=further_seeds) if held else []
+        except WorkflowError as error:
+            parser.error(str(error))
+        record(run, further_seeds=further_seeds, without=left)
     # The notebooks draw a few real records; they run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
         if place:
             os.environ[variable] = str(Path(place).expanduser().resolve())
-    execute_notebooks(root, profile=RECORDED + arguments.profile)
-    recorded = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root).with_seeds()
+    run = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
+    left = absent_appendices(run.settings, is_held=run.manifest["artefacts"].__contains__)
+    if left:
+        print(f"not in {run.profile}, and shown as before: {', '.join(left)}")
+    execute_notebooks(root, profile=run.profile, left=left)
+    recorded = run.with_seeds()
     refresh_readme(recorded, root)
     write_run_pages(recorded, root / "book")
     results = root / "benchmarks" / "results"

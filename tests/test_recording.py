@@ -1,8 +1,9 @@
 """A recorded run holds what the figures need, and exactly that run's numbers."""
 
 import json
+import shutil
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import nbformat
 import pytest
@@ -10,11 +11,13 @@ import torch
 from safetensors.torch import load_file
 from tiny import open_tiny
 
-from dnalib import recording, seeds, stages, tables
+from dnalib import recorded_stages, recording, seeds, stages, tables
 from dnalib.inference import infer
-from dnalib.pages import headline
+from dnalib.pages import headline, write_run_pages
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import rivals
+from dnalib.workflow.chapters import appendix_stages, chapter_stages
+from dnalib.workflow.variants import WorkflowError
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,63 @@ def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_pat
     assert names == ["survey"]
 
 
+@pytest.fixture
+def chapters_alone(tiny_run: ComputingRun, tmp_path: Path) -> ComputingRun:
+    """The run without what only appendices read, in a project whose appendices show another."""
+    shutil.copytree(tiny_run.folder, tmp_path / "tiny")
+    for name in tiny_run.stages.keys() - chapter_stages(tiny_run.settings).keys():
+        for path in (tmp_path / "tiny").glob(f"{name}-{tiny_run.identity(name)}.*"):
+            path.unlink()
+    (tmp_path / "book").mkdir()
+    for appendix in appendix_stages(tiny_run.settings):
+        show(tmp_path, appendix, "recorded/small")
+    return open_tiny(tmp_path)
+
+
+def show(project: Path, chapter: str, profile: str) -> None:
+    """Make a chapter that shows a run."""
+    cell = nbformat.v4.new_code_cell(f'profile = "{profile}"', metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.write(notebook, project / "book" / f"{chapter}.ipynb")
+
+
+def test_chapters_are_recorded_without_appendices_that_were_not_computed(
+    chapters_alone: ComputingRun, tiny_run: ComputingRun, tmp_path: Path
+) -> None:
+    run = chapters_alone
+    absent = recorded_stages.check_chapters_are_held(run, further_seeds=())
+    assert absent == [*appendix_stages(run.settings)] and len(absent) == 6
+    recorded = RecordedRun(recording.record(run, without=absent), root=tmp_path)
+    held = recorded.manifest["artefacts"]
+    assert set(held) == chapter_stages(run.settings).keys() & set(recorded_stages.shown(run))
+    assert not [name for name in held if name.startswith(("adaptive", "checks", "sweep"))]
+    assert tables.robustness_table(recorded).equals(tables.robustness_table(tiny_run))
+    write_run_pages([recorded], tmp_path)
+    text = (tmp_path / "run.md").read_text()
+    assert "met in [appendix A1](A1_adaptive_attacks), on the run that it names" in text
+
+
+def test_what_is_missing_for_a_recording_is_said(
+    chapters_alone: ComputingRun, tmp_path: Path
+) -> None:
+    show(tmp_path, "B2_bands", "recorded/tiny")
+    with pytest.raises(WorkflowError, match="lacks stages of B2_bands, which shows recorded/tiny"):
+        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=())
+    show(tmp_path, "B2_bands", "recorded/small")
+    with pytest.raises(WorkflowError, match="stages of seed 7 with these settings, first base;"):
+        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=[7])
+    for path in chapters_alone.folder.glob("natural-dec1-*"):
+        path.unlink()
+    with pytest.raises(WorkflowError, match="lacks 1 stages of seed 0 .* first natural-dec1; exec"):
+        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=())
+
+
+def test_a_whole_recorded_run_lacks_no_appendix(root: Path, recorded: RecordedRun) -> None:
+    for run in (recorded, stages.open_run({"profile": "recorded/small"})):
+        held = run.manifest["artefacts"].__contains__
+        assert recorded_stages.absent_appendices(run.settings, is_held=held) == []
+
+
 def test_finished_trainings_are_added_to_what_is_recorded(
     tiny_run: ComputingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,13 +202,16 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
     recorded = []
     monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
     monkeypatch.setattr(
-        recording, "record", lambda run, *, further_seeds: recorded.append((run, further_seeds))
+        recording,
+        "record",
+        lambda run, *, further_seeds, without: recorded.append((run, further_seeds)),
     )
-    monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile: None)
-    monkeypatch.setattr(recording, "RecordedRun", Mock())
+    monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile, left: None)
+    monkeypatch.setattr(recording, "absent_appendices", lambda settings, *, is_held: [])
+    monkeypatch.setattr(recording, "RecordedRun", MagicMock())
     monkeypatch.setattr(recording, "refresh_readme", lambda runs, root: None)
     monkeypatch.setattr(recording, "write_run_pages", lambda runs, folder: None)
-    words = "recording demo -p epochs 2 -p epsilons [10,50] -p schedule constant"
+    words = "recording demo --compute -p epochs 2 -p epsilons [10,50] -p schedule constant"
     monkeypatch.setattr("sys.argv", words.split())
     recording.main()
     ((run, further),) = recorded
@@ -187,14 +250,15 @@ def test_recorded_seeds_are_dropped_only_by_who_says_so(
     kept.write_text("{}")
     record = Mock()
     for name in ("record", "execute_notebooks", "RecordedRun", "refresh_readme", "write_run_pages"):
-        monkeypatch.setattr(recording, name, record if name == "record" else Mock())
+        monkeypatch.setattr(recording, name, record if name == "record" else MagicMock())
+    monkeypatch.setattr(recording, "absent_appendices", lambda settings, *, is_held: [])
     monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
     monkeypatch.setattr("sys.argv", ["recording", "demo"])
     with pytest.raises(SystemExit):
         recording.main()
     assert "holds further seeds (seed-1); accepted is --seeds with all" in capsys.readouterr().err
     assert kept.is_file() and not record.called
-    monkeypatch.setattr("sys.argv", ["recording", "demo", "--seeds", "0"])
+    monkeypatch.setattr("sys.argv", ["recording", "demo", "--compute", "--seeds", "0"])
     recording.main()
     assert record.called
 
@@ -206,6 +270,8 @@ def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> N
     (tmp_path / "book").mkdir()
     path = tmp_path / "book" / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    recording.execute_notebooks(tmp_path, profile="recorded/this", left=["chapter"])
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "recorded/other\n"
     recording.execute_notebooks(tmp_path, profile="recorded/this")
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[1].outputs[0].text == "recorded/this\n"

@@ -1,0 +1,67 @@
+"""Executing the book's notebooks in place on a recorded run, and cleaning them."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+PROFILE = re.compile(r'profile = "([^"]*)"')  # in a cell of parameters
+KEPT_METADATA = "metadata.widgets"
+DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
+
+
+def execute_notebooks(root: Path, *, profile: str, left: Collection[str] = ()) -> None:
+    """Make a recorded run the notebooks' default, execute them on it in place, and clean them.
+
+    Args:
+        root: the project's folder.
+        profile: the run, such as "recorded/small".
+        left: notebooks whose default stays the run that it is.
+    """
+    for path in sorted((root / "book").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        shown = shown_profile(notebook) if path.stem in left else profile
+        print(f"executing {path.name} on {shown}", flush=True)
+        for cell in parameter_cells(notebook):
+            cell.source = PROFILE.sub(f'profile = "{shown}"', cell.source)
+        NotebookClient(
+            notebook,
+            timeout=None,
+            coalesce_streams=True,  # how often a cell wrote is no result
+            resources={"metadata": {"path": str(path.parent)}},
+        ).execute()
+        temporary = path.with_suffix(".tmp")
+        nbformat.write(notebook, temporary)
+        clean(temporary)
+        os.replace(temporary, path)
+
+
+def shown_profile(notebook: nbformat.NotebookNode) -> str | None:
+    """The run that a notebook shows by default; None where it has no such parameter."""
+    found = [PROFILE.search(cell.source) for cell in parameter_cells(notebook)]
+    return next((match[1] for match in found if match), None)
+
+
+def parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells that papermill replaces parameters of."""
+    return [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+def clean(path: Path) -> None:
+    """Remove timestamps and the like from an executed notebook; outputs stay."""
+    keep = ["--keep-output", "--keep-count", "--keep-id", "--keep-metadata-keys", KEPT_METADATA]
+    command = [
+        sys.executable,
+        "-m",
+        "nbstripout",
+        "--force",
+        *keep,
+        "--extra-keys",
+        DROPPED_METADATA,
+    ]
+    subprocess.run([*command, str(path)], check=True)
