@@ -1,6 +1,13 @@
-"""The decorrelation loss and its gradient at full size: ours against pinv, one model at a time."""
+"""The decorrelation loss and its gradient at full size: ours against pinv, one model at a time.
+
+`share_of_step` is what the loss adds to a training step of the full-size network on as many rows:
+on a GPU such a step is taken; on a CPU, where it takes long, one of few rows is, and its seconds
+are scaled by the rows. What a step spends once, whatever its rows, then counts several times; that
+is small beside the convolutions.
+"""
 
 import torch
+from full_step import full_step
 from sides import alternate, most_time, parse, report
 from torch import Tensor
 
@@ -8,6 +15,7 @@ from dnalib.losses import draw_projections, projected_decorrelation
 
 RECORDS, FEATURES, PROJECTED, MODELS = 80, 64, 50, 2
 CALLS = 100  # a measurement: one call is too short
+ROWS_ON_A_CPU = 4  # of the training step that is measured there
 
 
 def pinv_loss(features: Tensor, earlier: list[Tensor]) -> Tensor:
@@ -24,6 +32,13 @@ def pinv_loss(features: Tensor, earlier: list[Tensor]) -> Tensor:
         spread = (regressand - regressand.mean(dim=0)).square().sum()
         total = total + torch.log(spread + 1e-5) - torch.log(residual + 1e-5)
     return total / len(earlier)
+
+
+def step_seconds(*, device: str, repeats: int, rows: int) -> float:
+    """Seconds of a full-size training step of so many rows, scaled to those of the loss."""
+    step = full_step(batch=rows, device=device)
+    seconds, _ = alternate(step, lambda: None, repeats=repeats, device=device)
+    return seconds * RECORDS / rows
 
 
 def main() -> None:
@@ -52,6 +67,8 @@ def main() -> None:
 
     repeats = 3 if arguments.quick else 15
     fast, slow = alternate(ours, straightforward, repeats=repeats, device=device)
+    rows = RECORDS if device == "cuda" else ROWS_ON_A_CPU
+    step = step_seconds(device=device, repeats=1 if arguments.quick else 3, rows=rows)
     report(
         "decorrelation",
         ours=fast / CALLS,
@@ -59,6 +76,9 @@ def main() -> None:
         device=device,
         most_time=most_time(ours, device=device),
         models=MODELS,
+        share_of_step=fast / CALLS / step,
+        step_seconds=step,
+        step_rows=rows,
     )
 
 

@@ -4,16 +4,13 @@ Prints medians and, last, a line of JSON; `epoch_seconds` is our step times the 
 """
 
 import torch
-from lightning.fabric import Fabric
+from full_step import full_step, made_up_rows
 from sides import PlainNetwork, alternate, most_time, parse, report
 from torch.nn import functional
 
-from dnalib.model import Network
-from dnalib.signals import PackedSignals
-from dnalib.training import Recipe, TrainingData, resolve_precision, set_up, train_step
+from dnalib.recipes import resolve_precision
 
 ROWS = 9_589
-LENGTH = 18_000
 FLOP_A_ROW = 275e9  # forward and backward, full width
 
 
@@ -31,24 +28,13 @@ def main() -> None:
     device = arguments.device
     batch = 64 if device == "cuda" else (4 if arguments.quick else 8)
     torch.manual_seed(0)
-    samples = torch.randint(-500, 500, (2 * batch, LENGTH), dtype=torch.int16)
-    labels = torch.randint(0, 4, (2 * batch,))
-    rows = torch.arange(2 * batch)
-    packed = PackedSignals.pack(samples)
-    recipe = Recipe(1, batch, 1e-3, "constant", "auto", 0)
-    fabric = Fabric(accelerator=device, devices=1, precision=resolve_precision("auto"))
-    data = TrainingData(packed, labels, rows, packed, labels).to(fabric.device)
-    state = set_up(fabric, Network(), recipe=recipe, batches=2, compiled=None)
-    state.network.train()
-    records = rows[:batch].to(fabric.device)
+    ours = full_step(batch=batch, device=device)
 
+    samples, labels = made_up_rows(2 * batch)
     plain = PlainNetwork().to(device)
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     dataset = torch.utils.data.TensorDataset(samples.float().unsqueeze(1), labels)
     loader = torch.utils.data.DataLoader(dataset, batch_size=batch, shuffle=True)
-
-    def ours() -> None:
-        train_step(fabric, state, data, records, recipe=recipe, projections=None)
 
     def straightforward() -> None:
         inputs, targets = next(iter(loader))

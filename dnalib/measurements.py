@@ -33,6 +33,13 @@ def speed_section(result: dict[str, Any]) -> str:
             f"| {row['benchmark']} | {row['straightforward_seconds']:.3g} | "
             f"{row['ours_seconds']:.3g} | {row['ratio']:.1f} | {row['wanted']:g} |"
         )
+    details = [
+        f"- {row['benchmark']}: {', '.join(found)}"
+        for row in result["rows"]
+        if (found := details_of(row))
+    ]
+    if details:
+        lines += ["", "What each was measured on, and what it is a share of:", "", *details]
     lines += ["", "Where ours spends its time, the costliest operations and their share:", ""]
     for row in result["rows"]:
         shares = sorted(row.get("most_time", {}).items(), key=lambda item: item[1], reverse=True)
@@ -41,6 +48,26 @@ def speed_section(result: dict[str, Any]) -> str:
     if result.get("bf16"):
         lines += ["", *bf16_lines(result["bf16"])]
     return "\n".join(lines)
+
+
+def details_of(row: dict[str, Any]) -> list[str]:
+    """What a benchmark's line says of its size and of its share of something larger."""
+    found = []
+    if "batch" in row:
+        found.append(f"batches of {row['batch']} rows")
+    if "records" in row:
+        found.append(f"{row['records']:,} records")
+    if "share_of_matrix_rate" in row:
+        found.append(
+            f"{100 * row['share_of_matrix_rate']:.0f} % of the rate of a large bf16 matrix product "
+            f"({row['teraflop_a_second']:.3g} of {row['matrix_teraflop_a_second']:.3g} TFLOP/s)"
+        )
+    if "share_of_step" in row:
+        found.append(
+            f"{100 * row['share_of_step']:.2g} % of a full-size training step "
+            f"({row['step_seconds']:.3g} s, scaled from one of {row['step_rows']} rows)"
+        )
+    return found
 
 
 def bf16_lines(rows: list[dict[str, float]]) -> list[str]:
