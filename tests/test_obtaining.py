@@ -43,7 +43,7 @@ def two(root: Path, one: Artefact, tmp_path_factory: pytest.TempPathFactory) -> 
         capture_output=True,
         text=True,
         cwd=root,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     told = [json.loads((folder / f"process-{number}.json").read_text()) for number in (0, 1)]

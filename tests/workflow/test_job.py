@@ -24,7 +24,7 @@ def test_a_job_of_two_processes_ends_both_with_one_sentence(root: Path, tmp_path
         capture_output=True,
         text=True,
         cwd=root,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
