@@ -393,6 +393,9 @@ def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monkey
     found = throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu")
     assert found == {"training": {"epoch_seconds": 6.0, "device": "cpu", "quick": True}}
     (folder / "training.py").write_text("raise SystemExit('not again')")
+    (folder / "attacks.py").write_text(SCRIPT)
+    assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == found
+    (folder / "attacks.py").write_text("raise SystemExit('no')")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == found
     monkeypatch.setattr(throughput, "machine", lambda: "another")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == {}

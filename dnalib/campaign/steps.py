@@ -18,7 +18,6 @@ from dnalib.workflow.variants import variant_name
 
 CHAPTERS = "[0-9]*.ipynb"  # every main figure
 APPENDICES = "[A-Z]*.ipynb"  # several times as long: other methods, other values, other attacks
-SLOWEST_START = 240  # s, of a kernel: a busy machine took more than papermill's minute
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,6 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
             progress_bar=False,
             stdout_file=sys.stdout,
             timeout_func=lambda cell: seconds_for_a_cell(clock),
-            start_timeout=SLOWEST_START,
             shutdown_kernel="immediate",
         )
         part.replace(output)
