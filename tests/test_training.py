@@ -10,7 +10,7 @@ import pytest
 import torch
 from trainings import RECIPE, assert_same, make_data, network, quiet, same_network, sines
 
-from dnalib import checkpoints, losses, objectives, training, training_state
+from dnalib import checkpoints, losses, objectives, training, training_progress, training_state
 from dnalib.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.inference import infer
 from dnalib.model import Network
@@ -202,7 +202,7 @@ class Clock:
             return step(*arguments, **options)
 
         monkeypatch.setattr(training, "train_step", train_step)
-        for module in (training, training_state):
+        for module in (training, training_progress, training_state):
             monkeypatch.setattr(module, "time", self)
 
     def monotonic(self):
