@@ -7,7 +7,7 @@ import nbformat
 
 from dnalib.executing import shown_profile
 from dnalib.runs import ComputingRun, Settings
-from dnalib.runs.run import MANIFEST, seed_folder
+from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import RECORDED
 from dnalib.seeds import shown_of_each
 from dnalib.stages.members import SWAPPED

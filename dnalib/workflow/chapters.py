@@ -9,9 +9,10 @@ from dnalib.stages.costs import COSTS
 from dnalib.stages.ensembles import ENSEMBLES
 from dnalib.stages.rivals import rival_stages
 from dnalib.stages.sweeps import (
-    SIZES,
     SWEPT,
     further_members,
+    seeds_of,
+    sizes_name,
     sweep_name,
     sweep_stages,
     variants_of,
@@ -67,11 +68,12 @@ def appendix_stages(settings: Settings) -> dict[str, list[str]]:
     knowing = [stage.name for stage in (*ensembles, *shared_stages(settings))]
     rivals = [stage.name for stage in rival_stages(settings)]
     found = {"A1_adaptive_attacks": knowing, "A2_rivals": [*knowing, *rivals, COSTS]}
+    further = further_members(settings)
     for parameter, chapter in SWEEP_CHAPTERS.items():
         found[chapter] = (
             [sweep_name(changes) for changes in variants_of(settings, parameter)]
             if parameter in SWEPT
-            else [SIZES, *further_members(settings)]
+            else [*(sizes_name(settings, seed) for seed in seeds_of(settings)), *further]
         )
     return found
 
