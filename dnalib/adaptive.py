@@ -7,11 +7,13 @@ import pandas
 from dnalib import answers, deferral, gains
 from dnalib.answers import Answers
 from dnalib.comparisons import points
+from dnalib.convergence import longer_conditions
 from dnalib.knowledge import (
-    doubt_conditions,
+    Ensembles,
+    attack_names,
+    conditions,
     epsilons,
     middle,
-    natural_answers,
     strongest_table,
     transfer_of,
     universal_conditions,
@@ -20,19 +22,15 @@ from dnalib.robustness import ensemble_table
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name
-from dnalib.stages.gradient_checks import checks_name
 from dnalib.stages.transfer import BANDS
 from dnalib.tables import (
     INTERVAL_SEED,
-    Banner,
     percent,
     selected,
     wide,
     with_interval,
     with_rows,
 )
-
-CHECKED = ("base", *ENSEMBLES)
 
 
 def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
@@ -50,34 +48,25 @@ def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "aim/attack")
 
 
+def signal_to_noise(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
+    """How faint the attacks on each ensemble are at the middle ε: median ratio to the record in dB.
+
+    A row an aim and attack, as `knowledge` names them; a dash where an ensemble has no such member.
+    """
+    columns = {}
+    for ensemble, members in ensembles.items():
+        sizes = run.obtain(adaptive_name(ensemble, middle(run))).results["sizes"]
+        columns[ensemble] = {
+            name: decibels(sizes[condition]["median signal to noise"])
+            for name, condition in attack_names(members).items()
+            if condition in sizes
+        }
+    return with_rows(pandas.DataFrame(columns).fillna("–"), "attack")
+
+
 def decibels(value: float | None) -> str:
     """A ratio with one decimal; a dash where nothing is perturbed."""
     return "–" if value is None else f"{value:.1f}".replace("-", "−")
-
-
-def checks(run: Run, *, models: Iterable[str] = CHECKED) -> pandas.DataFrame:
-    """What each check of the gradient measures in %, a column a model, and whether it passes."""
-    columns = {
-        name: {one["name"]: verdict(one) for one in run.obtain(checks_name(name)).results["checks"]}
-        for name in models
-    }
-    return with_rows(pandas.DataFrame(columns).fillna("–"), "check")
-
-
-def verdict(result: Mapping[str, object]) -> str:
-    """The share that a check measured, in %, and a word for whether it passed."""
-    return f"{percent(result['measured'])} {'passes' if result['passed'] else 'FIRES'}"
-
-
-def checks_that_fire(run: Run, *, models: Iterable[str] = CHECKED) -> Banner:
-    """What each check that did not pass says, an item each."""
-    found = [
-        f"- *{name}*, {one['name']}: {one['sentence']}"
-        for name in models
-        for one in run.obtain(checks_name(name)).results["checks"]
-        if not one["passed"]
-    ]
-    return Banner("\n".join(found) or "No check fires.")
 
 
 def transfer_within(run: Run) -> pandas.DataFrame:
@@ -155,6 +144,37 @@ def strongest(run: Run) -> pandas.DataFrame:
     return table
 
 
+def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
+    """What attacks with more steps take beyond all others, at the middle ε, in %.
+
+    Args:
+        run: the run that attacked them.
+        groups: of ensembles, each as `knowledge.conditions` takes them.
+
+    Returns:
+        A row an ensemble; of P(≥1) and of the mean softmax what is left under the strongest attack
+        per record, without those attacks and with them.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for ensembles in groups:
+        every = conditions(run, epsilon=middle(run), ensembles=ensembles)
+        longer = longer_conditions(run, ensembles=ensembles)
+        usual = {name: found for name, found in every.items() if name not in longer}
+        without, joint = (
+            answers.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
+            for some in (usual, every)
+        )
+        for ensemble in joint.index.unique("ensemble"):
+            rows[ensemble] = {}
+            for measure, name in {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}.items():
+                row = joint.loc[ensemble, measure]
+                rows[ensemble] |= {
+                    f"{name}, without": percent(without.value[ensemble, measure]),
+                    f"{name}, with": with_interval(row.value, row.low, row.high),
+                }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
 def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
     """What survives one perturbation for all records, by what it was learnt on."""
     parts = {}
@@ -210,11 +230,14 @@ def spread(value: float, low: float, high: float) -> str:
     return points(value) if low != low else f"{points(value)} ({ends})"
 
 
-def doubt(run: Run, *, uncertainty: str) -> pandas.DataFrame:
-    """R_cc, R_iu and UA in % by one uncertainty, under both scalings, at the middle ε."""
-    found = deferral.scores_table(
-        doubt_conditions(run, epsilon=middle(run)), natural=natural_answers(run)
-    )
+def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
+    """R_cc, R_iu and UA in % by one uncertainty, under both scalings.
+
+    Args:
+        shown: condition -> answers; those under "natural" set the first scale.
+        uncertainty: one of `deferral.UNCERTAINTIES`.
+    """
+    found = deferral.scores_table(shown, natural=shown["natural"])
     chosen = selected(found, uncertainty=uncertainty)
     scores = chosen.assign(**{name: chosen[name].map(percent) for name in deferral.SCORES})
     table = scores.pivot(
@@ -230,10 +253,10 @@ def detection(shown: Mapping[str, Answers], *, measure: str, uncertainty: str) -
     return wide(selected(found, measure=measure, uncertainty=uncertainty), columns="condition")
 
 
-def favourites(found: Answers) -> pandas.DataFrame:
+def favourites(found: Answers, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
     """How much of each member's accuracy is its favourite class, in %, under one attack."""
     parts = {}
-    for ensemble, members in ENSEMBLES.items():
+    for ensemble, members in ensembles.items():
         table = gains.favourites_table(
             found.logits[ensemble], found.labels, names=members, seed=INTERVAL_SEED
         )

@@ -15,6 +15,7 @@ KINDS = {
     "perturbations-strip": "attacks on the base model, the padding stripped at the end",
     "perturbations-mask": "attacks on the base model, held to the record",
     "adaptive": "attacks on whole ensembles",
+    "longer": "the same with five times the steps, at one ε",
     "crafted-on": "attacks on single other networks",
     "universal": "one perturbation for all records",
     "transfer": "all models under what was crafted on each",

@@ -74,7 +74,7 @@ def padding(run: Run) -> pandas.DataFrame:
 def still_right(
     conditions: dict[str, np.ndarray], labels: np.ndarray, *, name: str
 ) -> pandas.DataFrame:
-    """The base model's accuracy and P(≥1) of the ensembles in %, a row a condition.
+    """The base model's accuracy and P(≥1) of the ensembles and the control in %, a row a condition.
 
     Args:
         conditions: logits (member, record, class) by the row's name.
@@ -85,10 +85,14 @@ def still_right(
     for condition, logits in conditions.items():
         hits = answers_of(logits.astype(np.float64), labels).correct()
         rows[condition] = {"base right (%)": tables.percent(hits["cor"][0].mean())} | {
-            f"P(≥1), {ensemble} (%)": tables.percent(metrics.at_least(hits[ensemble], members=1))
-            for ensemble in ENSEMBLES
+            f"P(≥1), {ensemble} (%)": at_least_one(right) for ensemble, right in hits.items()
         }
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis(name)
+
+
+def at_least_one(right: np.ndarray) -> str:
+    """P(≥1) in % of the answers (member, record) that are right."""
+    return tables.percent(metrics.at_least(right, members=1))
 
 
 def kept_epoch(run: Run) -> pandas.DataFrame:
@@ -129,7 +133,7 @@ def swap(run: Run) -> pandas.DataFrame:
     rows = {}
     for variant, (logits, under_attack, predicted, predicts) in variants.items():
         hits = metrics.correct_predictions(logits[None], labels)
-        right = answers_of(under_attack, attacked_labels).correct()["dec"]
+        right = answers_of(under_attack, attacked_labels).correct()
         rows[variant] = {
             f"test accuracy of {SWAPPED_MEMBER} (%)": tables.percent(hits.mean()),
             **{
@@ -140,9 +144,8 @@ def swap(run: Run) -> pandas.DataFrame:
                 f"R², {SWAPPED_MEMBER} → {name}": f"{value:.3f}"
                 for name, value in zip(earlier, predicts, strict=True)
             },
-            f"P(≥1) of dec, SAP, ε = {epsilon:g} µV (%)": tables.percent(
-                metrics.at_least(right, members=1)
-            ),
+            f"P(≥1) of dec, SAP, ε = {epsilon:g} µV (%)": at_least_one(right["dec"]),
+            f"P(≥1) of {metrics.CONTROL} (%)": at_least_one(right[metrics.CONTROL]),
         }
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("regressor and regressand")
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics, robustness, transfer
 from dnalib.answers import RULES, Answers, answers_of, worst_case_table
+from dnalib.convergence import longer_conditions
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
@@ -55,6 +56,7 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
 
     Beside ensembles with the base model stands the control. Its constants cannot be misled, so that
     every attack on it is one on its base model: SAP where the others are attacked by SAP, else PGD.
+    At the middle ε those of `convergence.longer_conditions` are among the attacks.
 
     Args:
         run: the run that attacked them.
@@ -79,6 +81,8 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
             of_base = logits[ensemble][source][list(members).index("base")]  # (record, class)
             of_each[metrics.CONTROL] = metrics.with_constants(of_base)
         found[name] = Answers(of_each, labels)
+    if epsilon == middle(run):
+        found |= longer_conditions(run, ensembles=ensembles)
     return found
 
 
@@ -92,17 +96,21 @@ def attacked_logits(
 ) -> dict[str, NDArray[np.float64]]:
     """An ensemble's logits (member, record, class) under each attack on it, by its name."""
     file = stored(run, ensemble, epsilon=epsilon)
+    return {
+        name: file[condition].astype(np.float64)
+        for name, condition in attack_names(members).items()
+        if condition in file
+    }
+
+
+def attack_names(members: Sequence[str]) -> dict[str, str]:
+    """Every attack on an ensemble of these members by its name -> that of its stored condition."""
     own = {BASE: "base", **own_targets(members)}
-    names = {
+    return {
         f"{attack.upper()}, {target}": f"{own.get(target, target)}/{attack}"
         for targets in KNOWLEDGE.values()
         for target in targets
         for attack in (*ATTACKS, "apgd")
-    }
-    return {
-        name: file[condition].astype(np.float64)
-        for name, condition in names.items()
-        if condition in file
     }
 
 

@@ -127,6 +127,27 @@ def networks(run: Run) -> pandas.DataFrame:
     return by_two(rows, names=["rival", "network"])
 
 
+def near_the_floor(run: Run) -> Banner:
+    """Which ensembles learnt no more than a constant answer scores, in words.
+
+    Those whose accuracy by the mean softmax, unperturbed, has an interval that reaches down to the
+    share of the commonest class.
+    """
+    answers, floor = natural_answers(run), tables.majority_share(run)
+    lines = []
+    for ensemble, predicted in answers.predicted("mean softmax").items():
+        right = predicted == answers.labels
+        low, high = intervals.bootstrap_interval(right, seed=INTERVAL_SEED)
+        if low <= floor:
+            lines.append(
+                f"- *{ensemble}* is right on {with_interval(right.mean(), low, high)} % of the "
+                f"unperturbed records, and always answering the commonest class on "
+                f"{percent(floor)} %. With these settings its training failed: what it keeps below "
+                "is no robustness."
+            )
+    return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
+
+
 def by_two(rows: Mapping[tuple[str, str], Mapping[str, str]], *, names: list[str]):
     """A table whose rows have two names."""
     table = pandas.DataFrame.from_dict(rows, orient="index")

@@ -1,6 +1,7 @@
 """Several trainings side by side: runs that differ by their seed alone, tested on one set."""
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 
 import numpy as np
 import pandas
@@ -8,16 +9,18 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import knowledge, tables
-from dnalib.answers import Answers, answers_of
+from dnalib.answers import RULES, Answers, answers_of
 from dnalib.comparisons import record_values
 from dnalib.intervals import Spread, crossed_seeds
 from dnalib.runs import Run, Settings
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.longer import longer_name
+from dnalib.stages.members import r_squared_name
 from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import INTERVAL_SEED, attacked, between, natural, percent, with_rows
 
-MEASURES = ("average", "at least 1")
+MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 
 
@@ -32,13 +35,14 @@ def shown_of_each(settings: Settings) -> list[str]:
         *(f"natural-{member}" for member in MEMBERS),
         *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
         *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
+        *(longer_name(ensemble) for ensemble in ("base", *ENSEMBLES)),
+        *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
     ]
 
 
 def values_on_natural(run: Run, *, measure: str) -> dict[str, NDArray[np.float64]]:
     """What each test record contributes to a measure: ensemble -> (test record,)."""
-    correct = answers_of(*natural(run, MEMBERS)).correct()
-    return {ensemble: record_values(hits, measure=measure) for ensemble, hits in correct.items()}
+    return contributions(answers_of(*natural(run, MEMBERS)), measure=measure)
 
 
 def values_under_attack(
@@ -77,10 +81,23 @@ def at_positions(
     """What each attacked record contributes, at its place among all test records."""
     records = len(natural(run, ["base"])[1])
     found = {}
-    for ensemble, hits in answers.correct().items():
+    for ensemble, values in contributions(answers, measure=measure).items():
         found[ensemble] = np.full(records, np.nan)
-        found[ensemble][positions] = record_values(hits, measure=measure)
+        found[ensemble][positions] = values
     return found
+
+
+def contributions(answers: Answers, *, measure: str) -> dict[str, NDArray[np.float64]]:
+    """What each record contributes to a measure: ensemble -> (record,).
+
+    Args:
+        answers: to the records.
+        measure: one of `answers.RULES`, or as `comparisons.record_values` takes it.
+    """
+    if measure in RULES:
+        predicted = answers.predicted(measure)
+        return {name: (one == answers.labels).astype(float) for name, one in predicted.items()}
+    return {name: record_values(one, measure=measure) for name, one in answers.correct().items()}
 
 
 def headline(runs: Sequence[Run]) -> pandas.DataFrame:
@@ -137,6 +154,26 @@ def knowledge_spread_table(runs: Sequence[Run], *, epsilon: float) -> pandas.Dat
     values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
     parts = {(known,): spreads([one[known] for one in values]) for known in values[0]}
     return described(parts, names=["attacker knows", "ensemble"])
+
+
+def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
+    """R² within each ensemble over the seeds: mean, standard deviation, and each seed's own.
+
+    Rows are ensembles and ordered pairs of their members; the deviation of one seed is a dash.
+    """
+    rows = {}
+    for ensemble, members in ENSEMBLES.items():
+        each = np.stack([tables.r_squared(run, ensemble) for run in runs])  # (seed, X, Y)
+        for x, y in permutations(range(len(members)), 2):
+            values = each[:, x, y]
+            rows[ensemble, f"{members[x]} → {members[y]}"] = {
+                "mean R²": f"{values.mean():.3f}",
+                "SD over seeds": f"{values.std(ddof=1):.3f}" if len(runs) > 1 else "–",
+                "each seed": ", ".join(f"{value:.3f}" for value in values),
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])
+    return table
 
 
 def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:

@@ -25,6 +25,7 @@ WHOLE = (
     "most misled member/pgd",
     "confidently wrong/apgd",
 )
+LONGER = ("end to end/apgd", "least misled member/apgd")
 
 
 class MadeUpRun:
@@ -69,6 +70,7 @@ class MadeUpRun:
             }
             save_file({**found, "positions": self.positions}, path)
             size = {"largest": 9.0, "median largest": 8.0, "median norm": 100.0}
+            results["steps"] = 10
             results["sizes"] = {
                 one: {**size, "median signal to noise": None if "apgd" in one else 20.0}
                 for one in conditions
@@ -89,6 +91,8 @@ class MadeUpRun:
             crafted_on = dict.fromkeys(("base", *members))
             own = [f"{one}/{attack}" for one in crafted_on for attack in ATTACKS]
             return len(members), [*own, *WHOLE]
+        if kind == "longer":
+            return len({"base": ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest)]), [*LONGER]
         if kind == "universal":
             return 9, ["base", *ENSEMBLES]
         endings = ("", "/h1", "/h2")
@@ -114,6 +118,7 @@ class MadeUpRun:
         return {
             "epsilon": 50.0,
             "records": 8,
+            "agreement": 0.995,
             "checks": [
                 {"name": "steps", "passed": not fires, **common},
                 {"name": "planted", "passed": True, **common},

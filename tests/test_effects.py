@@ -55,6 +55,11 @@ def test_steps_and_padding_start_from_the_attacks_of_the_run(run) -> None:
     assert padding.loc["PGD, mask", "base right (%)"] == tables.percent(hits[0].mean())
     dec = hits[[stages.MEMBERS.index(member) for member in stages.ENSEMBLES["dec"]]]
     assert padding.loc["PGD, mask", "P(≥1), dec (%)"] == tables.percent(dec.any(axis=0).mean())
+    constant = np.isin(labels, (0, 2))  # always N, always O
+    control = tables.percent((hits[0] | constant).mean())
+    assert padding.loc["PGD, mask", f"P(≥1), {metrics.CONTROL} (%)"] == control
+    swap = effects.swap(run)
+    assert swap[f"P(≥1) of {metrics.CONTROL} (%)"].nunique() == 1, "no member is in it"
 
 
 def test_choosing_the_best_epoch_never_loses(run) -> None:

@@ -8,6 +8,7 @@ from made_up_run import ATTACKED, RECORDS, MadeUpRun
 from safetensors.numpy import load_file
 
 from dnalib import adaptive, claims, knowledge, metrics, plots, rivalry, tables
+from dnalib.answers import Answers
 from dnalib.stages import ENSEMBLES, MEMBERS
 from dnalib.stages.rivals import DVERGE_START, RIVALS
 
@@ -54,8 +55,8 @@ def test_what_a_run_lacks_is_said_and_not_shown(fewer):
 
 
 def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base_model(run):
-    attacks = knowledge.conditions(run, epsilon=50, ensembles={"dverge": RIVALS["dverge"]})
-    file = stored(run, "adaptive-dverge-50")
+    attacks = knowledge.conditions(run, epsilon=10, ensembles={"dverge": RIVALS["dverge"]})
+    file = stored(run, "adaptive-dverge-10")
     assert len(attacks) == len(file) - 1 == 16
     for name, key in {
         "SAP, base model": "base/sap",
@@ -67,9 +68,21 @@ def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base
         assert np.array_equal(attacks[name].logits["dverge"], file[key].astype(float))
     each = knowledge.known_to(attacks, knowledge="each member")
     assert len(each) == 8
-    alone = knowledge.conditions(run, epsilon=50, ensembles={"wide": RIVALS["wide"]})
+    alone = knowledge.conditions(run, epsilon=10, ensembles={"wide": RIVALS["wide"]})
     assert len(alone) == 12 and "PGD, member 2" not in alone
     assert alone["PGD, member 1"].logits["wide"].shape == (1, ATTACKED, 4)
+
+
+def test_an_ensemble_that_answers_no_better_than_a_constant_is_named(run, monkeypatch):
+    found = rivalry.natural_answers(run)
+    floor = 100 * tables.majority_share(run)
+    right = np.eye(4)[found.labels][None] * 9  # (1, record, class)
+    for logits, named in ((right, []), (0 * right, ["parallel"])):
+        answers = Answers({"dverge": right, "parallel": logits}, found.labels)
+        monkeypatch.setattr(rivalry, "natural_answers", lambda run, answers=answers: answers)
+        text = rivalry.near_the_floor(run).markdown
+        assert [line.split("*")[1] for line in text.splitlines() if line[0] == "-"] == named
+        assert (f"the commonest class on {floor:.1f} %" in text) == bool(named)
 
 
 def test_everyone_answers_the_same_records(run):

@@ -5,6 +5,7 @@ import pytest
 from tiny import EPSILONS, open_tiny
 
 from dnalib import knowledge, seeds, tables
+from dnalib.answers import answers_of
 from dnalib.intervals import bootstrap_interval, crossed_seeds, resampled_records
 from dnalib.metrics import class_averaged
 
@@ -117,7 +118,24 @@ def test_the_table_has_both_deviations(tiny_run, other):
     assert float(row["SD over seeds"]) == pytest.approx(100 * np.std(means, ddof=1), abs=0.051)
     alone = seeds.spread_table([tiny_run], **CONDITION)
     assert set(alone["SD over seeds"]) == {"–"}
-    assert len(alone) == len(table) == 2 * 2 * 6
+    assert len(alone) == len(table) == 2 * 3 * 6
+    told = table.loc["SAP, ε = 50 µV", "mean softmax", "fdec"]
+    shares = []
+    for run in (tiny_run, other):
+        answers = answers_of(*tables.attacked(run, **CONDITION))
+        shares.append((answers.predicted("mean softmax")["fdec"] == answers.labels).mean())
+    assert float(told["mean"]) == pytest.approx(100 * np.mean(shares), abs=0.051)
+
+
+def test_shared_features_are_shown_of_each_seed(tiny_run, other):
+    table = seeds.r_squared_table([tiny_run, other])
+    assert len(table) == 4 * 6
+    row = table.loc["dec", "dec1 → base"]
+    each = [tables.r_squared(run, "dec")[1, 0] for run in (tiny_run, other)]
+    assert row["each seed"] == ", ".join(f"{value:.3f}" for value in each)
+    assert float(row["mean R²"]) == pytest.approx(np.mean(each), abs=6e-4)
+    assert float(row["SD over seeds"]) == pytest.approx(np.std(each, ddof=1), abs=6e-4)
+    assert set(seeds.r_squared_table([tiny_run])["SD over seeds"]) == {"–"}
 
 
 def test_the_gain_is_found_record_by_record(tiny_run, other):

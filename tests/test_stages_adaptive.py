@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from random_network import random_network, random_records
 from safetensors.torch import load_file
 from tiny import EPSILONS, SETTINGS, open_tiny
 
@@ -21,6 +22,7 @@ from dnalib.stages import (
     adaptive,
     gradient_checks,
     load_member,
+    longer,
     transfer,
 )
 from dnalib.stages.perturbations import craft_batch, logits_under, logits_under_each
@@ -239,6 +241,7 @@ def test_checks_of_the_gradient(run, ensemble):
     ]
     for one in results["checks"]:
         assert one == vars(checks.CheckResult(**one))
+    assert results["agreement"] > 0.99
 
 
 def test_an_ensemble_is_checked_as_one_classifier(run):
@@ -261,7 +264,44 @@ def test_nothing_is_checked_where_no_record_is_right(run, tmp_path, monkeypatch)
     labels = torch.ones(len(run.dataset.records), dtype=torch.int64)  # argmax of NaN is 0
     monkeypatch.setattr(type(run.dataset), "labels", lambda self, indices: labels[indices])
     results = run.stages["checks-cor"].compute(run, tmp_path / "checks.json")
-    assert results == {"epsilon": 50, "records": 0, "checks": []}
+    assert results == {"epsilon": 50, "records": 0, "checks": [], "agreement": None}
+
+
+def test_more_steps_are_taken_against_every_ensemble_and_the_base_model(run):
+    for ensemble, members in {"base": ("base",), **ENSEMBLES}.items():
+        artefact = run.obtain(f"longer-{ensemble}")
+        assert artefact.results["steps"] == longer.TIMES * SETTINGS.pgd_steps
+        assert artefact.results["members"] == list(members)
+        found = load_file(artefact.path)
+        assert torch.equal(found.pop("positions"), tensors(run, "crafted-on-base-50")["positions"])
+        assert set(found) == {"end to end/apgd", "least misled member/apgd"}
+        for logits in found.values():
+            assert logits.shape == (len(members), artefact.results["attacked"], 4)
+
+
+def test_more_steps_climb_higher_and_stay_on_the_record():
+    signals = random_records([600, 400, 500], length=600)
+    valid = signals != 0
+    ensemble = Ensemble([random_network(width=0.05, seed=seed) for seed in (0, 1)]).eval()
+    with torch.no_grad():
+        labels = ensemble(signals)[0].argmax(1)
+    losses = {
+        "end to end/apgd": attacks.end_to_end(attacks.margin),
+        "least misled member/apgd": attacks.least_misled_member(attacks.margin),
+    }
+    reached = []
+    for steps in (0, 4, 20):
+        found = longer.craft_longer(ensemble, signals, labels, valid, epsilon=50.0, steps=steps)
+        assert found.keys() == losses.keys()
+        for delta in found.values():
+            assert delta.abs().max() <= 50 and not delta[~valid].any()
+        with torch.no_grad():
+            reached.append(
+                [loss(ensemble(signals + found[name]), labels) for name, loss in losses.items()]
+            )
+    for before, after in zip(reached, reached[1:], strict=False):
+        for less, more in zip(before, after, strict=True):
+            assert (more >= less - 1e-4).all() and more.mean() > less.mean()
 
 
 def test_perturbations_shown_together_give_what_each_gives(run):
@@ -282,12 +322,20 @@ def identities(folder, **changes):
 @pytest.mark.parametrize(
     ("change", "begins", "but"),
     [
-        ({"adaptive_records": 3}, ("crafted", "transfer", "adaptive", "universal", "checks"), ()),
-        ({"pgd_steps": 3}, ("crafted", "transfer", "adaptive", "universal", "checks"), ()),
+        (
+            {"adaptive_records": 3},
+            ("crafted", "transfer", "adaptive", "universal", "checks", "longer"),
+            (),
+        ),
+        (
+            {"pgd_steps": 3},
+            ("crafted", "transfer", "adaptive", "universal", "checks", "longer"),
+            (),
+        ),
         # On the base model the perturbations are those of chapter 7, in its own precision.
         (
             {"adaptive_precision": "bf16-mixed"},
-            ("crafted", "transfer", "adaptive", "universal"),
+            ("crafted", "transfer", "adaptive", "universal", "longer"),
             ("crafted-on-base",),
         ),
         ({"adversarial_epsilon": 7.0}, (), ()),
@@ -344,6 +392,7 @@ def test_others_join_by_their_models(run):
         "crafted-on-rival 2-50",
         "adaptive-two-rivals-50",
         "checks-two-rivals",
+        "longer-two-rivals",
     ]
     assert "crafted-on-base-50" in made[5].inputs and "rival 2" in made[5].inputs
     path = run.root / "rival.safetensors"

@@ -22,13 +22,14 @@ from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.gradient_checks import check_stage
+from dnalib.stages.longer import longer_stage
 from dnalib.stages.members import finite, load_member
 from dnalib.stages.perturbations import (
     ATTACKS,
     Load,
     attacked_positions,
-    craft_all,
     craft_batch,
+    craft_masked,
     logits_under_each,
     perturbation_name,
     records_at,
@@ -59,7 +60,7 @@ def adaptive_stages(
         load: gives a model in evaluation mode by its name.
 
     Returns:
-        Stages `crafted_name`, `adaptive_name` and `checks_name`.
+        Stages `crafted_name`, `adaptive_name`, `checks_name` and `longer_name`.
     """
     models = dict.fromkeys(model for members in ensembles.values() for model in members)
     stages = []
@@ -78,10 +79,9 @@ def adaptive_stages(
                 )
             )
     middle = middle_epsilon(settings)
-    stages += [
-        check_stage(name, members, records=crafted_name("base", middle), epsilon=middle, load=load)
-        for name, members in ensembles.items()
-    ]
+    at_middle = {"records": crafted_name("base", middle), "epsilon": middle, "load": load}
+    for name, members in ensembles.items():
+        stages += [make(name, members, **at_middle) for make in (check_stage, longer_stage)]
     return stages
 
 
@@ -93,8 +93,11 @@ def shared_stages(settings: Settings) -> list[Stage]:
         stages.append(transfer_stage(epsilon, crafted=crafted))
         stages += universal_stages(epsilon, records=crafted_name("base", epsilon))
     middle = middle_epsilon(settings)
-    base = check_stage("base", ("base",), records=crafted_name("base", middle), epsilon=middle)
-    return [*stages, base]
+    at_middle = {"records": crafted_name("base", middle), "epsilon": middle}
+    return [
+        *stages,
+        *(make("base", ("base",), **at_middle) for make in (check_stage, longer_stage)),
+    ]
 
 
 def crafted_name(model: str, epsilon: float) -> str:
@@ -164,15 +167,8 @@ def craft_paper(
 ) -> dict[str, Tensor]:
     """The paper's two attacks on one network, kept off the padding: (record, time), fp16."""
     signals, labels = records_at(run, positions)
-    return craft_all(
-        partial(craft_batch, epsilon=epsilon, padding="mask", settings=run.settings),
-        network,
-        signals,
-        labels,
-        epsilon=epsilon,
-        padding="mask",
-        precision=run.settings.adaptive_precision,
-    )
+    craft = partial(craft_batch, epsilon=epsilon, padding="mask", settings=run.settings)
+    return craft_masked(run, craft, network, signals, labels, epsilon=epsilon)
 
 
 def store_adaptive(
@@ -191,14 +187,13 @@ def store_adaptive(
     signals, labels = records_at(run, positions)
     networks = [load(run, member) for member in members]
     seed = derived_seed(run.settings.seed, round(1000 * epsilon))
-    crafted |= craft_all(
+    crafted |= craft_masked(
+        run,
         partial(craft_adaptive, epsilon=epsilon, settings=run.settings),
         networks,
         signals,
         labels,
         epsilon=epsilon,
-        padding="mask",
-        precision=run.settings.adaptive_precision,
         generators=attacks.record_generators(positions.tolist(), seed=seed),
     )
     found = logits_under_each(crafted, networks, signals)

@@ -18,9 +18,9 @@ from dnalib.stages.ensembles import PREPARATION
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import Load
 
-RECORDS = 32  # at most
-PLANTED_SHARE = 4  # one of so many goes through the check that takes a record at a time
-SQUARE_STEPS = 50  # proposals of the search without gradients
+RECORDS = 100  # at most: the check of twice the steps asks for a gain under one point
+FEW = 32  # of those that are classified right, for all other checks
+SQUARE_TIMES = 15  # proposals of the search without gradients, for each step of PGD
 
 
 class MeanSoftmax(nn.Module):
@@ -89,7 +89,10 @@ def store_checks(
     epsilon: float,
     load: Load,
 ) -> dict[str, Any]:
-    """Every check of `dnalib.checks`, in the order of its page; none where no record is right."""
+    """Every check of `dnalib.checks`, in the order of its page; none where no record is right.
+
+    The results hold also how far ART's PGD agrees with ours, of `independent.agreement`.
+    """
     positions = load_file(run.obtain(records).path)["positions"][:RECORDS]
     chosen = run.dataset.split.test[positions.numpy()]
     model = MeanSoftmax([load(run, member) for member in members]).eval()
@@ -99,25 +102,49 @@ def store_checks(
     valid = run.dataset.valid(chosen).unsqueeze(1).to(device)
     with torch.no_grad():
         right = model(signals).argmax(1) == labels  # (record,)
-    found = []
+    found, agreement = [], None
     if right.any():
+        records = (model, signals[right], labels[right], valid[right])
+        steps = run.settings.pgd_steps
         found = run_checks(
-            model,
-            signals[right],
-            labels[right],
-            valid[right],
+            *records,
             stranger=load_member(run, stranger),
             epsilon=epsilon,
             epsilons=sorted(run.settings.adaptive_epsilons),
-            steps=run.settings.pgd_steps,
-            seed=derived_seed(run.settings.seed, RECORDS),
+            steps=steps,
+            seed=derived_seed(run.settings.seed, FEW),
         )
+        agreement = agreement_of_searches(*records, epsilon=epsilon, steps=steps)
     path.write_text("{}\n")
     return {
         "epsilon": epsilon,
         "records": int(right.sum()),
         "checks": [asdict(result) for result in found],
+        "agreement": agreement,
     }
+
+
+def agreement_of_searches(
+    model: MeanSoftmax,
+    signals: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    *,
+    epsilon: float,
+    steps: int,
+) -> float:
+    """Share of the samples in which PGD as others wrote it ends with our PGD's perturbation.
+
+    Both start at the record and take the same steps, on a few records (batch, 1, time).
+    """
+    from dnalib import independent
+
+    few = slice(FEW)
+    records = (model, signals[few], labels[few])
+    options = {"epsilon": epsilon, "steps": steps, "valid": valid[few]}
+    ours = attacks.pgd(*records, padding="mask", **options)
+    theirs = independent.pgd(*records, **options)
+    return independent.agreement(ours, theirs, epsilon=epsilon, valid=valid[few])
 
 
 def run_checks(
@@ -137,11 +164,14 @@ def run_checks(
     from dnalib import independent
 
     generator = torch.Generator().manual_seed(seed)
-    records = (model, signals, labels)
     attack = partial(attacks.pgd, padding="mask", steps=steps)
+    twice_the_steps = checks.doubling_steps_gains_little(
+        model, signals, labels, epsilon=epsilon, steps=steps, attack=attack, valid=valid
+    )
+    signals, labels, valid = signals[:FEW], labels[:FEW], valid[:FEW]
+    records = (model, signals, labels)
     options = {"attack": attack, "valid": valid}
-    square = partial(independent.square, generator=generator, steps=SQUARE_STEPS)
-    few = slice(-(-len(signals) // PLANTED_SHARE))
+    square = partial(independent.square, generator=generator, steps=SQUARE_TIMES * steps)
     # The search takes records of one padding at a time: those without any, where there are some.
     whole = valid.flatten(1).all(dim=1)
     alike = whole if whole.any() else torch.ones_like(whole)
@@ -153,7 +183,7 @@ def run_checks(
         found.append(checks.success_rises_with_epsilon(*records, epsilons=epsilons, **options))
     found += [
         checks.large_epsilon_succeeds(*records, epsilon=typical_peak(signals), **options),
-        checks.doubling_steps_gains_little(*records, epsilon=epsilon, steps=steps, **options),
+        twice_the_steps,
         checks.gradient_free_stays_below(
             model,
             signals[alike],
@@ -166,14 +196,7 @@ def run_checks(
         checks.transferred_stays_below(*records, epsilon=epsilon, source=stranger, **options),
         checks.float64_agrees(*records, valid=valid),
         checks.planted_example_is_found(
-            model,
-            signals[few],
-            labels[few],
-            epsilon=epsilon,
-            features=model.features,
-            generator=generator,
-            attack=attack,
-            valid=valid[few],
+            *records, epsilon=epsilon, features=model.features, generator=generator, **options
         ),
     ]
     return found

@@ -150,6 +150,29 @@ def craft_all(
     return found
 
 
+def craft_masked(
+    run: ComputingRun,
+    craft: Callable[..., dict[str, Tensor]],
+    network: Network | Sequence[Network],
+    signals: PackedSignals,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    generators: Sequence[torch.Generator] | None = None,
+) -> dict[str, Tensor]:
+    """`craft_all` kept off the padding, in the precision of attacks that know the defence."""
+    return craft_all(
+        craft,
+        network,
+        signals,
+        labels,
+        epsilon=epsilon,
+        padding="mask",
+        precision=run.settings.adaptive_precision,
+        generators=generators,
+    )
+
+
 def craft_batch(
     model: nn.Module,
     inputs: Tensor,
