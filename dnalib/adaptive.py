@@ -31,6 +31,7 @@ from dnalib.tables import (
     with_interval,
     with_rows,
 )
+from dnalib.uncertainty import SCORES
 
 
 def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
@@ -117,11 +118,18 @@ def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in selected(table, measure=measure).itertuples():
-        cell = f"{percent(row.value)} ({100 * row.low:.0f}–{100 * row.high:.0f})"
+        cell = narrow(row.value, row.low, row.high)
         rows.setdefault((f"{row.epsilon:g} µV", row.ensemble), {})[row.knowledge] = cell
     found = pandas.DataFrame.from_dict(rows, orient="index")
     found.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
     return found
+
+
+def narrow(value: float, low: float, high: float) -> str:
+    """A share in % with the ends of its interval in whole numbers, where there are any."""
+    if low != low:
+        return percent(value)
+    return f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 def joined(parts: Mapping[str, pandas.DataFrame], *, names: list[str]) -> pandas.DataFrame:
@@ -231,18 +239,25 @@ def spread(value: float, low: float, high: float) -> str:
 
 
 def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
-    """R_cc, R_iu and UA in % by one uncertainty, under both scalings.
+    """R_cc, R_iu and UA in % by one uncertainty, under both scalings, with ends in whole numbers.
 
     Args:
         shown: condition -> answers; those under "natural" set the first scale.
         uncertainty: one of `deferral.UNCERTAINTIES`.
     """
-    found = deferral.scores_table(shown, natural=shown["natural"])
+    found = deferral.scores_table(shown, natural=shown["natural"], seed=INTERVAL_SEED)
     chosen = selected(found, uncertainty=uncertainty)
-    scores = chosen.assign(**{name: chosen[name].map(percent) for name in deferral.SCORES})
-    table = scores.pivot(
-        index=["condition", "ensemble"], columns="scaling", values=list(deferral.SCORES)
-    )
+    cells = {
+        score: [
+            narrow(*ends)
+            for ends in zip(
+                chosen[score], chosen[f"{score}, low"], chosen[f"{score}, high"], strict=True
+            )
+        ]
+        for score in SCORES
+    }
+    scores = chosen.assign(**cells)
+    table = scores.pivot(index=["condition", "ensemble"], columns="scaling", values=list(SCORES))
     order = chosen[["condition", "ensemble"]].drop_duplicates().itertuples(index=False, name=None)
     return table.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
 

@@ -13,12 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from dnalib import intervals, metrics
 from dnalib.answers import Answers, check_conditions
 from dnalib.uncertainty import (
+    SCORES,
     error_detection,
     least_risk_coverage_area,
     mutual_information,
     predictive_entropy,
     risk_coverage_area,
     selective_risk,
+    uncertainty_score_intervals,
     uncertainty_scores,
 )
 
@@ -30,19 +32,20 @@ UNCERTAINTIES: Mapping[str, Callable[[ArrayLike], Floats]] = {
     "predictive entropy": predictive_entropy,
 }
 SCALINGS = ("natural set", "each set")
-SCORES = ("R_cc", "R_iu", "UA")
 
 
-def scores_table(conditions: Mapping[str, Answers], *, natural: Answers) -> pd.DataFrame:
+def scores_table(conditions: Mapping[str, Answers], *, natural: Answers, seed: int) -> pd.DataFrame:
     """R_cc, R_iu and UA, by each uncertainty and under both scalings.
 
     Args:
         conditions: caption -> answers.
         natural: answers of the same ensembles on unperturbed records, which set the first scale.
+        seed: of the 95 % intervals.
 
     Returns:
         Columns condition, ensemble, uncertainty, scaling (of `SCALINGS`), R_cc, R_iu, UA
-        (fractions), records. Scores are NaN where the reference does not vary: it gives no scale.
+        (fractions), the ends of their intervals ("R_cc, low" and so on), records. Scores are NaN
+        where the reference does not vary: it gives no scale.
 
     Raises:
         ValueError: no condition, or one with an ensemble that `natural` lacks.
@@ -60,10 +63,11 @@ def scores_table(conditions: Mapping[str, Answers], *, natural: Answers) -> pd.D
                 scales = dict(zip(SCALINGS, (natural_doubt, doubt), strict=True))
                 for scaling, reference in scales.items():
                     place = (condition, ensemble, name, scaling)
-                    scores = _scores(doubt, correct, reference=reference)
-                    rows.append((*place, *scores.values(), len(correct)))
-    names = ["condition", "ensemble", "uncertainty", "scaling", *SCORES, "records"]
-    return pd.DataFrame(rows, columns=names)
+                    scores = _scores(doubt, correct, reference=reference, seed=seed)
+                    names = ("condition", "ensemble", "uncertainty", "scaling")
+                    rows.append({**dict(zip(names, place, strict=True)), **scores})
+                    rows[-1]["records"] = len(correct)
+    return pd.DataFrame(rows)
 
 
 def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataFrame:
@@ -145,11 +149,18 @@ def doubts(answers: Answers, *, uncertainty: str) -> dict[str, tuple[Floats, Boo
     }
 
 
-def _scores(doubt: Floats, correct: Booleans, *, reference: Floats) -> dict[str, float]:
-    """`uncertainty_scores`, or NaN where the reference gives no scale."""
-    if np.ptp(reference) > 0:
-        return uncertainty_scores(doubt, correct, reference=reference)
-    return dict.fromkeys(SCORES, float("nan"))
+def _scores(doubt: Floats, correct: Booleans, *, reference: Floats, seed: int) -> dict[str, float]:
+    """`uncertainty_scores` with their intervals, or NaN where the reference gives no scale."""
+    if not np.ptp(reference) > 0:
+        names = (f"{score}{end}" for score in SCORES for end in ("", ", low", ", high"))
+        return dict.fromkeys(names, float("nan"))
+    values = uncertainty_scores(doubt, correct, reference=reference)
+    ends = uncertainty_score_intervals(doubt, correct, reference=reference, seed=seed)
+    found = {}
+    for score in SCORES:
+        low, high = ends[score]
+        found |= {score: values[score], f"{score}, low": low, f"{score}, high": high}
+    return found
 
 
 def _detection(doubt: Floats, correct: Booleans, *, seed: int) -> list[dict[str, object]]:

@@ -7,11 +7,11 @@ import pandas
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from dnalib import intervals, knowledge, metrics, tables, transfer
+from dnalib import intervals, knowledge, metrics, tables
 from dnalib.answers import Answers
 from dnalib.knowledge import ALL, Ensembles
 from dnalib.runs import Run
-from dnalib.stages import ATTACKS, ENSEMBLES
+from dnalib.stages import ENSEMBLES
 from dnalib.stages.costs import COSTS
 from dnalib.stages.rivals import (
     RIVALS,
@@ -176,47 +176,6 @@ def shared_features(run: Run) -> pandas.DataFrame:
 def decimals(value: float) -> str:
     """Three decimals; a dash for what is undefined."""
     return "–" if np.isnan(value) else f"{value:.3f}"
-
-
-def transfer_within(run: Run) -> pandas.DataFrame:
-    """How often networks are fooled by what was crafted on themselves, and on others of theirs.
-
-    In %, at the middle ε, of the records that a network gets right unperturbed; means over the
-    networks of an ensemble, and over its ordered pairs.
-    """
-    rows = {}
-    for ensemble, names in everyone(run).items():
-        cells = {}
-        for attack in ATTACKS:
-            fooled = fooled_within(run, ensemble, names, attack=attack)
-            itself = fooled.crafted == fooled.evaluated
-            cells[f"{attack.upper()}, itself"] = percent(fooled[itself].value.mean())
-            cells[f"{attack.upper()}, another"] = percent(fooled[~itself].value.mean())
-        rows[ensemble] = cells
-    return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
-
-
-def fooled_within(
-    run: Run, ensemble: str, names: Sequence[str], *, attack: str
-) -> pandas.DataFrame:
-    """`transfer.transfer_table` between the networks of an ensemble, at the middle ε."""
-    epsilon = knowledge.middle(run)
-    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
-    unperturbed = natural_answers(run)
-    labels = unperturbed.labels[positions]
-    logits = knowledge.attacked_logits(run, ensemble, names, epsilon=epsilon)
-
-    def right(answered: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-        return dict(zip(names, metrics.correct_predictions(answered, labels), strict=True))
-
-    return transfer.transfer_table(
-        {
-            member: right(logits[f"{attack.upper()}, {target}"])
-            for target, member in knowledge.own_targets(names).items()
-        },
-        natural=right(unperturbed.logits[ensemble][:, positions]),
-        seed=INTERVAL_SEED,
-    )
 
 
 def costs(run: Run) -> pandas.DataFrame:

@@ -31,7 +31,8 @@ def ensemble_table(
 
     Returns:
         Columns ensemble, measure, value, low, high (fractions) and records. The measures are
-        "average", "at least 1" up to the number of members, and "at least 1, class-averaged".
+        "average", "at least 1" up to the number of members, and each of these averaged over classes
+        instead of records, "at least 1, class-averaged" and so on.
     """
     options = {"seed": seed, "confidence": confidence, "resamples": resamples}
     rows = [
@@ -78,11 +79,8 @@ def _measure_rows(
 
     values = measures(codes)  # (measure,)
     low, high = resampled_interval(codes, measures, **options)
-    names = [
-        "average",
-        *(f"at least {x}" for x in range(1, members + 1)),
-        "at least 1, class-averaged",
-    ]
+    tails = [f"at least {x}" for x in range(1, members + 1)]
+    names = ["average", *tails, *(f"{tail}, class-averaged" for tail in tails)]
     return [
         {"measure": name, "value": value, "low": a, "high": b, "records": records}
         for name, value, a, b in zip(names, values, low, high, strict=True)
@@ -90,14 +88,15 @@ def _measure_rows(
 
 
 def _measures(codes: Integers, *, members: int, axis: int) -> Floats:
-    """Average, P(≥1) to P(≥members), class-averaged P(≥1): (measure, ...), `axis` gone."""
+    """Average, P(≥1) to P(≥members), the same class-averaged: (measure, ...), `axis` gone."""
     counts = np.stack([(codes == code).sum(axis=axis) for code in range((members + 1) * CLASSES)])
     counts = counts.reshape(members + 1, CLASSES, *counts.shape[1:])  # (right, class, ...)
     records = codes.shape[axis]
     right = counts.sum(axis=1)  # (right, ...)
     average = np.tensordot(np.arange(members + 1), right, axes=1) / (members * records)
     tails = right[::-1].cumsum(axis=0)[::-1][1:] / records  # (x, ...)
-    of_class, found = counts.sum(axis=0), counts[1:].sum(axis=0)  # (class, ...)
-    present = of_class > 0
+    of_class = counts.sum(axis=0)  # (class, ...)
+    found = counts[::-1].cumsum(axis=0)[::-1][1:]  # (x, class, ...)
+    present = np.broadcast_to(of_class > 0, found.shape)
     within = np.divide(found, of_class, out=np.zeros(found.shape), where=present)
-    return np.stack([average, *tails, within.sum(axis=0) / present.sum(axis=0)])
+    return np.stack([average, *tails, *(within.sum(axis=1) / present.sum(axis=1))])

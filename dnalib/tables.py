@@ -186,7 +186,9 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
     """
     logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
     scores = deferral.scores_table(
-        {attack: answers_of(logits, labels)}, natural=answers_of(*natural(run, MEMBERS))
+        {attack: answers_of(logits, labels)},
+        natural=answers_of(*natural(run, MEMBERS)),
+        seed=INTERVAL_SEED,
     )
     chosen = selected(scores, uncertainty="mutual information", scaling="natural set")
     shares = chosen.set_index("ensemble").loc[list(ENSEMBLES), ["R_cc", "R_iu", "UA"]]

@@ -10,9 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from dnalib.array_arguments import as_booleans, check_dimensions, check_records, check_same_shape
+from dnalib.intervals import resampled_records
 
 Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
+
+SCORES = ("R_cc", "R_iu", "UA")
 
 
 def predictive_entropy(probabilities: ArrayLike) -> Floats:
@@ -71,6 +75,38 @@ def uncertainty_scores(
     Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
     the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
     """
+    certain_from, correct = _certain_from(uncertainty, correct, reference, thresholds=thresholds)
+    values = _scores(certain_from, correct, thresholds=thresholds)
+    return dict(zip(SCORES, map(float, values), strict=True))
+
+
+def uncertainty_score_intervals(
+    uncertainty: ArrayLike,
+    correct: ArrayLike,
+    *,
+    reference: ArrayLike,
+    thresholds: int = 100,
+    seed: int,
+) -> dict[str, tuple[float, float]]:
+    """95 % intervals of `uncertainty_scores` over records; the scale stays that of the reference.
+
+    Arguments and errors as there; `seed` as in `intervals.bootstrap_interval`. Both ends of R_iu
+    are NaN where a draw can leave no incorrect record.
+    """
+    certain_from, correct = _certain_from(uncertainty, correct, reference, thresholds=thresholds)
+    _, low, high = resampled_records(
+        lambda drawn: _scores(certain_from[drawn], correct[drawn], thresholds=thresholds),
+        records=len(correct),
+        seed=seed,
+    )
+    ends = zip(map(float, low), map(float, high), strict=True)
+    return dict(zip(SCORES, ends, strict=True))
+
+
+def _certain_from(
+    uncertainty: ArrayLike, correct: ArrayLike, reference: ArrayLike, *, thresholds: int
+) -> tuple[Integers, Booleans]:
+    """From which threshold on each record is certain, and whether it is right: (record,) both."""
     uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
     check_dimensions("uncertainty", uncertainty, 1)
     check_records("uncertainty", uncertainty, 0, "correct", correct)
@@ -78,15 +114,30 @@ def uncertainty_scores(
     if not high > low:
         raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")
     scaled = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)  # (record,)
-    certain = scaled <= np.linspace(0.0, 1.0, thresholds)[:, None]  # (threshold, record)
-    number = certain.sum(axis=1)  # (threshold,); the last is every record
-    right = (certain & correct).sum(axis=1)
-    uncertain_wrong = ~certain[:, ~correct]  # (threshold, incorrect record)
-    return {
-        "R_cc": float(np.mean(right[number > 0] / number[number > 0])),
-        "R_iu": float(uncertain_wrong.mean()) if uncertain_wrong.size else float("nan"),
-        "UA": float((certain == correct).mean()),
-    }
+    return np.searchsorted(np.linspace(0.0, 1.0, thresholds), scaled), correct
+
+
+def _scores(certain_from: Integers, correct: Booleans, *, thresholds: int) -> Floats:
+    """R_cc, R_iu and UA of records (..., record): (score, ...).
+
+    A score depends on a record through its first threshold and its answer alone, so that counts of
+    these are enough, for many draws of the records at once.
+    """
+    *draws, records = certain_from.shape
+    rows = int(np.prod(draws))
+    codes = (2 * certain_from + correct).reshape(rows, records)
+    codes = codes + 2 * thresholds * np.arange(rows)[:, None]
+    counts = np.bincount(codes.ravel(), minlength=2 * thresholds * rows)
+    certain = counts.reshape(rows, thresholds, 2).cumsum(axis=1)  # (row, threshold, wrong or right)
+    wrong, right = certain[..., 0], certain[..., 1]
+    incorrect = wrong[:, -1:]  # the last threshold is every record's
+    with np.errstate(invalid="ignore"):  # nobody certain, or no incorrect record
+        scores = [
+            np.nanmean(right / (right + wrong), axis=1),
+            ((incorrect - wrong) / incorrect).mean(axis=1),
+            (right + incorrect - wrong).mean(axis=1) / records,
+        ]
+    return np.stack(scores).reshape(len(SCORES), *draws)
 
 
 def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:

@@ -25,6 +25,7 @@ WHOLE = (
     "most misled member/pgd",
     "confidently wrong/apgd",
 )
+EVERYONE = list(dict.fromkeys((*MEMBERS, *(one for names in RIVALS.values() for one in names))))
 LONGER = ("end to end/apgd", "least misled member/apgd")
 
 
@@ -70,7 +71,7 @@ class MadeUpRun:
             }
             save_file({**found, "positions": self.positions}, path)
             size = {"largest": 9.0, "median largest": 8.0, "median norm": 100.0}
-            results["steps"] = 10
+            results |= {"steps": 10, "models": EVERYONE}
             results["sizes"] = {
                 one: {**size, "median signal to noise": None if "apgd" in one else 20.0}
                 for one in conditions
@@ -95,6 +96,8 @@ class MadeUpRun:
             return len({"base": ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest)]), [*LONGER]
         if kind == "universal":
             return 9, ["base", *ENSEMBLES]
+        if rest == ["rivals"]:
+            return len(EVERYONE), [f"{model}/{attack}" for model in EVERYONE for attack in ATTACKS]
         endings = ("", "/h1", "/h2")
         return 9, [f"{m}/{a}{ending}" for m in MEMBERS for a in ATTACKS for ending in endings]
 

@@ -40,7 +40,7 @@ def test_doubts_are_of_the_mean_softmax(attacked):
 
 
 def test_scores_under_both_scalings(natural, attacked):
-    table = deferral.scores_table({"natural": natural, "PGD": attacked}, natural=natural)
+    table = deferral.scores_table({"natural": natural, "PGD": attacked}, natural=natural, seed=3)
     assert len(table) == 2 * 2 * 2 * 2  # condition, uncertainty, ensemble, scaling
     for row in table.itertuples():
         answers = {"natural": natural, "PGD": attacked}[row.condition]
@@ -50,6 +50,10 @@ def test_scores_under_both_scalings(natural, attacked):
         expected = uncertainty.uncertainty_scores(doubt, correct, reference=reference)
         found = {"R_cc": row.R_cc, "R_iu": row.R_iu, "UA": row.UA}
         assert found == pytest.approx(expected) and row.records == len(correct)
+        ends = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
+        for score, found in ends.items():
+            columns = [f"{score}, low", f"{score}, high"]
+            np.testing.assert_array_equal(table.loc[row.Index, columns].astype(float), found)
     by_scaling = table.set_index(["condition", "ensemble", "uncertainty", "scaling"])["UA"]
     by_scaling = by_scaling.unstack()
     same = by_scaling["natural set"] == by_scaling["each set"]
@@ -59,7 +63,7 @@ def test_scores_under_both_scalings(natural, attacked):
 def test_scores_without_a_scale_are_undefined(attacked):
     flat = {name: np.zeros((3, 5, 4)) for name in SKILL}  # always the same doubt
     natural = Answers(flat, np.zeros(5, dtype=int))
-    table = deferral.scores_table({"PGD": attacked}, natural=natural)
+    table = deferral.scores_table({"PGD": attacked}, natural=natural, seed=0)
     undefined = table[list(deferral.SCORES)].isna().all(axis=1)
     assert (undefined == (table.scaling == "natural set")).all()
 
@@ -108,12 +112,12 @@ def test_the_curve_keeps_the_most_certain(attacked):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a: deferral.scores_table({}, natural=a), "conditions is empty"),
+        (lambda a: deferral.scores_table({}, natural=a, seed=0), "conditions is empty"),
         (lambda a: deferral.detection_table({}, seed=0), "conditions is empty"),
         (lambda a: deferral.risk_coverage_table({}), "conditions is empty"),
         (
             lambda a: deferral.scores_table(
-                {"PGD": a}, natural=made_up_ensembles(0, skill={"cor": 1.0})
+                {"PGD": a}, natural=made_up_ensembles(0, skill={"cor": 1.0}), seed=0
             ),
             "an ensemble of 'PGD' is 'dec'; accepted are cor$",
         ),

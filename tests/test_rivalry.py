@@ -152,23 +152,6 @@ def test_shared_features_are_means_over_ordered_pairs(run):
     assert rivalry.decimals(np.nan) == "–"
 
 
-def test_transfer_within_an_ensemble_tells_itself_from_another(run):
-    table = rivalry.fooled_within(run, "dverge", RIVALS["dverge"], attack="sap")
-    assert len(table) == 9
-    file = stored(run, "adaptive-dverge-50")
-    labels = run.labels[run.positions]
-    right = stored(run, "natural-dverge")["logits"][2][run.positions].argmax(1) == labels
-    fooled = file["dverge1/sap"][2].argmax(1) != labels
-    row = table[(table.crafted == "dverge1") & (table.evaluated == "dverge3")].iloc[0]
-    assert row.value == fooled[right].mean() and row.records == right.sum()
-    shown = rivalry.transfer_within(run)
-    assert shown.index.tolist() == [*ENSEMBLES, *RIVALS]
-    itself = table.crafted == table.evaluated
-    assert shown.loc["dverge", "SAP, itself"] == tables.percent(table[itself].value.mean())
-    assert shown.loc["dverge", "SAP, another"] == tables.percent(table[~itself].value.mean())
-    assert shown.loc["wide", "PGD, another"] == "–"
-
-
 def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
     costs = run.costs()["trainings"]
 

@@ -14,9 +14,10 @@ def test_table_holds_the_measures_and_their_intervals():
     correct = metrics.correct_predictions(logits, labels)
     table = robustness.ensemble_table({"cor": correct, "dec": ~correct}, labels, seed=5)
     assert list(table.columns) == ["ensemble", "measure", "value", "low", "high", "records"]
-    measures = ["average", "at least 1", "at least 2", "at least 3", "at least 1, class-averaged"]
+    tails = ["at least 1", "at least 2", "at least 3"]
+    measures = ["average", *tails, *(f"{tail}, class-averaged" for tail in tails)]
     assert table.measure.tolist() == 2 * measures and set(table.records) == {300}
-    assert table.ensemble.tolist() == 5 * ["cor"] + 5 * ["dec"]
+    assert table.ensemble.tolist() == 7 * ["cor"] + 7 * ["dec"]
     rows = table[table.ensemble == "cor"].set_index("measure")
     assert rows.value["average"] == pytest.approx(metrics.average_accuracy(correct))
     for x in (1, 2, 3):
@@ -26,10 +27,11 @@ def test_table_holds_the_measures_and_their_intervals():
         assert rows.loc[f"at least {x}", ["low", "high"]].tolist() == pytest.approx(interval)
     average = intervals.bootstrap_interval(correct.mean(axis=0), seed=5)
     assert rows.loc["average", ["low", "high"]].tolist() == pytest.approx(average)
-    first = metrics.at_least_each(correct, members=1)
-    averaged = rows.loc["at least 1, class-averaged"]
-    assert averaged.value == pytest.approx(metrics.class_averaged(first, labels))
-    assert averaged.low < averaged.value < averaged.high
+    for x in (1, 2, 3):
+        each = metrics.at_least_each(correct, members=x)
+        averaged = rows.loc[f"at least {x}, class-averaged"]
+        assert averaged.value == pytest.approx(metrics.class_averaged(each, labels))
+        assert averaged.low < averaged.value < averaged.high
 
 
 def test_table_leaves_out_classes_without_a_record():
@@ -50,7 +52,7 @@ def test_robustness_table_prepends_the_condition():
     }
     table = robustness.robustness_table(conditions, labels, seed=0)
     assert list(table.columns)[:4] == ["attack", "padding", "epsilon", "ensemble"]
-    assert len(table) == 15 and table.epsilon.unique().tolist() == [10.0, 150.0]
+    assert len(table) == 21 and table.epsilon.unique().tolist() == [10.0, 150.0]
     assert table.epsilon.dtype == float
     part = table[(table.attack == "SAP") & (table.ensemble == "cor")]
     alone = robustness.ensemble_table({"cor": ~correct}, labels, seed=0)

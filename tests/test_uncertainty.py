@@ -48,6 +48,26 @@ def test_uncertainty_scores_agree_with_a_loop():
     assert scores == pytest.approx(expected)
 
 
+def test_intervals_of_the_scores_are_those_of_drawn_records():
+    random = np.random.default_rng(2)
+    doubt, correct = random.exponential(size=120), random.random(120) < 0.6
+    reference = random.exponential(size=150)
+    found = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=0)
+    scores = []
+    for _ in range(400):
+        drawn = random.integers(120, size=120)
+        one = uncertainty.uncertainty_scores(doubt[drawn], correct[drawn], reference=reference)
+        scores.append(list(one.values()))
+    low, high = np.quantile(scores, [0.025, 0.975], axis=0)
+    for (below, above), one, other in zip(found.values(), low, high, strict=True):
+        assert (below, above) == (pytest.approx(one, abs=0.02), pytest.approx(other, abs=0.02))
+        assert above - below > 0.05
+    rare = uncertainty.uncertainty_score_intervals(
+        [0.1, 0.5, 0.9], [True, True, False], reference=[0.0, 1.0], seed=0
+    )
+    assert np.isnan(rare["R_iu"]).all(), "many draws have no incorrect record"
+
+
 def test_uncertainty_scores_where_a_denominator_is_empty():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

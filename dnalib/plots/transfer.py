@@ -7,6 +7,7 @@ from dnalib.plots.cells import draw_cells, shade_bar
 from dnalib.plots.style import SMALL, TEXT, WIDTH, new_figure
 
 CELL = 0.52  # inches: room for an interval in the smallest text
+LEVEL = 7  # characters of a name that fit below a cell
 
 
 def transfer(table: pd.DataFrame) -> Figure:
@@ -33,7 +34,9 @@ def transfer(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     image = draw_cells(axes, shares, texts)
     axes.set_aspect("auto")
-    axes.set_xticks(range(len(columns)), columns)
+    slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    too_long = max(map(len, columns)) > LEVEL
+    axes.set_xticks(range(len(columns)), columns, **(slanted if too_long else {}))
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(labelsize=SMALL, length=0)
     axes.set_xlabel("Model that the perturbed records are shown to", fontsize=TEXT)

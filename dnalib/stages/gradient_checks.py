@@ -21,6 +21,7 @@ from dnalib.stages.perturbations import Load
 RECORDS = 100  # at most: the check of twice the steps asks for a gain under one point
 FEW = 32  # of those that are classified right, for all other checks
 SQUARE_TIMES = 15  # proposals of the search without gradients, for each step of PGD
+SQUARE_EACH = 10  # and at most for each record: of few records more would say no more
 
 
 class MeanSoftmax(nn.Module):
@@ -171,7 +172,8 @@ def run_checks(
     signals, labels, valid = signals[:FEW], labels[:FEW], valid[:FEW]
     records = (model, signals, labels)
     options = {"attack": attack, "valid": valid}
-    square = partial(independent.square, generator=generator, steps=SQUARE_TIMES * steps)
+    proposals = min(SQUARE_TIMES * steps, SQUARE_EACH * len(signals))
+    square = partial(independent.square, generator=generator, steps=proposals)
     # The search takes records of one padding at a time: those without any, where there are some.
     whole = valid.flatten(1).all(dim=1)
     alike = whole if whole.any() else torch.ones_like(whole)

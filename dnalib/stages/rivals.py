@@ -17,13 +17,14 @@ from dnalib.joint import JointNetwork
 from dnalib.model import Network
 from dnalib.recipes import Method
 from dnalib.runs import ComputingRun, Run, Settings, Stage
-from dnalib.stages.adaptive import adaptive_stages
-from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
+from dnalib.stages.adaptive import adaptive_stages, crafted_name, middle_epsilon
+from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION
 from dnalib.stages.members import (
     DECORRELATION,
     TRAINING,
     fastest_device,
     features_stage,
+    load_member,
     load_weights,
     make_network,
     member_recipe,
@@ -31,6 +32,7 @@ from dnalib.stages.members import (
     train_and_store,
     training_data,
 )
+from dnalib.stages.transfer import everyone_stage
 from dnalib.training import Training
 
 RIVALS: Mapping[str, tuple[str, ...]] = {
@@ -55,6 +57,7 @@ RIVAL_EARLIER: Mapping[str, tuple[str, ...]] = {
 }
 DVERGE_START = ENSEMBLES["cor"]  # trained networks, as its authors start from
 ADVERSARIAL = ("adversarial_epsilon", "adversarial_steps")
+EVERYONE = "transfer-rivals"  # the stage that shows all models what was crafted on each
 FIRST_NUMBER = 100  # of the rivals' trainings, whose seeds follow from it; members count from 0
 
 
@@ -76,7 +79,12 @@ def rival_stages(settings: Settings) -> list[Stage]:
     for rival, networks in chosen.items():
         compute = partial(store_natural, rival=rival)
         stages.append(Stage(natural_name(rival), ".safetensors", PREPARATION, networks, compute))
-    return stages + adaptive_stages(settings, ensembles=chosen, load=load_network)
+    middle = middle_epsilon(settings)
+    models = (*MEMBERS, *dict.fromkeys(name for names in chosen.values() for name in names))
+    everyone = everyone_stage(
+        EVERYONE, crafted={model: crafted_name(model, middle) for model in models}, load=load_any
+    )
+    return [*stages, *adaptive_stages(settings, ensembles=chosen, load=load_network), everyone]
 
 
 def rivals_of(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -202,6 +210,11 @@ def load_network(run: Run, name: str) -> Network:
     network = make_rival(run.settings, name="wide" if name == "wide" else "adversarial1")
     load_weights(network, run.obtain(name).path)
     return network.to(fastest_device()).eval()
+
+
+def load_any(run: Run, name: str) -> Network:
+    """One of the nine models, or a rival's network, in evaluation mode."""
+    return load_member(run, name) if name in MEMBERS else load_network(run, name)
 
 
 def store_natural(run: ComputingRun, path: Path, *, rival: str) -> dict[str, Any]:

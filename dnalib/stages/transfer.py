@@ -1,4 +1,4 @@
-"""All nine models under the perturbations that were crafted on each."""
+"""Several models under the perturbations that were crafted on each of them."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,7 +14,13 @@ from dnalib.runs import ComputingRun, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import ATTACKS, half_within, logits_under_each, records_at
+from dnalib.stages.perturbations import (
+    ATTACKS,
+    Load,
+    half_within,
+    logits_under_each,
+    records_at,
+)
 
 BANDS = ("h1", "h2")  # filters that a perturbation is projected on
 
@@ -39,6 +45,39 @@ def transfer_stage(epsilon: float, *, crafted: Mapping[str, str]) -> Stage:
         partial(store_transfer, crafted=crafted, epsilon=epsilon),
         "attack",
     )
+
+
+def everyone_stage(name: str, *, crafted: Mapping[str, str], load: Load) -> Stage:
+    """What all models of a run, the rivals' too, answer under perturbations of each.
+
+    Args:
+        name: of the stage.
+        crafted: model -> the stage with the perturbations that were crafted on it.
+        load: gives any of them in evaluation mode by its name.
+    """
+    compute = partial(store_everyone, crafted=crafted, load=load)
+    return Stage(
+        name, ".safetensors", PREPARATION, (*crafted, *crafted.values()), compute, "attack"
+    )
+
+
+def store_everyone(
+    run: ComputingRun, path: Path, *, crafted: Mapping[str, str], load: Load
+) -> dict[str, Any]:
+    """Logits of all models under each one's perturbations: (model, record, class), fp16.
+
+    The file holds "<crafted on>/<attack>" and "positions".
+    """
+    networks = [load(run, model) for model in crafted]
+    found: dict[str, Tensor] = {}
+    for model, source in crafted.items():
+        made = load_file(run.obtain(source).path)
+        signals, _ = records_at(run, made["positions"])
+        shown = {f"{model}/{attack}": made[attack] for attack in ATTACKS}
+        found |= logits_under_each(shown, networks, signals)
+        print(f"  shown what was crafted on {model}", flush=True)
+    save_file({**found, "positions": made["positions"]}, path)
+    return {"models": list(crafted), "attacked": len(signals)}
 
 
 def store_transfer(
