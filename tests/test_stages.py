@@ -139,7 +139,7 @@ class Enough(Exception):
 def test_what_each_member_is_trained_with(run, monkeypatch, tmp_path):
     seen = {}
 
-    def spy(make_network, data, *, recipe, checkpoint, max_minutes):
+    def spy(make_network, data, *, recipe, checkpoint, max_minutes, processes):
         seen[member] = (recipe, data)
         raise Enough
 

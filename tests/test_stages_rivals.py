@@ -11,7 +11,7 @@ from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
 from dnalib.runs.settings import Rival
-from dnalib.stages import MEMBERS, members, rivals
+from dnalib.stages import ATTACKS, MEMBERS, members, rivals
 from dnalib.stages.rivals import NETWORKS, RIVALS, TRAININGS
 
 
@@ -33,7 +33,7 @@ def trained_with(run, monkeypatch, tmp_path):
     """The recipe, the data and the start of each training, without training."""
     seen = {}
 
-    def spy(make_network, data, *, recipe, checkpoint, max_minutes):
+    def spy(make_network, data, *, recipe, checkpoint, max_minutes, processes):
         seen[name] = recipe, data, make_network()
         raise Enough
 
@@ -149,11 +149,28 @@ def test_a_run_has_the_trainings_of_the_rivals_that_it_names(run):
     assert get_args(Rival) == tuple(RIVALS)
     some = open_tiny(run.root, rivals=("wide",))
     assert {name for name in some.stages if some.identity(name) != run.identity(name)} == {
-        "training-costs"
+        "training-costs",
+        "transfer-rivals",
     }
     assert some.stages["training-costs"].inputs == tuple(
         f"features-{name}" for name in ("base", "dec1", "fdec1")
     )
+
+
+def test_all_models_are_shown_what_was_crafted_on_each(run):
+    artefact = run.obtain("transfer-rivals")
+    models = artefact.results["models"]
+    assert models == [*MEMBERS, *NETWORKS]
+    found = load_file(artefact.path)
+    assert found.keys() == {"positions"} | {f"{m}/{a}" for m in models for a in ATTACKS}
+    number = artefact.results["attacked"]
+    assert all(found[f"{m}/pgd"].shape == (len(models), number, 4) for m in models)
+    # What was crafted on one of the nine is shown to them by the other stage as well.
+    nine = load_file(run.obtain("transfer-50").path)["dec1/sap"]
+    torch.testing.assert_close(found["dec1/sap"][: len(MEMBERS)], nine, rtol=5e-3, atol=5e-3)
+    own = load_file(run.obtain("adaptive-dverge-50").path)["dverge2/sap"][2]
+    ours = found["dverge2/sap"][models.index("dverge3")]
+    torch.testing.assert_close(ours, own, rtol=5e-3, atol=5e-3)
 
 
 def test_costs_of_all_trainings_are_measured(run):
