@@ -1,14 +1,18 @@
-"""Train in one of several processes, or alone: `python processes.py FOLDER ROWS BATCH EARLIER`."""
+"""Train in one of several processes, or alone: `processes.py FOLDER ROWS BATCH EARLIER RATE`.
+
+The folder gets the checkpoint, history.json, and steps.json, each step's losses over its batch.
+"""
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
 import torch
 from trainings import RECIPE, make_data, quiet
 
+from dnalib import training
 from dnalib.model import Network
-from dnalib.training import train
 
 
 def network() -> Network:
@@ -16,20 +20,37 @@ def network() -> Network:
     return Network(width=0.02, dropout=0.0)
 
 
+class Steps:
+    """Takes each step as the library does, and notes its losses over the whole batch."""
+
+    def __init__(self) -> None:
+        self.step, self.losses = training.train_step, []
+
+    def __call__(self, fabric, state, data, records, **options):
+        sums = self.step(fabric, state, data, records, **options)
+        losses = fabric.all_reduce(sums.clone(), reduce_op="sum") / len(records)
+        self.losses.append([losses[0].item(), losses[2].item()])
+        return sums
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     rows, batch_size, earlier_models = (int(text) for text in sys.argv[2:5])
+    training.train_step = steps = Steps()
     torch.set_num_threads(1)
     data = make_data(earlier_models=earlier_models)
-    trained, history = train(
+    trained, history = training.train(
         network,
         dataclasses.replace(data, rows=torch.arange(rows) % 120),
-        recipe=dataclasses.replace(RECIPE, epochs=1, batch_size=batch_size, learning_rate=3e-4),
+        recipe=dataclasses.replace(
+            RECIPE, epochs=1, batch_size=batch_size, learning_rate=float(sys.argv[5])
+        ),
         checkpoint=folder / "checkpoint",
         report=quiet,
     )
     assert type(trained.bn1) is torch.nn.BatchNorm2d
     history.to_json(folder / "history.json", double_precision=15)
+    (folder / "steps.json").write_text(json.dumps(steps.losses))
 
 
 if __name__ == "__main__":
