@@ -91,6 +91,27 @@ def test_adversarial_training_withstands_the_attack_that_it_was_trained_on(data)
     assert accuracy[100.0] > accuracy[0.0] + 0.2
 
 
+def test_adversarial_training_with_decorrelation_shares_less_with_the_one_before():
+    data = make_data(count=240)
+    recipe = dataclasses.replace(
+        RECIPE, epochs=20, projected_dimension=20, adversarial_epsilon=20.0, adversarial_steps=1
+    )
+    first, _ = train(network, data, recipe=recipe, report=quiet)
+    features = infer(first, data.signals, with_features=True)
+    after = dataclasses.replace(data, earlier=(features,))
+    shared, attacked = {}, {}
+    for weight in (0.0, 1.0):
+        weighted = dataclasses.replace(recipe, decorrelation_weight=weight, seed=6)
+        trained, history = train(network, after, recipe=weighted, report=quiet)
+        current = infer(trained, data.signals, with_features=True)
+        shared[weight] = max(
+            losses.adjusted_r_squared(x, y) for x, y in ((features, current), (current, features))
+        )
+        attacked[weight] = history.train_accuracy.iloc[-1]
+    assert shared[1.0] < shared[0.0] - 0.2
+    assert min(attacked.values()) > 0.4, "both learn, of inputs that are attacked in each step"
+
+
 def test_dverge_shows_each_network_what_the_others_distilled(data, monkeypatch):
     calls, shown, targets = [], [], []
     distil = objectives.distilled_examples

@@ -37,15 +37,15 @@ def sines(count, *, seed, time=300):
     return (200 * wave + 40 * noise).to(torch.int16), labels
 
 
-def make_data(*, earlier_models=0):
-    """120 records to train on, 40 to test on; with features of earlier models."""
-    signals, labels = sines(120, seed=0)
+def make_data(*, earlier_models=0, count=120):
+    """120 records or so to train on, 40 to test on; with features of earlier models."""
+    signals, labels = sines(count, seed=0)
     test_signals, test_labels = sines(40, seed=1)
-    features = torch.randn(120, 64, generator=torch.Generator().manual_seed(5))
+    features = torch.randn(count, 64, generator=torch.Generator().manual_seed(5))
     return TrainingData(
         PackedSignals.pack(signals),
         labels,
-        torch.arange(120),
+        torch.arange(count),
         PackedSignals.pack(test_signals),
         test_labels,
         earlier=tuple(features.roll(number, 0) for number in range(earlier_models)),
