@@ -19,7 +19,11 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         (batch,). Its gradient fades where the classifier is sure and right.
+
+    Raises:
+        ValueError: logits of another number of axes, as of an ensemble's members.
     """
+    check_number_of_classes(logits, at_least=1, loss="the cross-entropy")
     return functional.cross_entropy(logits, labels, reduction="none")
 
 
@@ -79,5 +83,6 @@ def check_number_of_classes(logits: Tensor, *, at_least: int, loss: str) -> None
     if logits.ndim != 2 or logits.shape[1] < at_least:
         raise ValueError(
             f"logits have shape {tuple(logits.shape)}; {loss} needs (batch, class) with at least "
-            f"{at_least} classes"
+            f"{at_least} classes. What an ensemble answers, (member, batch, class), takes a "
+            "loss of the whole, such as attacks.end_to_end()"
         )

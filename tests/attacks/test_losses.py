@@ -84,3 +84,9 @@ def test_too_few_classes_are_refused():
         margin(random_logits(5, 1), torch.zeros(5, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"\(batch, class\)"):
         margin(random_logits(3, 5, 4), torch.zeros(5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, margin, difference_of_logits_ratio])
+def test_logits_of_an_ensemble_are_refused_with_a_word_on_what_takes_them(loss):
+    with pytest.raises(ValueError, match=r"shape \(3, 5, 4\).*attacks\.end_to_end\(\)"):
+        loss(torch.zeros(3, 5, 4), torch.zeros(5, dtype=torch.int64))
