@@ -6,18 +6,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.cells import draw_cells, shade_bar
 from dnalib.plots.style import SMALL, TEXT, WIDTH, new_figure, panel_letters
 
 
-def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str]) -> Figure:
+def confusion_matrices(
+    matrices: Mapping[str, ArrayLike],
+    *,
+    names: Sequence[str],
+    behind: Sequence[Mapping[str, ArrayLike]] = (),
+) -> Figure:
     """Confusion matrices side by side: counts, shaded by the share of the true class.
 
     Args:
         matrices: caption -> (true class, predicted class) counts.
         names: (class,), short.
+        behind: matrices of other seeds, whose least and greatest counts stand lightly below.
 
     Raises:
         ValueError: no matrix, or one that does not fit the names.
@@ -30,14 +36,9 @@ def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str
     figure = new_figure(2.45 * rows + 0.4, width=WIDTH if columns == 2 else 0.68 * WIDTH)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     image = None
-    for axes, (name, matrix) in zip(panels, matrices.items(), strict=False):
-        counts = np.asarray(matrix)
-        if counts.shape != (len(names), len(names)):
-            raise ValueError(
-                f"matrices[{name!r}] has shape {counts.shape} and there are {len(names)} names; "
-                "expected (class, class)"
-            )
-        image = _draw_matrix(axes, counts)
+    for axes, name in zip(panels, matrices, strict=False):
+        counts, *others = (_counts(one, name, names) for one in (matrices, *behind))
+        image = _draw_matrix(axes, counts, others)
         axes.set_xticks(range(len(names)), names)
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(labelsize=SMALL, length=0, labelbottom=True)
@@ -50,8 +51,28 @@ def confusion_matrices(matrices: Mapping[str, ArrayLike], *, names: Sequence[str
     return figure
 
 
-def _draw_matrix(axes: Axes, counts: np.ndarray) -> AxesImage:
+def _counts(matrices: Mapping[str, ArrayLike], name: str, names: Sequence[str]) -> NDArray:
+    """One of the matrices, checked."""
+    counts = np.asarray(matrices[name])
+    if counts.shape != (len(names), len(names)):
+        raise ValueError(
+            f"matrices[{name!r}] has shape {counts.shape} and there are {len(names)} names; "
+            "expected (class, class)"
+        )
+    return counts
+
+
+def _draw_matrix(axes: Axes, counts: NDArray, others: Sequence[NDArray]) -> AxesImage:
     """Counts over a shade of blue; a class without a record stays white."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    return draw_cells(axes, 100 * shares, np.vectorize(str)(counts))
+    below = _ranges(np.stack(others)) if others else None
+    return draw_cells(axes, 100 * shares, np.vectorize(str)(counts), below=below)
+
+
+def _ranges(counts: NDArray) -> NDArray[np.str_]:
+    """From least to greatest over the first axis, "58–64", or the one number that all are."""
+    least, greatest = counts.min(axis=0), counts.max(axis=0)
+    return np.vectorize(lambda low, high: f"{low}" if low == high else f"{low}–{high}")(
+        least, greatest
+    )

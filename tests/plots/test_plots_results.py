@@ -1,6 +1,7 @@
 """What the result figures show is what the tables hold."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,29 @@ def test_r_squared_diagram_writes_both_directions_beside_the_published(drawn):
     assert widths[0] < widths[1]
 
 
+def test_r_squared_of_other_seeds_lies_lightly_beside(drawn):
+    names = {name: ["base", f"{name}1", f"{name}2"] for name in ("cor", "dec")}
+    ours, *others = (dict.fromkeys(names, np.full((3, 3), one)) for one in (0.5, 0.1, 0.9, 0.3))
+    figure = drawn(
+        plots.r_squared_diagram({"ours": ours, "theirs": ours}, names=names, behind=others)
+    )
+    seeds, none = figure.axes
+    assert len(none.get_lines()) == 6, "the published have one"
+    middle, *beside = (line for line in seeds.get_lines() if line.get_label()[:10] == "base, dec1")
+    assert middle.get_alpha() is None and middle.get_linewidth() == pytest.approx(3.6)
+    assert [line.get_linewidth() for line in beside] == pytest.approx([1.2, 6.0])
+    edges = []
+    for line in (middle, *beside):
+        assert line is middle or line.get_alpha() < 0.6 and line.get_label().endswith("seed")
+        (x0, y0), (x1, y1) = line.get_transform().transform(line.get_xydata())
+        away = ((x1 - x0) * y0 - (y1 - y0) * x0) / np.hypot(x1 - x0, y1 - y0)
+        half = line.get_linewidth() / 2 * figure.dpi / 72
+        edges.append((away - half, away + half))
+    edges.sort()
+    for (_, end), (start, _) in pairwise(edges):
+        assert 0 < start - end < 2 * figure.dpi / 72, "they neither touch nor lie far apart"
+
+
 def test_differences_draws_the_tables(drawn):
     random = np.random.default_rng(0)
 
@@ -210,6 +234,23 @@ def test_confusion_matrices_writes_counts_and_shades_shares(drawn):
     assert np.asarray(first.images[0].get_array()) == pytest.approx(np.array(expected))
     assert "True" in figure.get_supylabel() and "records" in figure.get_supxlabel()
     assert "(%)" in figure.axes[-1].get_ylabel()  # the colour bar
+
+
+def test_counts_of_other_seeds_stand_lightly_below(drawn):
+    counts = np.array([[400, 100], [50, 50]])
+    others = [{"cor": counts + 60}, {"cor": counts}, {"cor": counts + [[8, 60], [60, 60]]}]
+    figure = drawn(plots.confusion_matrices({"cor": counts}, names=["N", "A"], behind=others))
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == [
+        *("400", "400–460", "100", "100–160", "50", "50–110", "50", "50–110")
+    ]
+    for own, other in zip(texts[::2], texts[1::2], strict=True):
+        assert own.get_alpha() is None and other.get_alpha() < 0.7
+        assert own.get_window_extent().y0 > other.get_window_extent().y1
+        cell = figure.axes[0].transData.transform([[-0.5, 0], [0.5, 0]])[:, 0]
+        assert other.get_window_extent().width < cell[1] - cell[0]
+    same = drawn(plots.confusion_matrices({"cor": counts}, names=["N", "A"], behind=others[1:2]))
+    assert [text.get_text() for text in same.axes[0].texts[:2]] == ["400", "400"]
 
 
 def test_ensembles_differ_in_marker_line_and_colour():
