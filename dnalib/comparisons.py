@@ -13,6 +13,7 @@ from dnalib.tables import (
     INTERVAL_SEED,
     attacked,
     between,
+    decimals,
     percent,
     r_squared,
     uncertainty_table,
@@ -116,10 +117,10 @@ def r_squared_beside_published(run: Run) -> pandas.DataFrame:
                 theirs, records=published.FEATURE_ROWS, columns=published.FEATURES
             )
             rows[ensemble, f"{members[i]} → {members[j]}"] = {
-                "R²": f"{plain[i, j]:.3f}",
-                "adjusted R²": f"{adjusted[i, j]:.3f}",
-                "published R²": f"{theirs:.3f}",
-                "published, adjusted": f"{without_chance:.3f}",
+                "R²": decimals(plain[i, j]),
+                "adjusted R²": decimals(adjusted[i, j]),
+                "published R²": decimals(theirs),
+                "published, adjusted": decimals(without_chance),
             }
     table = pandas.DataFrame.from_dict(rows, orient="index")
     table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])

@@ -37,8 +37,8 @@ def fit(run: Run) -> pandas.DataFrame:
     rows = [
         {
             "regressor → regressand": f"{pair['regressor']} → {pair['regressand']}",
-            "R², text (uncentred)": f"{pair['text']:.3f}",
-            "R², code (centred)": f"{pair['code']:.3f}",
+            "R², text (uncentred)": tables.decimals(pair["text"]),
+            "R², code (centred)": tables.decimals(pair["code"]),
         }
         for pair in run.obtain(FIT_EFFECT).results["pairs"]
     ]
@@ -137,11 +137,11 @@ def swap(run: Run) -> pandas.DataFrame:
         rows[variant] = {
             f"test accuracy of {SWAPPED_MEMBER} (%)": tables.percent(hits.mean()),
             **{
-                f"R², {name} → {SWAPPED_MEMBER}": f"{value:.3f}"
+                f"R², {name} → {SWAPPED_MEMBER}": tables.decimals(value)
                 for name, value in zip(earlier, predicted, strict=True)
             },
             **{
-                f"R², {SWAPPED_MEMBER} → {name}": f"{value:.3f}"
+                f"R², {SWAPPED_MEMBER} → {name}": tables.decimals(value)
                 for name, value in zip(earlier, predicts, strict=True)
             },
             f"P(≥1) of dec, SAP, ε = {epsilon:g} µV (%)": at_least_one(right["dec"]),
@@ -162,8 +162,8 @@ def chance(run: Run) -> pandas.DataFrame:
             {
                 "records": records,
                 "columns of the regressor": columns,
-                "mean R²": f"{np.mean(plain):.3f}",
-                "mean adjusted R²": f"{np.mean(adjusted):.3f}",
+                "mean R²": tables.decimals(np.mean(plain)),
+                "mean adjusted R²": tables.decimals(np.mean(adjusted)),
             }
         )
     return pandas.DataFrame(rows).set_index("records")
@@ -175,10 +175,10 @@ def direction(run: Run) -> pandas.DataFrame:
     for ensemble, members in ENSEMBLES.items():
         ours, theirs = tables.r_squared(run, ensemble), published.R_SQUARED[ensemble]
         rows[members[1]] = {
-            "paper: predicted by base": f"{theirs[0][1]:.3f}",
-            "paper: predicts base": f"{theirs[1][0]:.3f}",
-            "here: predicted by base": f"{ours[0, 1]:.3f}",
-            "here: predicts base": f"{ours[1, 0]:.3f}",
+            "paper: predicted by base": tables.decimals(theirs[0][1]),
+            "paper: predicts base": tables.decimals(theirs[1][0]),
+            "here: predicted by base": tables.decimals(ours[0, 1]),
+            "here: predicts base": tables.decimals(ours[1, 0]),
         }
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("member")
 

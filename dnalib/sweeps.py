@@ -143,5 +143,5 @@ def shared(table: pandas.DataFrame) -> pandas.DataFrame:
     """Mean adjusted R² within each ensemble: a row an ensemble, a column a value."""
     chosen = tables.selected(table, measure=SHARED)
     found = chosen.pivot(index="ensemble", columns="setting", values="value")
-    ordered = found.reindex(dict.fromkeys(chosen.ensemble)).map("{:.3f}".format)
+    ordered = found.reindex(dict.fromkeys(chosen.ensemble)).map(tables.decimals)
     return tables.with_rows(ordered, "ensemble")

@@ -250,6 +250,11 @@ def percent(share: float | None) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
 
 
+def decimals(value: float) -> str:
+    """Three decimals; a dash for what is undefined, as R² of features that never change."""
+    return "–" if value != value else f"{value:.3f}".replace("-", "−")
+
+
 def between(low: float, high: float) -> str:
     """An interval of shares in %, a dash where there is none.
 
