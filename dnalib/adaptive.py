@@ -1,6 +1,7 @@
 """The tables of the chapter on attacks that know the defence, as it shows them, in per cent."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 import pandas
 
@@ -22,6 +23,7 @@ from dnalib.robustness import ensemble_table
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name
+from dnalib.stages.longer import doubled_name
 from dnalib.stages.transfer import BANDS
 from dnalib.tables import (
     INTERVAL_SEED,
@@ -153,33 +155,52 @@ def strongest(run: Run) -> pandas.DataFrame:
 
 
 def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
-    """What attacks with more steps take beyond all others, at the middle ε, in %.
+    """What attacks with more steps take beyond all others, in %.
 
     Args:
         run: the run that attacked them.
         groups: of ensembles, each as `knowledge.conditions` takes them.
 
     Returns:
-        A row an ensemble; of P(≥1) and of the mean softmax what is left under the strongest attack
-        per record, without those attacks and with them.
+        A row an ensemble and ε; of P(≥1) and of the mean softmax what is left under the strongest
+        attack per record, without those attacks and with them.
     """
-    rows: dict[str, dict[str, str]] = {}
-    for ensembles in groups:
-        every = conditions(run, epsilon=middle(run), ensembles=ensembles)
-        longer = longer_conditions(run, ensembles=ensembles)
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for epsilon, ensembles in product(epsilons(run), list(groups)):
+        every = conditions(run, epsilon=epsilon, ensembles=ensembles)
+        longer = longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
         usual = {name: found for name, found in every.items() if name not in longer}
         without, joint = (
             answers.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
             for some in (usual, every)
         )
         for ensemble in joint.index.unique("ensemble"):
-            rows[ensemble] = {}
+            cells = rows.setdefault((f"{epsilon:g} µV", ensemble), {})
             for measure, name in {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}.items():
                 row = joint.loc[ensemble, measure]
-                rows[ensemble] |= {
+                cells |= {
                     f"{name}, without": percent(without.value[ensemble, measure]),
                     f"{name}, with": with_interval(row.value, row.low, row.high),
                 }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return table
+
+
+def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
+    """What twice those steps take of the records that they left, at the middle ε, in %.
+
+    Arguments as in `more_steps`. A row an ensemble: P(≥1) under the search for the least misled
+    member, and the mean softmax under the one end to end, each after the steps and after both.
+    """
+    rows = {}
+    for ensemble in (name for ensembles in groups for name in ensembles):
+        results = run.obtain(doubled_name(ensemble)).results
+        rows[ensemble] = {
+            f"{measure}, {steps} steps": percent(left / max(1, results["attacked"]))
+            for measure, aim in (("P(≥1)", "least misled member"), ("mean softmax", "end to end"))
+            for steps, left in zip(results["steps"], results["left"][aim], strict=True)
+        }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
@@ -197,7 +218,10 @@ def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
 
 
 def performance(shown: Mapping[str, Answers]) -> pandas.DataFrame:
-    """Scores of the mean softmax in %, a part a set of records, beside the majority's floor."""
+    """Scores of the mean softmax in %, a part a set of records, beside the majority's floor.
+
+    The last row of each part counts the records that a score is of.
+    """
     found = answers.performance_table(shown, seed=INTERVAL_SEED)
     parts = {}
     for condition, part in found.groupby("condition", sort=False):
@@ -207,6 +231,8 @@ def performance(shown: Mapping[str, Answers]) -> pandas.DataFrame:
         )
         for measure in table.columns.difference(["accuracy", "challenge F1"]):
             table[measure] = plain[measure]  # no room for every interval
+        counted = part.drop_duplicates("measure").set_index("measure").records
+        table.loc["number of records"] = counted.map(str)
         parts[condition] = table
     return joined(parts, names=["records", "ensemble"]).fillna("–")
 

@@ -1,6 +1,6 @@
 """What becomes of the paper's claim under attackers who know more, in a table and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas
@@ -11,6 +11,7 @@ from dnalib.adaptive import spread
 from dnalib.answers import Answers
 from dnalib.comparisons import points
 from dnalib.knowledge import ALL, END_TO_END, PAPER
+from dnalib.stages import ENSEMBLES
 from dnalib.tables import INTERVAL_SEED, Banner, percent, with_interval
 
 
@@ -47,22 +48,47 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
 def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
     """What becomes of the paper's claim, fdec above cor by P(≥1), in words for each ε.
 
-    Arguments as in `what_survives`.
+    Arguments as in `what_survives`; all four ensembles must be there.
     """
     parts = []
     for epsilon, found in summaries.items():
-        alive = surviving(found)
-        told = found[END_TO_END].predicted("mean softmax")
-        right = {one: told[one] == found[END_TO_END].labels for one in ("fdec", "cor")}
+        alive, labels = surviving(found), found[ALL].labels
         control = percent(alive[ALL][metrics.CONTROL].mean())
+        told = found[END_TO_END].predicted("mean softmax")
+        right = listed({one: percent((told[one] == labels).mean()) for one in ENSEMBLES})
         parts.append(
             f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
-            f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}, "
-            f"and the control of two constants keeps {control} %. The answer of the mean "
-            f"softmax, under PGD end to end, is right for {percent(right['fdec'].mean())} % by "
-            f"fdec and for {percent(right['cor'].mean())} % by cor."
+            f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}; "
+            f"{beside_cor(alive[ALL], names=('dec', 'fcor'))}; and the control of two constants "
+            f"keeps {control} %. Averaged over the classes, {balanced(alive[PAPER], labels)} under "
+            f"the paper's attack, and {balanced(alive[ALL], labels)} under the strongest. The "
+            f"answer of the mean softmax, under PGD end to end, is right for {right}."
         )
     return Banner("\n".join(parts))
+
+
+def beside_cor(hits: Mapping[str, NDArray[np.bool_]], *, names: Sequence[str]) -> str:
+    """What other ensembles keep, in %, each with its difference to cor in points."""
+    return " and ".join(
+        f"{name} keeps {percent(hits[name].mean())} %, {paired(hits[name], hits['cor'])} points "
+        "from cor"
+        for name in names
+    )
+
+
+def balanced(hits: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.integer]) -> str:
+    """What fdec, cor and the control keep if every class counts alike, in %."""
+    fdec, cor, control = (
+        percent(metrics.class_averaged(hits[name], labels))
+        for name in ("fdec", "cor", metrics.CONTROL)
+    )
+    return f"fdec keeps {fdec} %, cor {cor} % and the control {control} %"
+
+
+def listed(shares: Mapping[str, str]) -> str:
+    """Shares in a sentence: "1.0 % by cor, 2.0 % by dec and 3.0 % by fdec"."""
+    *parts, last = (f"{share} % by {name}" for name, share in shares.items())
+    return f"{', '.join(parts)} and {last}"
 
 
 def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:

@@ -1,4 +1,4 @@
-"""Had the attacks converged? Answers under those with several times the steps, at the middle ε."""
+"""Had the attacks converged? Answers under those with several times the steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,23 +13,26 @@ from dnalib.stages.longer import longer_name
 from dnalib.tables import natural
 
 
-def longer_conditions(run: Run, *, ensembles: Mapping[str, Sequence[str]]) -> dict[str, Answers]:
-    """Answers at the middle ε under the attacks with more steps, each ensemble attacked by itself.
+def longer_conditions(
+    run: Run, *, epsilon: float, ensembles: Mapping[str, Sequence[str]]
+) -> dict[str, Answers]:
+    """Answers under the attacks with more steps, each ensemble attacked by itself.
 
     Args:
         run: the run that attacked them.
+        epsilon: one of the run's, raw units.
         ensembles: as in `knowledge.conditions`; the control stands beside those with the base
             model, and is attacked as that.
 
     Returns:
         Name of the attack, "APGD of 100 steps, end to end" -> answers to the attacked records.
     """
-    files = {ensemble: read(run, ensemble) for ensemble in ensembles}
+    files = {ensemble: read(run, ensemble, epsilon=epsilon) for ensemble in ensembles}
     (first, members), *_ = ensembles.items()
     labels = natural(run, ["base"])[1][files[first]["positions"]]
-    of_base = read(run, "base") if "base" in members else None
+    of_base = read(run, "base", epsilon=epsilon) if "base" in members else None
     found = {}
-    for condition, name in longer_names(run, first).items():
+    for condition, name in longer_names(run, first, epsilon=epsilon).items():
         of_each = {one: file[condition].astype(np.float64) for one, file in files.items()}
         if of_base is not None:
             alone = of_base[condition][0].astype(np.float64)  # (record, class)
@@ -38,16 +41,16 @@ def longer_conditions(run: Run, *, ensembles: Mapping[str, Sequence[str]]) -> di
     return found
 
 
-def longer_names(run: Run, ensemble: str) -> dict[str, str]:
+def longer_names(run: Run, ensemble: str, *, epsilon: float) -> dict[str, str]:
     """The conditions that are stored of an ensemble -> names of attacks, as in `knowledge`."""
-    steps = run.obtain(longer_name(ensemble)).results["steps"]
+    steps = run.obtain(longer_name(ensemble, epsilon)).results["steps"]
     found = {}
-    for condition in read(run, ensemble).keys() - {"positions"}:
+    for condition in read(run, ensemble, epsilon=epsilon).keys() - {"positions"}:
         target, attack = condition.split("/")
         found[condition] = f"{attack.upper()} of {steps} steps, {target}"
     return dict(sorted(found.items()))
 
 
-def read(run: Run, ensemble: str) -> dict[str, NDArray[np.generic]]:
+def read(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:
     """The file of a run's attacks with more steps on an ensemble, or on the base model alone."""
-    return load_file(run.obtain(longer_name(ensemble)).path)
+    return load_file(run.obtain(longer_name(ensemble, epsilon)).path)

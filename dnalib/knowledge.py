@@ -56,7 +56,7 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
 
     Beside ensembles with the base model stands the control. Its constants cannot be misled, so that
     every attack on it is one on its base model: SAP where the others are attacked by SAP, else PGD.
-    At the middle ε those of `convergence.longer_conditions` are among the attacks.
+    Those of `convergence.longer_conditions` are among the attacks.
 
     Args:
         run: the run that attacked them.
@@ -81,9 +81,7 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
             of_base = logits[ensemble][source][list(members).index("base")]  # (record, class)
             of_each[metrics.CONTROL] = metrics.with_constants(of_base)
         found[name] = Answers(of_each, labels)
-    if epsilon == middle(run):
-        found |= longer_conditions(run, ensembles=ensembles)
-    return found
+    return found | longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
 
 
 def stored(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:

@@ -78,7 +78,8 @@ def against_knowledge(runs: Sequence[Run]) -> str:
         found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
         alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
         records = f"{len(found.labels)} records"
-        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}")
+        others = claims.beside_cor(alive, names=["dec"])
+        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}, {others}")
     text = (
         "All this is against an attacker who knows the base model alone. Against one who knows the "
         f"ensemble, counting for each of {records} the strongest attack of "

@@ -127,25 +127,63 @@ def networks(run: Run) -> pandas.DataFrame:
     return by_two(rows, names=["rival", "network"])
 
 
-def near_the_floor(run: Run) -> Banner:
-    """Which ensembles learnt no more than a constant answer scores, in words.
+def recipe(run: Run) -> pandas.DataFrame:
+    """The settings that the rivals' trainings follow, those of the ensembles among them."""
+    settings = run.settings
+    rows = {
+        "ε of attacks in training, distillation (µV)": f"{settings.adversarial_epsilon:g}",
+        "gradient steps of these": f"{settings.adversarial_steps}",
+        "weight of the decorrelation loss": f"{settings.decorrelation_weight:g}",
+        "epochs; of DVERGE as many again": f"{settings.epochs}",
+        "records a step of adversarial1, dverge, wide": f"{settings.batch_size}",
+        "records a step of the others": f"{settings.auxiliary_batch_size}",
+    }
+    return tables.with_rows(pandas.DataFrame({"value": rows}), "setting")
 
-    Those whose accuracy by the mean softmax, unperturbed, has an interval that reaches down to the
-    share of the commonest class.
+
+def near_the_floor(run: Run) -> Banner:
+    """Which ensembles, and which rivals' networks, learnt no more than a constant scores, in words.
+
+    Those whose accuracy, unperturbed, has an interval that reaches down to the share of the
+    commonest class; an ensemble's is that of its mean softmax.
     """
-    answers, floor = natural_answers(run), tables.majority_share(run)
-    lines = []
-    for ensemble, predicted in answers.predicted("mean softmax").items():
-        right = predicted == answers.labels
-        low, high = intervals.bootstrap_interval(right, seed=INTERVAL_SEED)
-        if low <= floor:
+    floor = tables.majority_share(run)
+    lines = [
+        f"- *{ensemble}* is right on {accuracy} % of the unperturbed records, and always answering "
+        f"the commonest class on {percent(floor)} %. With these settings its training failed: what "
+        "it keeps below is no robustness."
+        for ensemble, accuracy in failed(run).items()
+    ]
+    _, labels = tables.natural(run, ["base"])
+    for rival, names in rivals_of(run.settings).items():
+        right = metrics.correct_predictions(natural_logits(run, rival), labels)
+        single = at_the_floor(dict(zip(names, right, strict=True)), floor=floor)
+        if len(names) > 1 and single and rival not in failed(run):
+            accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
-                f"- *{ensemble}* is right on {with_interval(right.mean(), low, high)} % of the "
-                f"unperturbed records, and always answering the commonest class on "
-                f"{percent(floor)} %. With these settings its training failed: what it keeps below "
-                "is no robustness."
+                f"- Of {rival}'s {len(names)} networks no better than that by itself: {accuracies}."
             )
     return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
+
+
+def failed(run: Run) -> dict[str, str]:
+    """The ensembles that learnt no more than a constant scores -> their accuracy, in %."""
+    answers = natural_answers(run)
+    right = {
+        ensemble: predicted == answers.labels
+        for ensemble, predicted in answers.predicted("mean softmax").items()
+    }
+    return at_the_floor(right, floor=tables.majority_share(run))
+
+
+def at_the_floor(right: Mapping[str, NDArray[np.bool_]], *, floor: float) -> dict[str, str]:
+    """Those whose accuracy's interval reaches down to the floor, with that accuracy in %."""
+    found = {}
+    for name, hits in right.items():
+        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+        if low <= floor:
+            found[name] = with_interval(hits.mean(), low, high)
+    return found
 
 
 def by_two(rows: Mapping[tuple[str, str], Mapping[str, str]], *, names: list[str]):
@@ -166,16 +204,11 @@ def shared_features(run: Run) -> pandas.DataFrame:
             tables.r_squared(run, ensemble, kind)[pairs] for kind in ("r_squared", "adjusted")
         )
         rows[ensemble] = {
-            "mean R²": decimals(plain.mean()),
-            "largest R²": decimals(plain.max()),
-            "mean adjusted R²": decimals(adjusted.mean()),
+            "mean R²": tables.decimals(plain.mean()),
+            "largest R²": tables.decimals(plain.max()),
+            "mean adjusted R²": tables.decimals(adjusted.mean()),
         }
     return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
-
-
-def decimals(value: float) -> str:
-    """Three decimals; a dash for what is undefined."""
-    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def costs(run: Run) -> pandas.DataFrame:
@@ -241,22 +274,27 @@ def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
 
 
 def in_words(run: Run) -> Banner:
-    """Which ensemble keeps most at the middle ε, by each measure of `BOUGHT`, and at what cost.
+    """Which ensemble keeps most at each ε, by each measure of `BOUGHT`, and at what cost.
 
-    The control has no part in it, but is named beside it.
+    The control has no part in it, but is named beside it; nor have ensembles whose training failed.
     """
-    epsilon = knowledge.middle(run)
-    bought = bought_at(run, epsilon=epsilon)
-    lines = []
-    for name in BOUGHT.values():
-        rows = selected(bought, name=name).set_index("ensemble")
-        trained = rows.drop(metrics.CONTROL)
-        best, ours = trained.loc[trained.value.idxmax()], rows.loc["fdec"]
-        lines.append(
-            f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: most "
-            f"is kept by *{best.name}*, {with_interval(best.value, best.low, best.high)} %, for "
-            f"{best.times:.1f} times what cor costs to train; fdec keeps "
-            f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times; the "
-            f"control keeps {percent(rows.value[metrics.CONTROL])} %."
+    without = {*failed(run), metrics.CONTROL}
+    if without >= set(everyone(run)):
+        return Banner(
+            "No ensemble learnt more than a constant answer: there is nothing to compare."
         )
+    lines = []
+    for epsilon in knowledge.epsilons(run):
+        bought = bought_at(run, epsilon=epsilon)
+        for name in BOUGHT.values():
+            rows = selected(bought, name=name).set_index("ensemble")
+            trained = rows.drop(list(without))
+            best, ours = trained.loc[trained.value.idxmax()], rows.loc["fdec"]
+            lines.append(
+                f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: "
+                f"most is kept by *{best.name}*, {with_interval(best.value, best.low, best.high)} "
+                f"%, for {best.times:.1f} times what cor costs to train; fdec keeps "
+                f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times; "
+                f"the control keeps {percent(rows.value[metrics.CONTROL])} %."
+            )
     return Banner("\n".join(lines))

@@ -18,7 +18,7 @@ from dnalib.stages.adaptive import adaptive_name, middle_epsilon
 from dnalib.stages.longer import longer_name
 from dnalib.stages.members import r_squared_name
 from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import INTERVAL_SEED, attacked, between, natural, percent, with_rows
+from dnalib.tables import INTERVAL_SEED, attacked, between, decimals, natural, percent, with_rows
 
 MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
@@ -35,7 +35,7 @@ def shown_of_each(settings: Settings) -> list[str]:
         *(f"natural-{member}" for member in MEMBERS),
         *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
         *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
-        *(longer_name(ensemble) for ensemble in ("base", *ENSEMBLES)),
+        *(longer_name(ensemble, middle) for ensemble in ("base", *ENSEMBLES)),
         *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
     ]
 
@@ -167,9 +167,9 @@ def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
         for x, y in permutations(range(len(members)), 2):
             values = each[:, x, y]
             rows[ensemble, f"{members[x]} → {members[y]}"] = {
-                "mean R²": f"{values.mean():.3f}",
-                "SD over seeds": f"{values.std(ddof=1):.3f}" if len(runs) > 1 else "–",
-                "each seed": ", ".join(f"{value:.3f}" for value in values),
+                "mean R²": decimals(values.mean()),
+                "SD over seeds": decimals(values.std(ddof=1)) if len(runs) > 1 else "–",
+                "each seed": ", ".join(decimals(value) for value in values),
             }
     table = pandas.DataFrame.from_dict(rows, orient="index")
     table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])

@@ -62,6 +62,9 @@ class MadeUpRun:
             results |= self.costs()
         elif name in trainings_of(self.settings):
             results["history"] = {"epoch": [1, 2], "test_accuracy": [0.5, 0.6]}
+        elif name.startswith("doubled-"):
+            left = {"end to end": [4, seed % 4], "least misled member": [9, 3 + seed % 3]}
+            results |= {"steps": [10, 20], "attacked": ATTACKED, "left": left}
         elif name.startswith("checks-"):
             results = self.checks(fires=name == "checks-dec")
         else:
@@ -93,7 +96,8 @@ class MadeUpRun:
             own = [f"{one}/{attack}" for one in crafted_on for attack in ATTACKS]
             return len(members), [*own, *WHOLE]
         if kind == "longer":
-            return len({"base": ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest)]), [*LONGER]
+            models = {"base": ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest[:-1])]
+            return len(models), [*LONGER]
         if kind == "universal":
             return 9, ["base", *ENSEMBLES]
         if rest == ["rivals"]:

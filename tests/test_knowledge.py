@@ -212,8 +212,18 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     fdec, cor = (survives.loc[("50 µV", one)] for one in ("fdec", "cor"))
     for cell in (fdec[knowledge.PAPER], fdec[knowledge.ALL], cor[knowledge.ALL]):
         assert f" {cell.split()[0]} %" in lines[1]
-    assert f" %, a difference of {fdec['less cor']} points, and the control" in lines[1]
-    assert f"is right for {fdec['mean softmax, end to end']} % by fdec" in lines[1]
+    assert f" %, a difference of {fdec['less cor']} points; dec" in lines[1]
+    for one in ("dec", "fcor"):
+        row = survives.loc["50 µV", one]
+        kept = row[knowledge.ALL].split()[0]
+        assert f"{one} keeps {kept} %, {row['less cor']} points from cor" in lines[1]
+    control = survives.loc["50 µV", metrics.CONTROL]
+    kept = [row["class-averaged"] for row in (fdec, cor, control)]
+    text = "fdec keeps {} %, cor {} % and the control {} % under the strongest.".format(*kept)
+    assert text in lines[1]
+    told = {one: survives.loc["50 µV", one]["mean softmax, end to end"] for one in ENSEMBLES}
+    by = [f"{share} % by {name}" for name, share in told.items()]
+    assert lines[1].endswith(f"is right for {', '.join(by[:3])} and {by[3]}.")
 
 
 def test_tables_of_transfer(run):
@@ -231,7 +241,10 @@ def test_tables_of_transfer(run):
 def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     shown = knowledge.doubt_conditions(run, epsilon=50)
     performance = adaptive.performance(shown)
-    assert len(performance) == 4 * (len(NAMES) + 1)
+    assert len(performance) == 4 * (len(NAMES) + 2)
+    labels = shown["natural"].labels
+    counted = performance.loc["natural", "number of records"]
+    assert counted["accuracy"] == str(len(labels)) and counted["A"] == str((labels == 1).sum())
     assert ("natural", answers.FLOOR) in performance.index
     assert " (" in performance.loc[("natural", "cor"), "accuracy"]
     attacked = knowledge.doubt_conditions(run, epsilon=50, attacks=(knowledge.PAPER,))

@@ -57,7 +57,7 @@ def test_what_a_run_lacks_is_said_and_not_shown(fewer):
 def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base_model(run):
     attacks = knowledge.conditions(run, epsilon=10, ensembles={"dverge": RIVALS["dverge"]})
     file = stored(run, "adaptive-dverge-10")
-    assert len(attacks) == len(file) - 1 == 16
+    assert len(attacks) - 2 == len(file) - 1 == 16, "and two with more steps"
     for name, key in {
         "SAP, base model": "base/sap",
         "PGD, member 1": "dverge1/pgd",
@@ -69,7 +69,7 @@ def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base
     each = knowledge.known_to(attacks, knowledge="each member")
     assert len(each) == 8
     alone = knowledge.conditions(run, epsilon=10, ensembles={"wide": RIVALS["wide"]})
-    assert len(alone) == 12 and "PGD, member 2" not in alone
+    assert len(alone) == 14 and "PGD, member 2" not in alone
     assert alone["PGD, member 1"].logits["wide"].shape == (1, ATTACKED, 4)
 
 
@@ -80,9 +80,42 @@ def test_an_ensemble_that_answers_no_better_than_a_constant_is_named(run, monkey
     for logits, named in ((right, []), (0 * right, ["parallel"])):
         answers = Answers({"dverge": right, "parallel": logits}, found.labels)
         monkeypatch.setattr(rivalry, "natural_answers", lambda run, answers=answers: answers)
+        assert list(rivalry.failed(run)) == named
         text = rivalry.near_the_floor(run).markdown
-        assert [line.split("*")[1] for line in text.splitlines() if line[0] == "-"] == named
+        assert [line.split("*")[1] for line in text.splitlines() if line[:3] == "- *"] == named
         assert (f"the commonest class on {floor:.1f} %" in text) == bool(named)
+
+
+def test_a_network_that_answers_no_better_than_a_constant_is_named(run, monkeypatch):
+    labels = rivalry.natural_answers(run).labels
+    right = np.eye(4)[labels] * 9  # (record, class)
+    monkeypatch.setattr(rivalry, "failed", lambda run: {"parallel": "30.0"})
+    for members, named in (([right, right, right], []), ([right, 0 * right, right], ["dverge2"])):
+        logits = {"dverge": np.stack(members), "adversarial": np.stack([right] * 3)}
+        logits |= {"parallel": 0 * logits["dverge"], "wide": 0 * right[None]}
+        logits["adversarial dec"] = logits["adversarial"]
+        monkeypatch.setattr(
+            rivalry, "natural_logits", lambda run, rival, logits=logits: logits[rival]
+        )
+        lines = [
+            line for line in rivalry.near_the_floor(run).markdown.splitlines() if "Of " in line
+        ]
+        assert [line.split("*")[1] for line in lines] == named
+        assert all("Of dverge's 3 networks" in line for line in lines)
+
+
+def test_the_settings_that_the_rivals_follow(run):
+    shown = rivalry.recipe(run).value
+    epsilon = f"{run.settings.adversarial_epsilon:g}"
+    assert shown["ε of attacks in training, distillation (µV)"] == epsilon
+    assert shown["gradient steps of these"] == str(run.settings.adversarial_steps)
+    for place, name in enumerate(("adversarial1, dverge, wide", "the others")):
+        setting = ("batch_size", "auxiliary_batch_size")[place]
+        assert shown[f"records a step of {name}"] == str(getattr(run.settings, setting))
+    from dnalib.stages import rivals
+
+    first = [one for one in rivals.TRAININGS if rivals.batch_setting(one) == "batch_size"]
+    assert sorted(first) == ["adversarial1", "dverge", "wide"]
 
 
 def test_everyone_answers_the_same_records(run):
@@ -149,7 +182,6 @@ def test_shared_features_are_means_over_ordered_pairs(run):
     row = shown.loc["adversarial dec"]
     assert row["mean R²"] == f"{np.mean(off):.3f}" and row["largest R²"] == f"{max(off):.3f}"
     assert row["mean adjusted R²"] == f"{np.mean(off) - 0.1:.3f}"
-    assert rivalry.decimals(np.nan) == "–"
 
 
 def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
@@ -192,13 +224,18 @@ def test_costs_stand_beside_what_they_buy(run, known):
     assert shown.loc["cor", "CPU-seconds"] == f"{rivalry.costs(run).seconds['cor']:,.0f}"
 
 
-def test_who_keeps_most_is_said_with_the_tables_numbers(run):
+def test_who_keeps_most_is_said_with_the_tables_numbers(run, monkeypatch):
     bought = rivalry.bought_at(run, epsilon=50)
+    assert "nothing to compare" in rivalry.in_words(run).markdown, "all answers are drawn at random"
+    trained = bought[(bought.name == "P(≥1)") & (bought.ensemble != metrics.CONTROL)]
+    lost = trained.ensemble[trained.value.idxmax()]
+    monkeypatch.setattr(rivalry, "failed", lambda run: {lost: "30.0"})
     lines = rivalry.in_words(run).markdown.splitlines()
-    assert len(lines) == 2
-    for line, (name, rows) in zip(lines, bought.groupby("name", sort=False), strict=True):
+    assert len(lines) == 6, "two measures at three ε"
+    assert f"by *{lost}*" not in lines[2], "an ensemble whose training failed has no part in it"
+    for line, (name, rows) in zip(lines[2:4], bought.groupby("name", sort=False), strict=True):
         assert line.startswith(f"- **{name}**, ε = 50 µV")
-        trained = rows[rows.ensemble != metrics.CONTROL]
+        trained = rows[~rows.ensemble.isin([metrics.CONTROL, lost])]
         best = trained.loc[trained.value.idxmax()]
         assert f"by *{best.ensemble}*, {tables.percent(best.value)} (" in line
         assert f"for {best.times:.1f} times" in line

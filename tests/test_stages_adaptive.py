@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -268,15 +269,49 @@ def test_nothing_is_checked_where_no_record_is_right(run, tmp_path, monkeypatch)
 
 
 def test_more_steps_are_taken_against_every_ensemble_and_the_base_model(run):
-    for ensemble, members in {"base": ("base",), **ENSEMBLES}.items():
-        artefact = run.obtain(f"longer-{ensemble}")
+    for (ensemble, members), epsilon in product(
+        {"base": ("base",), **ENSEMBLES}.items(), SETTINGS.adaptive_epsilons
+    ):
+        artefact = run.obtain(f"longer-{ensemble}-{epsilon:g}")
         assert artefact.results["steps"] == longer.TIMES * SETTINGS.pgd_steps
         assert artefact.results["members"] == list(members)
         found = load_file(artefact.path)
-        assert torch.equal(found.pop("positions"), tensors(run, "crafted-on-base-50")["positions"])
+        assert torch.equal(
+            found.pop("positions"), tensors(run, f"crafted-on-base-{epsilon:g}")["positions"]
+        )
         assert set(found) == {"end to end/apgd", "least misled member/apgd"}
         for logits in found.values():
             assert logits.shape == (len(members), artefact.results["attacked"], 4)
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_what_is_left_is_attacked_again_with_twice_the_steps(run, ensemble, monkeypatch):
+    attacked, search = [], longer.craft_longer
+
+    def craft(model, inputs, labels, valid, **options):
+        attacked.append((options["aims"], options["steps"], len(inputs)))
+        return search(model, inputs, labels, valid, **options)
+
+    monkeypatch.setattr(longer, "craft_longer", craft)
+    file = tensors(run, f"longer-{ensemble}-50")
+    labels = run.dataset.labels(run.dataset.split.test[file["positions"].numpy()])
+    told = file["end to end/apgd"].double().softmax(-1).mean(0).argmax(-1) == labels
+    alive = (file["least misled member/apgd"].argmax(-1) == labels).any(0)
+    results = run.stages[f"doubled-{ensemble}"].compute(run, run.root / "doubled.json")
+    steps = longer.TIMES * SETTINGS.pgd_steps
+    assert results["steps"] == [steps, 2 * steps] and results["attacked"] == len(labels)
+    for aim, expected in {"end to end": told, "least misled member": alive}.items():
+        before, after = results["left"][aim]
+        assert before == expected.sum() and after <= before
+        assert sum(count for aims, _, count in attacked if aims == [aim]) == before
+    assert {steps for _, steps, _ in attacked} <= {2 * steps}
+
+
+def test_an_attack_that_leaves_nothing_is_not_repeated(run, monkeypatch):
+    monkeypatch.setattr(longer, "is_right", lambda logits, labels, aim: labels < 0)
+    monkeypatch.setattr(longer, "craft_masked", None)
+    results = run.stages["doubled-cor"].compute(run, run.root / "doubled.json")
+    assert results["left"] == {"end to end": [0, 0], "least misled member": [0, 0]}
 
 
 def test_more_steps_climb_higher_and_stay_on_the_record():
@@ -324,18 +359,18 @@ def identities(folder, **changes):
     [
         (
             {"adaptive_records": 3},
-            ("crafted", "transfer", "adaptive", "universal", "checks", "longer"),
+            ("crafted", "transfer", "adaptive", "universal", "checks", "longer", "doubled"),
             (),
         ),
         (
             {"pgd_steps": 3},
-            ("crafted", "transfer", "adaptive", "universal", "checks", "longer"),
+            ("crafted", "transfer", "adaptive", "universal", "checks", "longer", "doubled"),
             (),
         ),
         # On the base model the perturbations are those of chapter 7, in its own precision.
         (
             {"adaptive_precision": "bf16-mixed"},
-            ("crafted", "transfer", "adaptive", "universal", "longer"),
+            ("crafted", "transfer", "adaptive", "universal", "longer", "doubled"),
             ("crafted-on-base",),
         ),
         ({"adversarial_epsilon": 7.0}, (), ()),
@@ -388,13 +423,15 @@ def test_others_join_by_their_models(run):
         "crafted-on-rival 1-10",
         "crafted-on-rival 2-10",
         "adaptive-two-rivals-10",
+        "longer-two-rivals-10",
         "crafted-on-rival 1-50",
         "crafted-on-rival 2-50",
         "adaptive-two-rivals-50",
+        "longer-two-rivals-50",
+        "doubled-two-rivals",
         "checks-two-rivals",
-        "longer-two-rivals",
     ]
-    assert "crafted-on-base-50" in made[5].inputs and "rival 2" in made[5].inputs
+    assert "crafted-on-base-50" in made[6].inputs and "rival 2" in made[6].inputs
     path = run.root / "rival.safetensors"
     with contextlib.redirect_stdout(io.StringIO()):
         made[0].compute(run, path)

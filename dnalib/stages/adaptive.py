@@ -22,7 +22,7 @@ from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.gradient_checks import check_stage
-from dnalib.stages.longer import longer_stage
+from dnalib.stages.longer import doubled_stage, longer_stage
 from dnalib.stages.members import finite, load_member
 from dnalib.stages.perturbations import (
     ATTACKS,
@@ -60,7 +60,8 @@ def adaptive_stages(
         load: gives a model in evaluation mode by its name.
 
     Returns:
-        Stages `crafted_name`, `adaptive_name`, `checks_name` and `longer_name`.
+        Stages `crafted_name`, `adaptive_name`, `longer_name`, and at the middle ε `doubled_name`
+        and `checks_name`.
     """
     models = dict.fromkeys(model for members in ensembles.values() for model in members)
     stages = []
@@ -78,10 +79,15 @@ def adaptive_stages(
                     "attack",
                 )
             )
-    middle = middle_epsilon(settings)
-    at_middle = {"records": crafted_name("base", middle), "epsilon": middle, "load": load}
-    for name, members in ensembles.items():
-        stages += [make(name, members, **at_middle) for make in (check_stage, longer_stage)]
+        attacked = {"records": crafted_name("base", epsilon), "epsilon": epsilon, "load": load}
+        makers = [longer_stage]
+        if epsilon == middle_epsilon(settings):
+            makers += [doubled_stage, check_stage]
+        stages += [
+            make(name, members, **attacked)
+            for name, members in ensembles.items()
+            for make in makers
+        ]
     return stages
 
 
@@ -91,13 +97,12 @@ def shared_stages(settings: Settings) -> list[Stage]:
     for epsilon in settings.adaptive_epsilons:
         crafted = {model: crafted_name(model, epsilon) for model in MEMBERS}
         stages.append(transfer_stage(epsilon, crafted=crafted))
-        stages += universal_stages(epsilon, records=crafted_name("base", epsilon))
+        records = crafted_name("base", epsilon)
+        stages += universal_stages(epsilon, records=records)
+        stages.append(longer_stage("base", ("base",), records=records, epsilon=epsilon))
     middle = middle_epsilon(settings)
-    at_middle = {"records": crafted_name("base", middle), "epsilon": middle}
-    return [
-        *stages,
-        *(make("base", ("base",), **at_middle) for make in (check_stage, longer_stage)),
-    ]
+    records = crafted_name("base", middle)
+    return [*stages, check_stage("base", ("base",), records=records, epsilon=middle)]
 
 
 def crafted_name(model: str, epsilon: float) -> str:
