@@ -23,7 +23,15 @@ from typing import Any
 from dnalib.runs import Settings, load_profile
 from dnalib.stages import all_stages
 from dnalib.workflow import Plan, make_plan, make_variants
-from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of, until
+from dnalib.workflow.bill import (
+    Checks,
+    Overhead,
+    Task,
+    critical_path,
+    simulate,
+    tasks_of,
+    until,
+)
 from dnalib.workflow.makings import Making, makings_of
 from dnalib.workflow.parts import load_resources
 from dnalib.workflow.slurm import MOST_JOBS
@@ -31,9 +39,10 @@ from dnalib.workflow.traffic import Sizes, traffic
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "jobs"
-SEEDS, MACHINES = (1, 10, 1000), (1, 9, 100, MOST_JOBS, 1000)
+SEEDS, MACHINES = (1, 10, 100, 1000), (1, 9, 100, MOST_JOBS, 1000)
 MADE_WITH = (0, 1, 2)  # seeds whose artefacts are looked for, the first one first
 PLANNED = (1, 10, 100)
+CHECKS = Checks()
 LAST_OF_NINE = "A1_adaptive_attacks"  # the last chapter that reads no rival
 
 
@@ -57,6 +66,7 @@ def main() -> None:
         "records_bytes": size_of(arguments.records),
         "checkpoint_bytes": checkpoint_bytes(arguments.stages) or content["checkpoint_bytes"],
         "most_jobs": MOST_JOBS,
+        "checks": asdict(CHECKS),
     }
     overhead = overhead_of(content)
     content["paths"] = paths(settings, profile, makings, overhead=overhead)
@@ -115,13 +125,18 @@ def paths(
 
 
 def described_path(what: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """The critical path of some tasks, with the seconds of each step, and how many tasks."""
+    """The critical path of some tasks, with the seconds of each step, and how many tasks.
+
+    The checked seconds are those until its last end is known, with a machine for each task.
+    """
     seconds, path = critical_path(tasks)
+    checked = simulate(tasks, machines=len(tasks), checks=CHECKS)
     return {
         "what": what,
         "jobs": len(tasks),
         "busy_hours": sum(task.seconds for task in tasks.values()) / 3600,
         "seconds": seconds,
+        "checked_seconds": checked.seconds,
         "steps": [{"task": name, "seconds": tasks[name].seconds} for name in path],
     }
 
@@ -146,7 +161,8 @@ def model(
         )
         moved = traffic(tasks, all_stages(settings), sizes=sizes, epochs=settings.epochs)
         for machines in MACHINES:
-            bill = simulate(tasks, machines=machines)
+            most_jobs = max(machines, MOST_JOBS)
+            bill = simulate(tasks, machines=machines, checks=CHECKS, most_jobs=most_jobs)
             rows.append(
                 {
                     "seeds": seeds,

@@ -45,7 +45,15 @@ def write_bill_page(folder: Path, path: Path) -> None:
 
 def bill_section(result: Mapping[str, Any]) -> str:
     """One machine's tables in Markdown."""
-    parts = (overhead_part, stage_part, path_part, model_part, traffic_part, planning_part)
+    parts = (
+        overhead_part,
+        stage_part,
+        path_part,
+        model_part,
+        traffic_part,
+        splitting_part,
+        planning_part,
+    )
     return "\n\n".join("\n".join(part(result)) for part in parts)
 
 
@@ -149,8 +157,9 @@ def by_kind(stages: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Mapping[s
 def path_part(result: Mapping[str, Any]) -> list[str]:
     """The critical paths of one seed, with the minutes of each step."""
     lines = [
-        "| one seed | jobs and chapters | hours at work | critical path, minutes | its steps |",
-        "|---|---|---|---|---|",
+        "| one seed | jobs and chapters | hours at work | critical path, minutes | "
+        "with the checks, minutes | its steps |",
+        "|---|---|---|---|---|---|",
     ]
     for path in result["paths"]:
         steps = " → ".join(
@@ -158,9 +167,17 @@ def path_part(result: Mapping[str, Any]) -> list[str]:
         )
         lines.append(
             f"| {path['what']} | {path['jobs']} | {path['busy_hours']:.1f} | "
-            f"{path['seconds'] / 60:.0f} | {steps} |"
+            f"{path['seconds'] / 60:.0f} | {path['checked_seconds'] / 60:.0f} | {steps} |"
         )
-    return lines
+    checks = result["checks"]
+    return [
+        *lines,
+        "",
+        "A job that has ended lets another begin only once Snakemake has asked Slurm: "
+        f"{checks['first']} s after it last asked, and {checks['more']} s more each time that no "
+        f"job had ended, up to {checks['most']} s. *With the checks* each step waits for that, the "
+        "last one too; so do all jobs in the next table.",
+    ]
 
 
 def task_name(name: str) -> str:
@@ -211,7 +228,7 @@ def traffic_part(result: Mapping[str, Any]) -> list[str]:
         f"A training writes a checkpoint of {result['checkpoint_bytes'] / 1e6:.1f} MB an epoch, "
         "and removes it later.",
         "",
-        saturation(last),
+        nearness(last),
     ]
 
 
@@ -226,20 +243,42 @@ def traffic_line(row: Mapping[str, Any]) -> str:
     )
 
 
-def saturation(row: Mapping[str, Any]) -> str:
+def nearness(row: Mapping[str, Any]) -> str:
     """How near a row comes to what a scheduler and a network link are said to bear."""
     seconds = 3600 * row["hours"]
     jobs, read = row["jobs"] / seconds, row["read"] / seconds / 1e6
     shares = {"reading": read / LINK_MEGABYTES, "the scheduler": jobs / SLURM_JOBS}
     first = max(shares, key=lambda name: shares[name])
     return (
-        f"With {row['seeds']:,} seeds on {row['machines']:,} machines, **{first} saturates "
-        "first**. "
+        "Two of these have a published limit beside which they can be set: reading over one "
+        "network link, and Slurm's taking of jobs. "
+        f"With {row['seeds']:,} seeds on {row['machines']:,} machines, **of these two {first} is "
+        "nearer to its limit**. "
         f"{read:,.0f} MB are read in a second: {shares['reading']:.2f} of what one network link of "
         f"10 gigabits carries, {10 * shares['reading']:.1f} times what one of 1 gigabit does. The "
         f"scheduler is asked for {jobs:.1f} jobs a second, {shares['the scheduler']:.4f} of the "
         f"{SLURM_JOBS} that Slurm's guide gives."
     )
+
+
+def splitting_part(result: Mapping[str, Any]) -> list[str]:
+    """Whether several smaller sweeps, one after another, are better than the largest one."""
+    rows = {(row["seeds"], row["machines"]): row for row in result["model"]}
+    seeds, machines = max(rows)
+    smaller = max(number for number, _ in rows if number < seeds)
+    sweeps = seeds // smaller
+    lines = [
+        f"| machines | {seeds:,} seeds at once, hours | {sweeps} sweeps of {smaller:,}, hours | "
+        "TB read at once | TB read by the sweeps |",
+        "|---|---|---|---|---|",
+    ]
+    for number in (result["most_jobs"], machines):
+        whole, part = rows[seeds, number], rows[smaller, number]
+        lines.append(
+            f"| {number:,} | {whole['hours']:,.1f} | {sweeps * part['hours']:,.1f} | "
+            f"{whole['read'] / 1e12:.1f} | {sweeps * part['read'] / 1e12:.1f} |"
+        )
+    return lines
 
 
 def planning_part(result: Mapping[str, Any]) -> list[str]:

@@ -235,7 +235,12 @@ def add_sweep_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--account", default="", help="that the cluster's jobs are charged to")
     text = f"in the cluster's queue at a time; {slurm.MOST_JOBS} if it is not said"
     one.add_argument("--jobs", default="", help=text)
-    one.add_argument("--seconds-between-checks", type=int, default=20, help="of the queue")
+    one.add_argument(
+        "--seconds-between-checks",
+        type=int,
+        default=slurm.SECONDS_BETWEEN_CHECKS,
+        help="of the queue",
+    )
 
 
 if __name__ == "__main__":

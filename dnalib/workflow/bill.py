@@ -15,6 +15,7 @@ from dnalib.runs.settings import override
 from dnalib.stages import all_stages
 from dnalib.workflow.chapters import stages_before
 from dnalib.workflow.parts import Plan
+from dnalib.workflow.slurm import SECONDS_BETWEEN_CHECKS
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Overhead:
     """Seconds around the work, measured.
 
     Attributes:
-        job: of a stage's job: submission, the engine's start, imports, reading the records.
+        job: of a stage's job: the engine's start, imports, reading the records.
         notebook: of a chapter's: the same, its kernel, and drawing.
     """
 
@@ -46,12 +47,31 @@ class Overhead:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """How often the engine asks which jobs have ended: as Snakemake's plugin for Slurm does.
+
+    Attributes:
+        first: seconds from a check that found an ended job, or from the start, to the next.
+        more: seconds by which that grows at each check that found none.
+        most: seconds that it grows to.
+    """
+
+    first: float = SECONDS_BETWEEN_CHECKS
+    more: float = 10
+    most: float = 180
+
+    def after(self, seconds: float, *, found: bool) -> float:
+        """Seconds to the next check, from those to the last one and whether a job had ended."""
+        return self.first if found else min(seconds + self.more, self.most)
+
+
+@dataclass(frozen=True)
 class Bill:
     """What a plan takes on a number of machines.
 
     Attributes:
         machines: one job runs on each at a time.
-        seconds: from the first job's start to the last one's end.
+        seconds: from the first job's start until the last one is known to have ended.
         busy_seconds: of all jobs together, whatever the number of machines.
         jobs: jobs and notebooks.
     """
@@ -177,35 +197,77 @@ def until(tasks: Mapping[str, Task], names: Sequence[str]) -> dict[str, Task]:
     return found
 
 
-def simulate(tasks: Mapping[str, Task], *, machines: int) -> Bill:
+class Queue:
+    """The tasks that wait, and those that may start, in the order of the plan."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self.place = {name: number for number, name in enumerate(tasks)}
+        self.missing = {name: len(set(task.needs)) for name, task in tasks.items()}
+        self.followers: dict[str, list[str]] = defaultdict(list)
+        for name, task in tasks.items():
+            for needed in set(task.needs):
+                self.followers[needed].append(name)
+        self.ready = sorted(
+            (self.place[name], name) for name, count in self.missing.items() if not count
+        )
+
+    def take(self) -> str:
+        """The first task that is ready; it is so no more."""
+        return heapq.heappop(self.ready)[1]
+
+    def end(self, names: Sequence[str]) -> None:
+        """Let those follow that waited for nothing but these tasks any more."""
+        for follower in (one for name in names for one in self.followers[name]):
+            self.missing[follower] -= 1
+            if self.missing[follower] == 0:
+                heapq.heappush(self.ready, (self.place[follower], follower))
+
+
+def simulate(
+    tasks: Mapping[str, Task],
+    *,
+    machines: int,
+    checks: Checks | None = None,
+    most_jobs: int | None = None,
+) -> Bill:
     """Run the tasks on so many machines: whichever is free takes the first task that is ready.
 
+    Args:
+        tasks: by name, in the order of the plan.
+        machines: how many.
+        checks: when the engine learns of ends; None where it knows of each at once.
+        most_jobs: that are submitted and not known to have ended; None for any number.
+
     Raises:
-        ValueError: no machine, or tasks that wait for each other.
+        ValueError: no machine or job at a time, or tasks that wait for each other.
     """
-    if machines < 1:
-        raise ValueError(f"machines is {machines}; at least one is needed")
-    place = {name: number for number, name in enumerate(tasks)}
-    missing = {name: len(set(task.needs)) for name, task in tasks.items()}
-    followers: dict[str, list[str]] = defaultdict(list)
-    for name, task in tasks.items():
-        for needed in set(task.needs):
-            followers[needed].append(name)
-    ready = [(place[name], name) for name, count in missing.items() if count == 0]
-    heapq.heapify(ready)
+    for what, number in (("machines", machines), ("most_jobs", most_jobs)):
+        if number is not None and number < 1:
+            raise ValueError(f"{what} is {number}; at least one is needed")
+    queue = Queue(tasks)
     running: list[tuple[float, str]] = []
-    clock, ended = 0.0, 0
-    while ready or running:
-        while ready and len(running) < machines:
-            _, name = heapq.heappop(ready)
+    ended: list[str] = []  # and not known yet
+    interval = check = checks.first if checks else 0.0
+    clock, known = 0.0, 0
+    while queue.ready or running or ended:
+        places = min(machines, (most_jobs or len(tasks)) - len(ended))
+        while queue.ready and len(running) < places:
+            name = queue.take()
             heapq.heappush(running, (clock + tasks[name].seconds, name))
-        clock, name = heapq.heappop(running)
-        ended += 1
-        for follower in followers[name]:
-            missing[follower] -= 1
-            if missing[follower] == 0:
-                heapq.heappush(ready, (place[follower], follower))
-    if ended < len(tasks):
-        raise ValueError(f"{len(tasks) - ended} tasks wait for each other")
+        if running and (checks is None or running[0][0] <= check):
+            clock, name = heapq.heappop(running)
+            ended.append(name)
+            if checks is not None:
+                continue
+        else:
+            clock = check
+        queue.end(ended)
+        known += len(ended)
+        if checks is not None:
+            interval = checks.after(interval, found=bool(ended))
+            check = clock + interval
+        ended = []
+    if known < len(tasks):
+        raise ValueError(f"{len(tasks) - known} tasks wait for each other")
     busy = sum(task.seconds for task in tasks.values())
     return Bill(machines=machines, seconds=clock, busy_seconds=busy, jobs=len(tasks))

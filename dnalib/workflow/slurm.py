@@ -10,6 +10,8 @@ from dnalib.workflow.variants import WorkflowError
 
 PATIENCE = 30  # seconds for an answer
 MOST_JOBS = 200  # in the queue at a time, unless a user asks for another number: others queue too
+# From asking which jobs have ended to asking again; the plugin asks less often while none has.
+SECONDS_BETWEEN_CHECKS = 20
 NO_ACCOUNTING = "accounting_storage/none"
 # States of jobs that ended without their work, as squeue and sacct name them.
 FAILED = (

@@ -9,7 +9,15 @@ from dnalib.stages import MEMBERS
 from dnalib.stages.catalogue import all_stages
 from dnalib.stages.sweeps import sweep_stages
 from dnalib.workflow import make_plan, make_variants
-from dnalib.workflow.bill import Overhead, Task, critical_path, simulate, tasks_of, until
+from dnalib.workflow.bill import (
+    Checks,
+    Overhead,
+    Task,
+    critical_path,
+    simulate,
+    tasks_of,
+    until,
+)
 from dnalib.workflow.parts import load_resources
 
 DIAMOND = {
@@ -42,6 +50,24 @@ def test_machines_take_what_is_ready(machines, seconds):
     bill = simulate(DIAMOND, machines=machines)
     assert bill.seconds == seconds and bill.busy_seconds == 9.0 and bill.jobs == 4
     assert bill.held_seconds == machines * seconds
+
+
+def test_what_ended_is_known_at_the_next_check_and_checks_grow_rare_while_nothing_ends():
+    checks = Checks(first=4, more=1, most=6)
+    # Known are: the first at 4, the short one at 8, the long one at 12, the last at 16.
+    assert simulate(DIAMOND, machines=2, checks=checks).seconds == 16.0
+    alone = {"only": Task(20.0, ())}
+    # Checked after 4, 5, 6, 6: at 4, 9, 15, 21.
+    assert simulate(alone, machines=1, checks=checks).seconds == 21.0
+    often = simulate(DIAMOND, machines=2, checks=Checks(first=1e-3, more=0))
+    assert often.seconds == pytest.approx(7.0, abs=1e-2)
+
+
+def test_a_job_that_is_not_known_to_have_ended_keeps_its_place_in_the_queue():
+    several = {name: Task(1.0, ()) for name in "abcd"}
+    checks = Checks(first=10)
+    assert simulate(several, machines=2, checks=checks, most_jobs=4).seconds == 10.0
+    assert simulate(several, machines=2, checks=checks, most_jobs=2).seconds == 20.0
 
 
 def test_some_tasks_are_taken_with_all_that_they_wait_for():
@@ -79,9 +105,11 @@ def test_all_that_is_planned_today_is_on_the_page():
 def test_what_cannot_end_is_refused():
     with pytest.raises(ValueError, match="machines is 0; at least one"):
         simulate(DIAMOND, machines=0)
+    with pytest.raises(ValueError, match="most_jobs is 0; at least one"):
+        simulate(DIAMOND, machines=1, most_jobs=0)
     circle = {"a": Task(1.0, ("b",)), "b": Task(1.0, ("a",)), "c": Task(1.0, ())}
     with pytest.raises(ValueError, match="2 tasks wait for each other"):
-        simulate(circle, machines=1)
+        simulate(circle, machines=1, checks=Checks())
 
 
 def test_every_stage_is_counted_once_a_seed_and_shared_ones_once():
