@@ -68,6 +68,8 @@ class Cluster:
         (self.folder / "munge.key").chmod(0o400)
         (self.folder / "slurm.conf").write_text(self.config())
         SYSTEM_CONFIG.parent.mkdir(exist_ok=True)
+        if SYSTEM_CONFIG.is_symlink() and not SYSTEM_CONFIG.exists():
+            SYSTEM_CONFIG.unlink()  # of a cluster that was killed, and its folder removed
         SYSTEM_CONFIG.symlink_to(self.folder / "slurm.conf")
         paths = {
             "key-file": "munge.key",
