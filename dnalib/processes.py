@@ -19,6 +19,7 @@ __all__ = [
     "Processes",
     "SynchronisedBatchNorm",
     "Together",
+    "TooManyProcessesError",
     "processes_of_launch",
     "rows_of_all",
     "set_batch_norms",
@@ -33,6 +34,10 @@ PATIENCE = timedelta(days=30)
 
 class FirstProcessError(RuntimeError):
     """The first of several processes failed, and has said why; this one ends with it."""
+
+
+class TooManyProcessesError(ValueError):
+    """More processes were launched than a training can be shared between."""
 
 
 class Processes(Protocol):

@@ -20,6 +20,7 @@ from dnalib.objectives import OBJECTIVES, Step, mean_hits
 from dnalib.processes import (
     Processes,
     SynchronisedBatchNorm,
+    TooManyProcessesError,
     processes_of_launch,
     set_batch_norms,
     share,
@@ -86,6 +87,7 @@ def train(
     Raises:
         ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no
             sense; a checkpoint of another recipe, network or data.
+        TooManyProcessesError: some would have no row of a batch, or no test record.
         FloatingPointError: the loss stopped being finite.
         CheckpointError: a checkpoint could not be written; the one before it is intact.
 
@@ -96,7 +98,8 @@ def train(
     batches = number_of_batches(data, recipe)
     processes = processes or processes_of_launch()
     fabric = processes.make_fabric(resolve_precision(recipe.precision))
-    check_processes(fabric, data, batches=batches)
+    # Any of them could say it; the first one does, for all.
+    processes.follow(partial(check_processes, fabric, data, batches=batches))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
         network = make_network()
@@ -265,10 +268,10 @@ def check_minutes(
 
 
 def check_processes(fabric, data: TrainingData, *, batches: int) -> None:
-    """Raise a ValueError unless each process has a row of every batch and a test record."""
+    """Raise TooManyProcessesError unless each has a row of every batch and a test record."""
     fewest = min(len(data.rows) // batches, len(data.test_labels))
     if fabric.world_size > fewest:
-        raise ValueError(
+        raise TooManyProcessesError(
             f"{fabric.world_size} processes share batches of {len(data.rows) // batches} rows and "
             f"{len(data.test_labels)} test records; accepted are at most {fewest} processes"
         )

@@ -14,6 +14,7 @@ from dnalib import checkpoints, losses, objectives, training, training_progress,
 from dnalib.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.inference import infer
 from dnalib.model import Network
+from dnalib.processes import FirstProcessError, TooManyProcessesError
 from dnalib.signals import PackedSignals
 from dnalib.training import TrainingData, check_processes, train
 
@@ -453,8 +454,24 @@ def test_half_precision_trains_and_keeps_its_weights_in_single(data_with_earlier
 def test_more_processes_than_rows_of_a_batch_are_refused():
     data = make_data()
     many = SimpleNamespace(world_size=41)
-    with pytest.raises(ValueError, match="41 processes share batches of 60 rows and 40 test rec"):
+    with pytest.raises(
+        TooManyProcessesError, match="41 processes share batches of 60 rows and 40 test rec"
+    ):
         check_processes(many, data, batches=2)
     check_processes(SimpleNamespace(world_size=40), data, batches=2)
-    with pytest.raises(ValueError, match="at most 30 processes"):
+    with pytest.raises(TooManyProcessesError, match="at most 30 processes"):
         check_processes(many, data, batches=4)
+
+
+def test_the_first_of_too_many_processes_says_so_for_all(data):
+    class NotTheFirst:
+        count, first = 41, False
+
+        def make_fabric(self, precision):
+            return SimpleNamespace(world_size=41)
+
+        def follow(self, action):
+            raise FirstProcessError("the first one has said it")
+
+    with pytest.raises(FirstProcessError):
+        train(network, data, recipe=RECIPE, report=quiet, processes=NotTheFirst())

@@ -19,7 +19,7 @@ from dnalib import stages
 from dnalib.checkpoints import CheckpointError
 from dnalib.data import DataError
 from dnalib.files import write_json
-from dnalib.processes import FirstProcessError
+from dnalib.processes import FirstProcessError, TooManyProcessesError
 from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError
 from dnalib.runs.settings import given_settings
 
@@ -31,6 +31,7 @@ MENDABLE = (
     FloatingPointError,
     OutOfTime,
     ParameterError,
+    TooManyProcessesError,
 )
 
 

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dnalib.files import write_json
 from dnalib.runs import load_profile
+from dnalib.training import check_processes
 from dnalib.workflow import job, make_plan
 from dnalib.workflow.parts import load_resources
 
@@ -40,6 +42,20 @@ def test_a_job_ends_with_a_sentence_about_a_parameter(
     words = ["base", "--report", str(tmp_path / "report.json"), "-p", "speed", "1"]
     assert job.main(words) == 1
     assert capsys.readouterr().err.startswith("error: there is no parameter 'speed'; accepted are")
+
+
+def test_a_job_of_too_many_processes_ends_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_together(*run: object, **report: object) -> None:
+        data = SimpleNamespace(rows=range(60), test_labels=range(40))
+        check_processes(SimpleNamespace(world_size=41), data, batches=1)
+
+    monkeypatch.setattr(job.stages, "open_run", lambda parameters: None)
+    monkeypatch.setattr(job, "write_report", train_together)
+    assert job.main(["base", "--report", str(tmp_path / "report.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: 41 processes share batches of 60 rows and 40 test records")
 
 
 def commands(root: Path, folder: Path, *, gpus: int, machine: int | None = None) -> dict[str, str]:
