@@ -32,6 +32,9 @@ def make_plan(
         profile: its name.
         variants: by name, each with the settings that it changes.
         resources: by kind; stages of these kinds are jobs of their own.
+
+    Raises:
+        WorkflowError: values of a parameter are compared, with seeds that do not follow each other.
     """
     plan: Plan = {
         "profile": profile,

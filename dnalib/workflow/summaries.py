@@ -9,7 +9,7 @@ from dnalib.stages import all_stages
 from dnalib.stages.sweeps import SIZES, SWEPT, seeds_of, variant_stages, variants_of
 from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
 from dnalib.workflow.parts import Plan, add_jobs, job_names
-from dnalib.workflow.variants import variant_name
+from dnalib.workflow.variants import WorkflowError, variant_name
 
 DATA_CHAPTER = "01_data"
 SUMMARY_CHAPTERS = ("08_results", "A1_adaptive_attacks")  # show several seeds side by side
@@ -63,8 +63,10 @@ def add_comparison(
 ) -> None:
     """Add the chapter that compares the values of a parameter, where the variants have several.
 
-    Where other parameters vary as well, it is of the first value of each; seeds are compared as far
-    as they follow each other.
+    Where other parameters vary as well, it is of the first value of each.
+
+    Raises:
+        WorkflowError: there are several seeds, which do not follow each other as the chapter's do.
     """
     values = list(dict.fromkeys(one[parameter] for one in variants if parameter in one))
     if not values or (len(values) < 2 and parameter in SWEPT):
@@ -72,10 +74,15 @@ def add_comparison(
     shared = {name: value for name, value in variants[0].items() if name != parameter}
     same = [one for one in variants if without(one, parameter, "seed") == without(shared, "seed")]
     seeds = sorted({one["seed"] for one in same if "seed" in one})
-    if len(seeds) > 1 and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
-        shared |= {"seed": seeds[0], "sweep_seeds": len(seeds)}
-    shared[SWEPT.get(parameter, parameter)] = values if parameter in SWEPT else max(values)
     chapter = SWEEP_CHAPTERS[parameter]
+    if len(seeds) > 1:
+        shared |= {"seed": seeds[0], "sweep_seeds": len(seeds)}
+        if seeds[-1] - seeds[0] + 1 > len(seeds):
+            raise WorkflowError(
+                f"SEEDS is {', '.join(map(str, seeds))}; accepted with {parameter}, whose values "
+                f"{chapter} compares, are seeds that follow each other, such as 0-2"
+            )
+    shared[SWEPT.get(parameter, parameter)] = values if parameter in SWEPT else max(values)
     together = variant_name(without(shared, "seed"))
     plan["notebooks"][f"{together}/{chapter}"] = {
         "chapter": chapter,

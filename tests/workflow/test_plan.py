@@ -8,7 +8,7 @@ import yaml
 
 from dnalib.runs import computing_profiles, load_profile, project_root
 from dnalib.stages import ENSEMBLES, MEMBERS, all_stages
-from dnalib.workflow import make_plan, make_variants
+from dnalib.workflow import WorkflowError, make_plan, make_variants
 from dnalib.workflow.chapters import (
     CHAPTERS,
     SWEEP_CHAPTERS,
@@ -146,20 +146,18 @@ def test_the_plan_knows_every_chapter_of_the_book():
 
 
 def test_several_seeds_are_shown_together_in_a_book_of_their_own():
-    plan = plan_of(bands=[4, 10], seed=[0, 1, 2, 5])
-    compared = "small-swept_bands-4+10"  # of the first seed alone: they do not follow each other
-    sites = ["small-bands-4_seeds-0-2+5", "small-bands-10_seeds-0-2+5", compared]
-    assert list(plan["sites"]) == sites
-    site = plan["sites"]["small-bands-10_seeds-0-2+5"]
+    plan = plan_of(epochs=[4, 10], seed=[0, 1, 2, 5])
+    assert list(plan["sites"]) == ["small-epochs-4_seeds-0-2+5", "small-epochs-10_seeds-0-2+5"]
+    site = plan["sites"]["small-epochs-10_seeds-0-2+5"]
     assert sorted(name.partition("/")[2] for name in site["notebooks"]) == sorted(CHAPTERS)
-    assert site["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
-    assert "bands-4_seed-0/01_data" in site["notebooks"], "the records are those of all variants"
-    assert "bands-10_seed-0/07_attacks" in site["notebooks"]
+    assert site["parameters"] == {"epochs": 10, "seeds": [0, 1, 2, 5]}
+    assert "epochs-4_seed-0/01_data" in site["notebooks"], "the records are those of all variants"
+    assert "epochs-10_seed-0/07_attacks" in site["notebooks"]
     for chapter in ("08_results", "A1_adaptive_attacks"):
-        assert f"bands-10_seeds-0-2+5/{chapter}" in site["notebooks"]
-        summary = plan["notebooks"][f"bands-10_seeds-0-2+5/{chapter}"]
-        assert summary["parameters"] == {"bands": 10, "seeds": [0, 1, 2, 5]}
-        assert summary["notebooks"] == [f"bands-10_seed-{seed}/{chapter}" for seed in (0, 1, 2, 5)]
+        assert f"epochs-10_seeds-0-2+5/{chapter}" in site["notebooks"]
+        summary = plan["notebooks"][f"epochs-10_seeds-0-2+5/{chapter}"]
+        assert summary["parameters"] == {"epochs": 10, "seeds": [0, 1, 2, 5]}
+        assert summary["notebooks"] == [f"epochs-10_seed-{seed}/{chapter}" for seed in (0, 1, 2, 5)]
         for one in summary["notebooks"]:
             assert set(plan["notebooks"][one]["jobs"]) <= set(summary["jobs"])
 
@@ -225,8 +223,14 @@ def test_sizes_are_compared_over_the_seeds_that_follow_each_other():
     for stage in ("base", "cor4", "dec4", "fdec4", "perturbations-strip-150"):
         of = [job["parameters"]["seed"] for job in needed if job["stage"] == stage]
         assert sorted(of) == [0, 1], stage
-    apart = plan_of(most_members=[5], seed=[0, 2])
-    (name,) = [one for one in apart["notebooks"] if one.endswith("/B3_members")]
-    assert apart["notebooks"][name]["parameters"] == {"most_members": 5, "seed": 0}
-    of = {apart["jobs"][job]["parameters"]["seed"] for job in apart["notebooks"][name]["jobs"]}
-    assert of == {0}
+
+
+@pytest.mark.parametrize("varied", [{"most_members": [5]}, {"bands": [4, 10]}])
+def test_values_are_compared_over_seeds_that_follow_each_other_alone(varied):
+    (parameter,) = varied
+    with pytest.raises(WorkflowError, match=f"SEEDS is 0, 2; accepted with {parameter}, whose val"):
+        plan_of(seed=[0, 2], **varied)
+    in_any_order = plan_of(seed=[2, 1], **varied)
+    (name,) = [one for one in in_any_order["notebooks"] if one.partition("/")[2].startswith("B")]
+    shown = in_any_order["notebooks"][name]["parameters"]
+    assert (shown["seed"], shown["sweep_seeds"]) == (1, 2)
