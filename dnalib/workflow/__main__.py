@@ -23,6 +23,7 @@ from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 PLAN = "plan.json"
 LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
+EXECUTORS = ("local", "slurm")
 RETRIES = 2  # on a cluster, where machines fail
 RETRIES_HERE = 1  # kernels that start at once may race for a port
 
@@ -63,15 +64,17 @@ def make_sweep(options: argparse.Namespace) -> int:
     """Execute every chapter for each seed and value, here or on a cluster."""
     settings = load_profile(options.profile)
     jobs = slurm.accept_jobs(options.jobs)
+    check_engine(options)
     varied: dict[str, Sequence[Any]] = {}
-    for name, values in options.vary:
+    for name, values in pairs("VARY", options.vary, example="bands 4,10"):
         varied[name] = [yaml.safe_load(value) for value in values.split(",")]
+    fixed = given_settings(pairs("SET", options.p, example="epochs 6"))
     plan = make_plan(
         settings,
         profile=options.profile,
         variants=make_variants(
             settings,
-            fixed=given_settings(options.p),
+            fixed=fixed,
             varied=varied | {"seed": parse_seeds(options.seeds)},
         ),
         resources=load_resources(options.profile),
@@ -80,6 +83,35 @@ def make_sweep(options: argparse.Namespace) -> int:
         slurm.check_scheduler(options.partition or None)
         return follow(plan, options, on_slurm(options, jobs=jobs))
     return follow(plan, options, [*here(options), "--resources", f"gpu={local_gpus()}"])
+
+
+def check_engine(options: argparse.Namespace) -> None:
+    """Make sure that what was said of the engine goes together.
+
+    Raises:
+        WorkflowError: there is no such engine, or what only a cluster has is said of this machine.
+    """
+    if options.executor not in EXECUTORS:
+        accepted = ", ".join(EXECUTORS)
+        raise WorkflowError(f"EXECUTOR is {options.executor!r}; accepted are {accepted}")
+    for name, value in (("PARTITION", options.partition), ("ACCOUNT", options.account)):
+        if value and options.executor != "slurm":
+            raise WorkflowError(f"{name} is {value!r}, which is accepted with EXECUTOR=slurm alone")
+
+
+def pairs(what: str, given: Sequence[Sequence[str]], *, example: str) -> Sequence[Sequence[str]]:
+    """Names with their values, each two words.
+
+    Raises:
+        WorkflowError: one of them is another number of words.
+    """
+    for words in given:
+        if len(words) != 2:
+            raise WorkflowError(
+                f"{what} is {' '.join(words)!r}; accepted are a setting's name, a space, and what "
+                f"it is to be, without spaces, such as {example!r}"
+            )
+    return given
 
 
 def here(options: argparse.Namespace) -> list[str]:
@@ -132,17 +164,22 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
         Snakemake's status.
 
     Raises:
-        WorkflowError: another process works on the same folder.
+        WorkflowError: another process works on the same folder, or a cluster has jobs of one that
+            does not any more; or a place that was named is not there.
     """
     root = project_root()
     folder = root / "data" / "runs" / plan["profile"]
     said = places(options)
+    executor = getattr(options, "executor", "local")
     with turn(folder, "workflow", seconds=0) as ours:
         if not ours:
             raise WorkflowError(
                 f"another make works in {folder}; wait for it or end it, and call again"
             )
-        write_json(folder / PLAN, {**plan, "executor": getattr(options, "executor", "local")})
+        if executor == "slurm":
+            place, logs = root.resolve(), root / LOGS
+            slurm.check_nothing_is_left(job_prefix(plan["profile"]), folder=place, logs=logs)
+        write_json(folder / PLAN, {**plan, "executor": executor})
         config = {"plan": str(folder / PLAN), **said}
         words = [*engine, "--config", *(f"{name}={value}" for name, value in config.items())]
         return run_snakemake(words, root=root)
@@ -160,12 +197,18 @@ def run_snakemake(words: Sequence[str], *, root: Path) -> int:
 
 
 def places(options: argparse.Namespace) -> dict[str, str]:
-    """Where the records are and how long a chapter may take, as far as that was said."""
-    said = {
-        name: str(Path(place).expanduser().resolve())
-        for name, place in (("data", options.data), ("split", options.split))
-        if place
-    }
+    """Where the records are and how long a chapter may take, as far as that was said.
+
+    Raises:
+        WorkflowError: there is nothing at a place that was named.
+    """
+    said = {}
+    for name, place in (("data", options.data), ("split", options.split)):
+        if place:
+            path = Path(place).expanduser().resolve()
+            if not path.exists():
+                raise WorkflowError(f"{name.upper()} is {place!r}; there is nothing at {path}")
+            said[name] = str(path)
     if options.max_minutes:
         accept_minutes(yaml.safe_load(options.max_minutes))
         said["max_minutes"] = options.max_minutes
@@ -183,10 +226,14 @@ def show_status(options: argparse.Namespace) -> int:
         ) from None
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
-    submitted = plan.get("executor") == "slurm"
-    logs = project_root() / LOGS
-    queue = slurm.queued_jobs(job_prefix(options.profile), logs=logs) if submitted else []
+    queue, missing = [], None
+    if plan.get("executor") == "slurm":
+        root = project_root()
+        prefix, place = job_prefix(options.profile), root.resolve()
+        queue, missing = slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
     print(progress(plan, folder, queue=queue).to_string())
+    if missing:
+        print(missing)
     print("a make works on it" if working else "no make works on it")
     return 0
 
@@ -224,13 +271,13 @@ def add_sweep_options(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--vary",
         action="append",
-        nargs=2,
+        nargs="+",
         default=[],
         metavar=("NAME", "VALUES"),
         help="a setting and its values, with commas between them",
     )
-    one.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
-    one.add_argument("--executor", default="local", choices=("local", "slurm"))
+    one.add_argument("-p", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"))
+    one.add_argument("--executor", default="local", help=" or ".join(EXECUTORS))
     one.add_argument("--partition", default="", help="of the cluster; else its default")
     one.add_argument("--account", default="", help="that the cluster's jobs are charged to")
     text = f"in the cluster's queue at a time; {slurm.MOST_JOBS} if it is not said"

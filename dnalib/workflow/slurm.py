@@ -56,8 +56,12 @@ def accept_jobs(text: str) -> int:
     return int(text)
 
 
-def ask(command: Sequence[str]) -> str:
+def ask(command: Sequence[str], *, of: str = "the scheduler") -> str:
     """What a command of Slurm answers.
+
+    Args:
+        command: its words.
+        of: who answers it, as the error says.
 
     Raises:
         WorkflowError: there is no such command, or it fails, or does not answer.
@@ -73,11 +77,11 @@ def ask(command: Sequence[str]) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise WorkflowError(
-            f"the scheduler is unreachable: {name} gave no answer within {PATIENCE} seconds"
+            f"{of} is unreachable: {name} gave no answer within {PATIENCE} seconds"
         ) from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split()) or f"status {error.returncode}"
-        raise WorkflowError(f"the scheduler is unreachable: {name} says {reason}") from None
+        raise WorkflowError(f"{of} is unreachable: {name} says {reason}") from None
     return answer.stdout
 
 
@@ -114,35 +118,93 @@ def keeps_accounts() -> bool:
     return False
 
 
-def queued_jobs(prefix: str, *, logs: Path) -> list[QueuedJob]:
-    """The jobs whose name begins with a prefix: those that wait or run, and ended ones.
+def queued_jobs(prefix: str, *, folder: Path, logs: Path) -> list[QueuedJob]:
+    """This user's jobs that wait or run, and, of those that ended, the last minutes' (MinJobAge).
 
-    Of ended ones squeue remembers the last minutes alone (Slurm's MinJobAge), sacct all. What a job
-    was for stands in its comment, which most clusters' accounts drop (they keep it only with
-    AccountingStoreFlags=job_comment); then the place of its log tells.
+    What a job was for stands in its comment, and in the place of its log.
 
     Args:
-        prefix: of the jobs' names.
+        prefix: that the jobs' names begin with.
+        folder: in which they run.
         logs: folder of the logs that Snakemake's plugin has written.
 
     Raises:
         WorkflowError: the scheduler does not answer.
     """
-    fields = "--format=%i|%T|%j|%k"
-    answers = [ask(["squeue", "--noheader", "--states=all", fields])]
-    if keeps_accounts():
-        columns = "--format=JobIDRaw,State,JobName%120,Comment%300"
-        since = "--starttime=now-7days"
-        answers.append(ask(["sacct", "-X", "--noheader", "--parsable2", since, columns]))
+    fields = "--format=%i|%T|%j|%Z|%k"
+    told = ask(["squeue", "--me", "--noheader", "--states=all", fields])
+    return jobs_in(told, prefix, folder=folder, logs=logs)
+
+
+def accounted_jobs(prefix: str, *, folder: Path, logs: Path) -> list[QueuedJob]:
+    """This user's jobs of a week, ended ones too, as the cluster's accounts tell of them.
+
+    Most accounts drop the comments (they keep them only with AccountingStoreFlags=job_comment);
+    then the place of a job's log tells what it was for.
+
+    Args:
+        prefix: that the jobs' names begin with.
+        folder: in which they run.
+        logs: folder of the logs that Snakemake's plugin has written.
+
+    Raises:
+        WorkflowError: the accounts do not answer.
+    """
+    fields = "--format=JobIDRaw,State,JobName,WorkDir,Comment"
+    command = ["sacct", "-X", "--noheader", "--parsable2", "--starttime=now-7days", fields]
+    told = ask(command, of="the cluster's accounting")
+    return jobs_in(told, prefix, folder=folder, logs=logs)
+
+
+def known_jobs(prefix: str, *, folder: Path, logs: Path) -> tuple[list[QueuedJob], str | None]:
+    """All that the cluster tells of a folder's jobs, arguments as in `queued_jobs`.
+
+    Returns:
+        The jobs, and a sentence on what is missing where there are accounts that do not answer.
+
+    Raises:
+        WorkflowError: the scheduler does not answer.
+    """
+    queued = queued_jobs(prefix, folder=folder, logs=logs)
+    if not keeps_accounts():
+        return queued, None
+    try:
+        accounted = accounted_jobs(prefix, folder=folder, logs=logs)
+    except WorkflowError as error:
+        return queued, f"{error}; jobs that failed some time ago are counted as to come"
+    # squeue knows best what is running now.
+    return list({job.number: job for job in (*accounted, *queued)}.values()), None
+
+
+def jobs_in(told: str, prefix: str, *, folder: Path, logs: Path) -> list[QueuedJob]:
+    """The jobs of a folder in lines of number, state, name, folder and comment."""
     logged = work_by_number(logs)
-    found: dict[str, QueuedJob] = {}
-    for line in "\n".join(answers).splitlines():
-        number, state, name, comment = (line.split("|", 3) + [""] * 3)[:4]
-        if name.startswith(prefix):
+    found = []
+    for line in told.splitlines():
+        number, state, name, place, comment = (line.split("|", 4) + [""] * 4)[:5]
+        if name.startswith(prefix) and place == str(folder):
             work = work_in(comment) or logged.get(number, "")
-            # squeue comes first, and knows best what is running now.
-            found.setdefault(number, QueuedJob(number, state.split()[0], work))
-    return list(found.values())
+            found.append(QueuedJob(number, state.split()[0], work))
+    return found
+
+
+def check_nothing_is_left(prefix: str, *, folder: Path, logs: Path) -> None:
+    """Make sure that no job of an earlier make is queued or running; arguments as in `queued_jobs`.
+
+    Raises:
+        WorkflowError: one is, or the scheduler does not answer.
+    """
+    # A job that is completing has done its work, and is gone in seconds.
+    at_work = [
+        job.number
+        for job in queued_jobs(prefix, folder=folder, logs=logs)
+        if job.state in (*WAITING, *RUNNING) and job.state != "COMPLETING"
+    ]
+    if at_work:
+        raise WorkflowError(
+            f"a make that has ended left jobs queued or running in {folder}; wait for them, or end "
+            f"them with `scancel {' '.join(at_work)}`, and call again"
+        )
 
 
 def work_in(comment: str) -> str:

@@ -35,6 +35,18 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--jobs", "2.5"], "JOBS is '2.5'; accepted is a whole number from 1"),
         (["sweep", "--jobs=-1"], "JOBS is '-1'; accepted is a whole number from 1"),
         (["sweep", "--jobs", "1000000"], "JOBS is '1000000'; accepted is a whole number from 1"),
+        (["sweep", "--executor", "slrum"], "EXECUTOR is 'slrum'; accepted are local, slurm"),
+        (["sweep", "--partition", "gpu"], "PARTITION is 'gpu', which is accepted with EXECUTOR="),
+        (["sweep", "--account", "ecg"], "ACCOUNT is 'ecg', which is accepted with EXECUTOR=slurm"),
+        (["sweep", "--vary", "bands", "4,", "10"], "VARY is 'bands 4, 10'; accepted are a setting"),
+        (["sweep", "--vary", "bands"], "VARY is 'bands'; accepted are a setting's name, a space"),
+        (["sweep", "-p", "epochs"], "SET is 'epochs'; accepted are a setting's name, a space"),
+        (
+            ["sweep", "--seeds", "0,3,7", "--vary", "bands", "4,10"],
+            "SEEDS is 0, 3, 7; accepted with bands, whose values B2_bands compares, are seeds",
+        ),
+        (["sweep", "--data", "nowhere.zip"], "DATA is 'nowhere.zip'; there is nothing at /"),
+        (["book", "--split", "no/where.npy"], "SPLIT is 'no/where.npy'; there is nothing at /"),
         (["status", "--profile", "small"], "nothing was begun with profile small"),
     ],
 )
@@ -71,6 +83,8 @@ def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.append(words) or 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: said.append(partition))
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
+    monkeypatch.setattr(command.slurm, "ask", lambda words: "")  # nothing is in the queue
+    (root / "records.zip").touch()
     words = ["sweep", "--seeds", "0-1", "--executor", "slurm", "--partition", "long"]
     assert command.main([*words, "--account", "ecg", "--data", "records.zip"]) == 0
     partition, engine = said
@@ -102,6 +116,7 @@ def test_a_user_says_how_many_jobs_may_be_in_the_queue(root, monkeypatch, words,
     monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.extend(words) or 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
+    monkeypatch.setattr(command.slurm, "ask", lambda words: "")
     assert command.main(["sweep", "--executor", "slurm", *words]) == 0
     assert said[said.index("--jobs") + 1] == jobs
 
@@ -110,16 +125,50 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
     monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
-    monkeypatch.setenv("PATH", "")  # no squeue
     assert command.main(["book"]) == 0
     assert command.main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "no make works on it"
     (row,) = [line for line in lines if line.startswith("07_attacks")]
     assert row.split()[1:] == ["0", "0", "0", "0", "1"]
-    assert command.main(["sweep", "--executor", "slurm"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(command.slurm, "ask", lambda words: "")
+        assert command.main(["sweep", "--executor", "slurm"]) == 0
+    monkeypatch.setenv("PATH", "")  # no squeue
     assert command.main(["status"]) == 1
     assert "this machine has no command squeue" in capsys.readouterr().err
+
+
+def test_a_sweep_begins_only_where_a_make_that_died_left_no_job(root, capsys, monkeypatch):
+    started = []
+    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: started.append(said) or 0)
+    monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
+    monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
+    left = f"7|PENDING|dnalib-demo_1|{root.resolve()}|rule_training_wildcards_dec1-0a"
+    monkeypatch.setattr(command.slurm, "ask", lambda words: left)
+    assert command.main(["sweep", "--executor", "slurm"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: a make that has ended left jobs queued or running in /")
+    assert not started and not list(root.rglob(command.PLAN))
+    assert command.main(["sweep"]) == 0, "jobs here are no cluster's"
+
+
+def test_status_says_that_accounting_did_not_answer(root, capsys, monkeypatch):
+    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
+    monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
+    monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: True)
+
+    def ask(words, **of):
+        if words[0] == "sacct":
+            raise command.WorkflowError("no answer")
+        return ""
+
+    monkeypatch.setattr(command.slurm, "ask", ask)
+    assert command.main(["sweep", "--executor", "slurm"]) == 0
+    assert command.main(["status"]) == 0
+    said, last = capsys.readouterr().out.splitlines()[-2:]
+    assert said == "no answer; jobs that failed some time ago are counted as to come"
+    assert last == "no make works on it"
 
 
 def test_jobs_find_their_commands_in_an_environment_that_is_not_activated(root, monkeypatch):
