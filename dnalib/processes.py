@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from dnalib.recipes import keep_float32
+
 __all__ = [
     "Alone",
     "FirstProcessError",
@@ -81,6 +83,7 @@ class Alone:
         from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
         from lightning.fabric.plugins.environments import LightningEnvironment
 
+        keep_float32()
         # Named, or Fabric would take the tasks of a Slurm job for processes of this training.
         return Fabric(devices=1, precision=precision, plugins=[LightningEnvironment()])
 
@@ -105,6 +108,7 @@ class Together:
         from lightning.fabric.plugins.environments import TorchElasticEnvironment
         from lightning.fabric.strategies import DDPStrategy
 
+        keep_float32()
         on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
         fabric = Fabric(
             devices=on_this_node,

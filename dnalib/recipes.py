@@ -1,6 +1,7 @@
 """How a network is trained: recipe, schedule of learning rates, precision and seeds."""
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -77,6 +78,18 @@ def resolve_precision(precision: Precision) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     capable = torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu_has_bf16()
     return "bf16-mixed" if capable else "32-true"
+
+
+def keep_float32() -> None:
+    """Multiply what is float32 as float32 in a GPU's convolutions too; cuDNN's default is TF32.
+
+    Whatever sets up a device for the library calls this, so that "32-true" means the same
+    everywhere. Matrix products are float32 by default.
+    """
+    with warnings.catch_warnings():
+        # PyTorch warns that there is a newer name for it; versions before 2.9 know this one alone.
+        warnings.simplefilter("ignore")
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def cpu_has_bf16() -> bool:

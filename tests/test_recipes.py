@@ -7,7 +7,9 @@ import torch
 from trainings import RECIPE
 
 from dnalib import recipes
+from dnalib.processes import Alone
 from dnalib.recipes import derived_seed, make_schedule, resolve_precision
+from dnalib.stages.members import fastest_device
 
 
 def learning_rates(schedule, steps=10):
@@ -79,3 +81,17 @@ def test_epochs_have_seeds_of_their_own():
     seeds = {derived_seed(seed, epoch) for seed in range(20) for epoch in range(200)}
     assert len(seeds) == 4000
     assert derived_seed(1, 11) == derived_seed(1, 11) != derived_seed(11, 1)
+
+
+@pytest.mark.parametrize(
+    "set_up", [recipes.keep_float32, fastest_device, lambda: Alone().make_fabric("32-true")]
+)
+def test_float32_is_float32_wherever_a_device_is_set_up(monkeypatch, set_up):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    set_up()
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_float32_is_kept_without_a_warning(recwarn):
+    recipes.keep_float32()
+    assert not recwarn.list

@@ -16,6 +16,7 @@ from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
+from dnalib.recipes import keep_float32
 from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import (
     ENSEMBLES,
@@ -126,7 +127,8 @@ def load_weights(network: Network | JointNetwork, path: Path) -> None:
 
 
 def fastest_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
+    """The GPU where there is one, else the CPU; set up so that float32 is multiplied as such."""
+    keep_float32()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
