@@ -305,6 +305,31 @@ def test_a_description_waits_for_what_it_describes() -> None:
     assert len(choose(pieces[1:2] + pieces[3:], limits=SMALL, split_large=False)[0]) == 4
 
 
+FULL_SIZE = (15_000_000,) * 4 + (5_800_000,)  # a full-size checkpoint's parts, 65.8 MB
+
+
+def test_a_full_size_checkpoint_goes_as_a_whole_or_waits() -> None:
+    name = "full/checkpoints/cor1-1/epoch3"
+    parts = [
+        piece(f"{name}-part{number}of5.safetensors", size)
+        for number, size in enumerate(FULL_SIZE, start=1)
+    ]
+    checkpoint = [*parts, piece(f"{name}.json", 20_000)]
+    for split_large in (False, True):
+        choice = choose(checkpoint, limits=Limits(), split_large=split_large)
+        assert choice == (checkpoint, [])
+        weights = [piece("full/base-1.safetensors", 11_000_000)]
+        survey = [piece("full/survey-1.json", 1_000)]
+        choice = choose([*weights, *checkpoint, *survey], limits=Limits(), split_large=split_large)
+        assert choice == ([*weights, *survey], checkpoint)
+    assert Limits().total_bytes <= 64 * 2**20, "what a machine lets out"
+    tight = Limits(total_bytes=60_000_000)
+    assert choose(checkpoint, limits=tight, split_large=False) == ([], checkpoint)
+    chosen, waiting = choose(checkpoint, limits=tight, split_large=True)
+    assert sum(item.bytes for item in chosen + waiting) == sum(FULL_SIZE) + 20_000
+    assert choose(waiting, limits=tight, split_large=True) == (waiting, [])
+
+
 def test_a_checkpoint_that_does_not_fit_is_said_and_no_failure(runs: Path, tmp_path: Path) -> None:
     lines = hand_out(runs, tmp_path / "out", limits=SMALL)
     assert any(

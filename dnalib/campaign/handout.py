@@ -20,6 +20,7 @@ BYTES_A_PIECE = 400  # of the manifest, at most
 BYTES_A_MANIFEST = 2_000
 MEGABYTE = 1_000_000
 PART = "-part"  # what follows a checkpoint's name in the names of its tensors' files
+PART_FILE = re.compile(rf"{PART}\d+of\d+\.safetensors$")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Limits:
 
     files: int = 8
     file_bytes: int = 15 * MEGABYTE
-    total_bytes: int = 60 * MEGABYTE
+    total_bytes: int = 67 * MEGABYTE  # a full-size checkpoint has 65.8; machines let out 64 MiB
 
     @property
     def room(self) -> int:
@@ -134,31 +135,64 @@ def checkpoint_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
 def choose(
     pieces: list[Piece], *, limits: Limits, split_large: bool
 ) -> tuple[list[Piece], list[Piece]]:
-    """Which pieces go into a set, and which wait for a later one."""
+    """Which pieces go into a set, and which wait for a later one.
+
+    All of a checkpoint goes or none: a part of it is of use to nobody. Only what is larger than a
+    whole set goes in parts, and only where `split_large` says so.
+    """
     room = limits.room
-    chosen, waiting = [], []
-    for piece in pieces:
-        free = room - BYTES_A_PIECE
-        large = piece.bytes + BYTES_A_PIECE > limits.room
-        if any(describes(piece.path, other.path) for other in waiting):
-            waiting.append(piece)
-            continue
-        if piece.bytes <= free:
-            chosen.append(piece)
-        elif split_large and large and free > 0:
-            chosen.append(replace(piece, bytes=free))
-            waiting.append(replace(piece, offset=piece.offset + free, bytes=piece.bytes - free))
+    chosen: list[Piece] = []
+    waiting: list[Piece] = []
+    for group in groups(pieces):
+        misleading = any(describes(group[0].path, other.path) for other in waiting)
+        if space(group) <= room and not misleading:
+            taken, left = group, []
+        elif split_large and space(group) > limits.room and not misleading:
+            taken, left = divide(group, room=room)
         else:
-            waiting.append(piece)
-            continue
-        room -= chosen[-1].bytes + BYTES_A_PIECE
+            taken, left = [], group
+        room -= space(taken)
+        chosen += taken
+        waiting += left
     return chosen, waiting
+
+
+def groups(pieces: Iterable[Piece]) -> list[list[Piece]]:
+    """The files of each checkpoint together, every other file alone, in the given order."""
+    found: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        whole = PART_FILE.sub("", piece.path)
+        described = piece.path.removesuffix(".json")  # its parts come before a description
+        name = whole if whole != piece.path else described if described in found else piece.path
+        found.setdefault(name, []).append(piece)
+    return list(found.values())
+
+
+def space(pieces: Iterable[Piece]) -> int:
+    """Bytes that pieces take of a set, with what the manifest says of them."""
+    return sum(piece.bytes + BYTES_A_PIECE for piece in pieces)
+
+
+def divide(pieces: Iterable[Piece], *, room: int) -> tuple[list[Piece], list[Piece]]:
+    """The first bytes of pieces that have room, in order, and the rest of them."""
+    taken: list[Piece] = []
+    left: list[Piece] = []
+    for piece in pieces:
+        free = room - space(taken) - BYTES_A_PIECE
+        if left or free <= 0:
+            left.append(piece)
+        elif piece.bytes <= free:
+            taken.append(piece)
+        else:
+            taken.append(replace(piece, bytes=free))
+            left.append(replace(piece, offset=piece.offset + free, bytes=piece.bytes - free))
+    return taken, left
 
 
 def describes(path: str, other: str) -> bool:
     """Whether a file is the JSON beside another one, and would be misleading without it."""
     stem = path.removesuffix(".json")
-    whole = re.sub(rf"{PART}\d+of\d+\.safetensors$", "", other)  # a checkpoint's part
+    whole = PART_FILE.sub("", other)
     return stem != path and stem in (other, whole)
 
 
