@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -424,6 +425,41 @@ def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == found
     monkeypatch.setattr(throughput, "machine", lambda: "another")
     assert throughput.measure(tmp_path, tmp_path / "runs", Clock(9), device="cpu") == {}
+
+
+def test_a_benchmark_that_was_stopped_is_tried_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    script = tmp_path / "benchmarks" / "training.py"
+    script.parent.mkdir()
+    script.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(throughput, "LONGEST", {"training": 0.2})
+    measure = partial(throughput.measure, tmp_path, tmp_path / "runs", device="cpu")
+    assert measure(Clock(9)) == {}
+    assert "training.py gave no numbers within 0.2 s" in capsys.readouterr().out
+    script.write_text(f"print({json.dumps(json.dumps({'epoch_seconds': 6.0}))})")
+    monkeypatch.setattr(throughput, "LONGEST", {"training": 30.0})
+    assert measure(Clock(9)) == {"training": {"epoch_seconds": 6.0}}
+    script.write_text("raise SystemExit('not again')")
+    assert measure(Clock(9)) == {"training": {"epoch_seconds": 6.0}}
+
+
+def test_a_benchmark_that_is_always_stopped_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def stopped(script: Path, *, device: str, longest: float) -> dict:
+        calls.append(longest)
+        return {throughput.STOPPED: longest, "when": len(calls)}
+
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "training.py").touch()
+    monkeypatch.setattr(throughput, "run_benchmark", stopped)
+    for minutes in (5, 9, 9, 9):  # five minutes leave too little for the steps after it
+        measured = throughput.measure(tmp_path, tmp_path / "runs", Clock(minutes), device="cpu")
+        assert measured == {}
+    assert calls == [240.0, 240.0]
 
 
 def test_an_estimate_counts_the_attacks_and_every_training() -> None:
