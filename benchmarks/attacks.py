@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from sides import PlainNetwork, alternate, most_time, parse, report
+from sides import PlainNetwork, alternate, parse, report, where_time_goes
 from torch import Tensor
 from torch.nn import functional
 
@@ -150,7 +150,7 @@ def measure(
         ours=fast,
         straightforward=slow,
         device=device,
-        most_time=most_time(ours, device=device),
+        **where_time_goes(ours, device=device),
         records=len(signals),
         steps=steps,
     )

@@ -1,14 +1,14 @@
 """The decorrelation loss and its gradient at full size: ours against pinv, one model at a time.
 
 `share_of_step` is what the loss adds to a training step of the full-size network on as many rows:
-on a GPU such a step is taken; on a CPU, where it takes long, one of few rows is, and its seconds
-are scaled by the rows. What a step spends once, whatever its rows, then counts several times; that
-is small beside the convolutions.
+on a GPU such a step is taken (with `--quick` one of nearly as many); on a CPU, where it takes long,
+one of few rows is. The seconds are scaled by the rows. What a step spends once, whatever its rows,
+then counts several times; that is small beside the convolutions.
 """
 
 import torch
-from full_step import full_step
-from sides import alternate, most_time, parse, report
+from full_step import ROWS_ON_A_GPU, full_step
+from sides import alternate, parse, report, where_time_goes
 from torch import Tensor
 
 from dnalib.losses import draw_projections, projected_decorrelation
@@ -41,6 +41,13 @@ def step_seconds(*, device: str, repeats: int, rows: int) -> float:
     return seconds * RECORDS / rows
 
 
+def step_rows(device: str, *, quick: bool) -> int:
+    """Rows of the training step; a quick call takes the step that `training.py` has compiled."""
+    if device == "cuda":
+        return ROWS_ON_A_GPU if quick else RECORDS
+    return ROWS_ON_A_CPU
+
+
 def main() -> None:
     """The command line."""
     arguments = parse(__doc__.splitlines()[0]).parse_args()
@@ -67,18 +74,18 @@ def main() -> None:
 
     repeats = 3 if arguments.quick else 15
     fast, slow = alternate(ours, straightforward, repeats=repeats, device=device)
-    rows = RECORDS if device == "cuda" else ROWS_ON_A_CPU
+    rows = step_rows(device, quick=arguments.quick)
     step = step_seconds(device=device, repeats=1 if arguments.quick else 3, rows=rows)
     report(
         "decorrelation",
         ours=fast / CALLS,
         straightforward=slow / CALLS,
         device=device,
-        most_time=most_time(ours, device=device),
         models=MODELS,
         share_of_step=fast / CALLS / step,
         step_seconds=step,
         step_rows=rows,
+        **where_time_goes(ours, device=device),
     )
 
 

@@ -7,10 +7,12 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dnalib.model import Network
+from dnalib.recipes import keep_float32
 from dnalib.signals import PackedSignals
 from dnalib.training import Recipe, TrainingData, resolve_precision, set_up, train_step
 
 LENGTH = 18_000
+ROWS_ON_A_GPU = 64  # of the training benchmark's step
 
 
 def made_up_rows(count: int) -> tuple[Tensor, Tensor]:
@@ -21,6 +23,7 @@ def made_up_rows(count: int) -> tuple[Tensor, Tensor]:
 
 def full_step(*, batch: int, device: str) -> Callable[[], None]:
     """A function that takes one step on so many made-up rows."""
+    keep_float32()
     samples, labels = made_up_rows(2 * batch)
     rows = torch.arange(2 * batch)
     packed = PackedSignals.pack(samples)

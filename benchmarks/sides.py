@@ -6,12 +6,14 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from limits import limits_of
 from torch import Tensor, nn
+from torch.autograd import DeviceType
 
 from dnalib.model import BLOCKS, FEATURES
 from dnalib.recipes import cpu_has_bf16
@@ -61,30 +63,62 @@ def report(name: str, *, ours: float, straightforward: float, device: str, **det
     print(json.dumps(content))
 
 
-def most_time(side: Callable[[], Any], *, device: str, most: int = 3) -> dict[str, float]:
-    """Where a side's time goes: the costliest operations with their share of all operations' time.
+def where_time_goes(
+    side: Callable[[], Any], *, device: str, most: int = 3
+) -> dict[str, dict[str, float]]:
+    """Profile a side: its costliest operations, and what limits it.
 
-    On a GPU kernels' time counts, on a CPU that of the operations themselves, gaps left out.
+    Args:
+        side: called twice, the second time under the profiler.
+        device: "cuda" counts the time of kernels, "cpu" that of operations themselves.
+        most: how many operations are named.
+
+    Returns:
+        "most_time": the costliest operations with their shares of all operations' time; "limits":
+        as `limits_of` gives them.
     """
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)
     side()
     with torch.profiler.profile(activities=activities) as profile:
+        started = time.perf_counter()
         side()
         if device == "cuda":
             torch.cuda.synchronize()
-    time_of = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    times = {event.key: getattr(event, time_of) for event in profile.key_averages()}
+        wall = time.perf_counter() - started
+    times = operation_seconds(profile.key_averages(), device=device)
     total = sum(times.values())
     costliest = sorted(times, key=times.__getitem__, reverse=True)[:most]
-    return {name: round(times[name] / total, 3) for name in costliest}
+    return {
+        "most_time": {name: round(times[name] / total, 3) for name in costliest},
+        "limits": limits_of(times, wall=wall, kernels=device == "cuda"),
+    }
+
+
+def operation_seconds(events: Iterable[Any], *, device: str) -> dict[str, float]:
+    """Seconds of each operation on a CPU, of each kernel on a GPU, by name.
+
+    Operations hold their kernels' time too: on a GPU only the kernels count, or each would twice.
+    """
+    wanted = DeviceType.CUDA if device == "cuda" else DeviceType.CPU
+    time_of = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    times: dict[str, float] = {}
+    for event in events:
+        if event.device_type == wanted and not getattr(event, "is_user_annotation", False):
+            times[event.key] = times.get(event.key, 0.0) + getattr(event, time_of) / 1e6
+    return times
 
 
 def hardware(device: str) -> str:
-    """The GPU's name, or the processor's model, its matrix units and the threads in use."""
+    """The device, and what decides how it multiplies.
+
+    Of a GPU its name and whether its float32 convolutions use TF32; of a processor its model, its
+    matrix units and the threads in use.
+    """
     if device == "cuda":
-        return torch.cuda.get_device_name()
+        tf32 = "with" if torch.backends.cudnn.allow_tf32 else "without"
+        return f"{torch.cuda.get_device_name()}, float32 {tf32} TF32"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

@@ -4,8 +4,8 @@ Prints medians and, last, a line of JSON; `epoch_seconds` is our step times the 
 """
 
 import torch
-from full_step import full_step, made_up_rows
-from sides import PlainNetwork, alternate, most_time, parse, report
+from full_step import ROWS_ON_A_GPU, full_step, made_up_rows
+from sides import PlainNetwork, alternate, parse, report, where_time_goes
 from torch.nn import functional
 
 from dnalib.recipes import resolve_precision
@@ -26,7 +26,7 @@ def main() -> None:
     """The command line."""
     arguments = parse(__doc__.splitlines()[0]).parse_args()
     device = arguments.device
-    batch = 64 if device == "cuda" else (4 if arguments.quick else 8)
+    batch = ROWS_ON_A_GPU if device == "cuda" else (4 if arguments.quick else 8)
     torch.manual_seed(0)
     ours = full_step(batch=batch, device=device)
 
@@ -52,13 +52,13 @@ def main() -> None:
         ours=fast,
         straightforward=slow,
         device=device,
-        most_time=most_time(ours, device=device),
         batch=batch,
         precision=resolve_precision("auto"),
         epoch_seconds=fast * ROWS / batch,
         teraflop_a_second=rate / 1e12,
         matrix_teraflop_a_second=most / 1e12,
         share_of_matrix_rate=rate / most,
+        **where_time_goes(ours, device=device),
     )
 
 
