@@ -1,7 +1,6 @@
 """PGD and SAP on records of the real lengths: ours against full length, parameter gradients on.
 
-The lengths are those of the recorded survey's histogram. With `--data`, the effect of bf16 on the
-attack's success is measured as well, on the recorded run's base model.
+The lengths are those of the recorded survey's histogram.
 """
 
 import json
@@ -16,13 +15,11 @@ from torch.nn import functional
 from dnalib import attacks
 from dnalib.attacks import SMOOTHING_SIGMAS, SMOOTHING_SIZES
 from dnalib.crafting import attack_records
-from dnalib.dataset import load_dataset
-from dnalib.inference import infer
 from dnalib.model import Network
-from dnalib.runs import load_profile, project_root
+from dnalib.recipes import keep_float32, resolve_precision
+from dnalib.runs import load_profile
 from dnalib.signals import PackedSignals
-from dnalib.stages import computing_run, load_member, open_run
-from dnalib.training import resolve_precision
+from dnalib.stages import open_run
 
 LENGTH = 18_000
 EPSILON = 50.0
@@ -91,40 +88,9 @@ def our_attack(
     return {"found": attacks.sap(model, inputs, labels, start=start, **options)}
 
 
-def effect_of_bf16(data: str, epsilons: tuple[float, ...]) -> list[dict[str, float]]:
-    """Share of attacked records still right under PGD whose products were float32 or bf16."""
-    run = computing_run(load_profile("small"), profile="small", root=project_root(), place=data)
-    dataset = load_dataset(run, place=data)
-    network = load_member(open_run({"profile": "recorded/small"}), "base")
-    signals, labels = dataset.packed(dataset.split.test), dataset.labels(dataset.split.test)
-    right = torch.nonzero(infer(network, signals).argmax(1) == labels).flatten()
-    signals, labels = signals.select(right), labels[right]
-    rows = []
-    for epsilon in epsilons:
-        row = {"epsilon": epsilon, "records": len(right)}
-        for precision in ("32-true", "bf16-mixed"):
-            found = torch.zeros(len(right), signals.length)
-            attack = partial(pgd_alone, epsilon=epsilon)
-            for records, batch in attack_records(
-                attack, network, signals, labels, padding="mask", precision=precision
-            ):
-                found[records] = batch["pgd"]
-            answers = infer(network, signals.plus(found)).argmax(1)
-            row[precision] = (answers == labels).double().mean().item()
-        rows.append(row)
-    return rows
-
-
-def pgd_alone(
-    model: torch.nn.Module, inputs: Tensor, labels: Tensor, valid: Tensor, *, epsilon: float
-) -> dict[str, Tensor]:
-    """PGD in the paper's 20 steps, held to the record."""
-    return {"pgd": attacks.pgd(model, inputs, labels, epsilon=epsilon, valid=valid, padding="mask")}
-
-
 def measure(
     name: str, network: Network, plain: PlainNetwork, signals: PackedSignals, labels: Tensor, *,
-    steps: int, repeats: int, device: str, precision: str,
+    steps: int, repeats: int, device: str, precision: str, profiled: bool,
 ) -> tuple[float, float]:  # fmt: skip
     """Seconds of both sides of one attack over all records, ours first; prints a line of JSON."""
     smooth = name == "sap"
@@ -150,9 +116,9 @@ def measure(
         ours=fast,
         straightforward=slow,
         device=device,
-        **where_time_goes(ours, device=device),
         records=len(signals),
         steps=steps,
+        **(where_time_goes(ours, device=device) if profiled else {}),
     )
     return fast, slow
 
@@ -174,32 +140,43 @@ def strip_seconds(
     return seconds
 
 
+def sizes(device: str, *, quick: bool) -> tuple[int, tuple[str, ...]]:
+    """How many records are attacked, and in which precisions.
+
+    A quick call measures what a campaign's estimate asks for: the precision of its attacks.
+    """
+    if quick:
+        return (64 if device == "cuda" else 2), (load_profile("full").attack_precision,)
+    precisions = dict.fromkeys(("32-true", resolve_precision("auto")))
+    return (128 if device == "cuda" else 8), tuple(precisions)
+
+
 def main() -> None:
     """The command line."""
-    parser = parse(__doc__.splitlines()[0])
-    parser.add_argument("--data", help="records, to measure the effect of bf16 on success")
-    arguments = parser.parse_args()
+    arguments = parse(__doc__.splitlines()[0]).parse_args()
+    keep_float32()
     device = arguments.device
-    count = 128 if device == "cuda" else (4 if arguments.quick else 8)
+    count, precisions = sizes(device, quick=arguments.quick)
     torch.manual_seed(0)
     signals = made_up_records(lengths_of(count))
     labels = torch.randint(0, 4, (count,))
     network, plain = Network().eval().to(device), PlainNetwork().eval().to(device)
-    precisions = dict.fromkeys(("32-true", resolve_precision("auto")))
     options = {"repeats": 1 if arguments.quick else 3, "device": device}
     ratios: dict[str, float] = {}
     gradient_seconds: dict[str, dict[str, float]] = {}  # of a record, for a campaign's estimate
     for precision in precisions:
         options["precision"] = precision
         for name in ("pgd", "sap"):
-            fast, slow = measure(name, network, plain, signals, labels, steps=1, **options)
+            fast, slow = measure(
+                name, network, plain, signals, labels,
+                steps=1, profiled=not arguments.quick, **options,
+            )  # fmt: skip
             ratios[f"{name}, {precision}"] = slow / fast
             gradient_seconds.setdefault(precision, {"mask": fast / count})
         strip = strip_seconds(network, signals, labels, **options)
         gradient_seconds[precision]["strip"] = strip / count
-    effect = effect_of_bf16(arguments.data, (10.0, 50.0)) if arguments.data else None
     smallest = min(ratios.values())
-    content = {"benchmark": "attacks", "ratio": smallest, "ratios": ratios, "bf16": effect}
+    content = {"benchmark": "attacks", "ratio": smallest, "ratios": ratios}
     print(json.dumps({**content, "gradient_seconds": gradient_seconds}))
 
 

@@ -4,13 +4,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+LIMITS = (
+    "What limits ours, in shares of the wall time under a profiler: arithmetic (convolutions, "
+    "matrix products, factorisations, triangular solves), memory traffic (all other operations), "
+    "and the gaps between them, in which Python runs and work is launched. On a GPU these are "
+    "times of its kernels. On a CPU an operation's own overhead counts as its time, so that the "
+    "gaps are at least what stands here."
+)
+UNMEASURED = "What products in bf16 do to the attacks' success was not measured."
+
 
 def write_speed_page(folder: Path, path: Path) -> None:
     """Write the measured speeds, a table for each machine.
 
     Args:
         folder: of the benchmarks' results, a JSON file for each machine: its hardware, the
-            benchmarks' lines, and the effect of bf16 on attacks where it was measured.
+            benchmarks' lines, and the effect of bf16 on attacks where it was measured, with the
+            hardware and date of that.
         path: the Markdown file to write.
     """
     sections = [
@@ -45,8 +55,12 @@ def speed_section(result: dict[str, Any]) -> str:
         shares = sorted(row.get("most_time", {}).items(), key=lambda item: item[1], reverse=True)
         costliest = ", ".join(f"`{name}` {100 * share:.0f} %" for name, share in shares)
         lines.append(f"- {row['benchmark']}: {costliest or 'not profiled'}")
-    if result.get("bf16"):
-        lines += ["", *bf16_lines(result["bf16"])]
+    limits = [
+        f"- {row['benchmark']}: {shares_of(row)}" for row in result["rows"] if "limits" in row
+    ]
+    if limits:
+        lines += ["", LIMITS, "", *limits]
+    lines += ["", *bf16_lines(result.get("bf16"))]
     return "\n".join(lines)
 
 
@@ -70,15 +84,26 @@ def details_of(row: dict[str, Any]) -> list[str]:
     return found
 
 
-def bf16_lines(rows: list[dict[str, float]]) -> list[str]:
-    """What bf16 products do to an attack, as a table in Markdown."""
+def shares_of(row: dict[str, Any]) -> str:
+    """What limits one benchmark, the largest share first, in words."""
+    shares = sorted(row["limits"].items(), key=lambda item: item[1], reverse=True)
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
+
+
+def bf16_lines(effect: dict[str, Any] | None) -> list[str]:
+    """What bf16 products do to attacks, as a table in Markdown, or that it was not measured."""
+    if not effect:
+        return [UNMEASURED]
     lines = [
-        "| PGD at ε (µV), masked | records | right, float32 (%) | right, bf16 (%) |",
-        "|---|---|---|---|",
+        "Attacks whose products are float32 or bf16, on "
+        f"{effect['hardware']}, PyTorch {effect['torch']}, {effect['date']}:",
+        "",
+        "| attack, masked | ε (µV) | records | right, float32 (%) | right, bf16 (%) |",
+        "|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row in effect["rows"]:
         lines.append(
-            f"| {row['epsilon']:g} | {row['records']} | {100 * row['32-true']:.1f} | "
-            f"{100 * row['bf16-mixed']:.1f} |"
+            f"| {row['attack'].upper()} | {row['epsilon']:g} | {row['records']} | "
+            f"{100 * row['32-true']:.1f} | {100 * row['bf16-mixed']:.1f} |"
         )
     return lines

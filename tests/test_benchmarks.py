@@ -1,5 +1,6 @@
 """The benchmarks run to their last line at small sizes, and the page says what they measured."""
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -7,12 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from tiny import SETTINGS
 
-from dnalib import measurements, synthetic
+from dnalib import measurements, stages, synthetic
 from dnalib.model import Network
+from dnalib.runs import load_profile
 
 NARROW = partial(Network, width=0.05)
 LENGTH = 600
@@ -87,9 +93,203 @@ def test_attacks(script, last_line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attacks, "lengths_of", lambda count: [400 + 50 * n for n in range(count)])
     result = last_line("attacks")
     assert result["ratio"] == min(result["ratios"].values()) > 0
-    assert set(result["gradient_seconds"]["32-true"]) == {"mask", "strip"}
-    for seconds in result["gradient_seconds"].values():
-        assert all(one > 0 for one in seconds.values())
+    seconds = result["gradient_seconds"]
+    assert set(seconds) == {load_profile("full").attack_precision}, "what a campaign estimates with"
+    assert set(seconds["32-true"]) == {"mask", "strip"}
+    assert all(one > 0 for one in seconds["32-true"].values())
+
+
+def test_attacks_are_profiled_unless_they_are_quick(
+    script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attacks = script("attacks")
+    monkeypatch.setattr(attacks, "alternate", lambda ours, plain, **options: (1.0, 2.0))
+    monkeypatch.setattr(
+        attacks, "where_time_goes", lambda side, device: {"limits": {"compute": 1.0}}
+    )
+    signals, labels = attacks.made_up_records([400]), torch.tensor([0])
+    options = {"steps": 1, "repeats": 1, "device": "cpu", "precision": "32-true"}
+    for profiled in (False, True):
+        attacks.measure("pgd", None, None, signals, labels, profiled=profiled, **options)
+        line = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert ("limits" in line) is profiled and line["records"] == 1
+    assert attacks.sizes("cpu", quick=True) == (2, ("32-true",))
+    assert attacks.sizes("cpu", quick=False)[0] == 8
+
+
+@pytest.fixture
+def recorded(script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """In place of the recorded run: synthetic records, and made-up answers under its attacks."""
+    bf16 = script("bf16")
+    settings = dataclasses.replace(SETTINGS, synthetic_records=60, width=0.02)
+    run = stages.computing_run(settings, profile="tiny", root=tmp_path, runs_folder=tmp_path)
+    labels = run.dataset.labels(run.dataset.split.test)
+    logits = torch.nn.functional.one_hot(labels, 4).half()
+    logits[0] = logits[0].roll(1)  # the first record is misled
+    stored = {"pgd": torch.stack([-logits, logits]), "positions": torch.arange(len(labels))}
+    save_file({**stored, "sap": -stored["pgd"]}, tmp_path / "attacked.safetensors")
+    artefact = SimpleNamespace(
+        path=tmp_path / "attacked.safetensors", results={"members": ["cor1", "base"]}
+    )
+    made = SimpleNamespace(
+        settings=settings,
+        profile="recorded/tiny",
+        manifest={"records": run.dataset.identity, "split": "stratified, seed 0"},
+        obtain={"attacked-mask-10": artefact}.__getitem__,
+        labels=labels,
+    )
+    monkeypatch.setattr(bf16, "open_run", lambda variables: made)
+    monkeypatch.setattr(bf16, "project_root", lambda: tmp_path)
+    torch.manual_seed(0)
+    network = Network(width=0.02).eval()
+    monkeypatch.setattr(bf16, "load_member", lambda run, member: network)
+    return made
+
+
+def test_attacks_in_bf16_are_compared_with_the_recorded_ones(
+    script, recorded: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bf16 = script("bf16")
+    precisions = []
+
+    def crafted(*given: Any, precision: str, **options: Any) -> dict[str, torch.Tensor]:
+        precisions.append(precision)
+        return {"pgd": torch.zeros(len(given[2]), 600), "sap": torch.ones(len(given[2]), 600)}
+
+    def answers(perturbation: torch.Tensor, networks: Any, signals: Any) -> torch.Tensor:
+        smooth = bool(perturbation.any())
+        right = torch.nn.functional.one_hot(recorded.labels[: len(signals)], 4)
+        return (right if smooth else -right).unsqueeze(0)
+
+    monkeypatch.setattr(bf16, "craft_all", crafted)
+    monkeypatch.setattr(bf16, "logits_under", answers)
+    before = sorted(tmp_path.rglob("*"))
+    rows = bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+    count = len(recorded.labels)
+    common = {"epsilon": 10.0, "records": count}
+    assert rows == [
+        {"attack": "pgd", **common, "32-true": (count - 1) / count, "bf16-mixed": 0.0},
+        {"attack": "sap", **common, "32-true": 0.0, "bf16-mixed": 1.0},
+    ]
+    assert precisions == ["bf16-mixed"] and sorted(tmp_path.rglob("*")) == before
+    rows = bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,), records=2)
+    assert [(row["records"], row["32-true"]) for row in rows] == [(2, 0.5), (2, 0.0)]
+
+
+def test_attacks_in_bf16_are_made_and_judged(script, recorded: SimpleNamespace) -> None:
+    rows = script("bf16").effect_of_bf16("unused", split=None, epsilons=(10.0,), records=2)
+    assert [row["attack"] for row in rows] == ["pgd", "sap"]
+    assert all(0 <= row["bf16-mixed"] <= 1 for row in rows)
+
+
+def test_other_records_than_the_recorded_runs_are_refused(
+    script, recorded: SimpleNamespace
+) -> None:
+    bf16 = script("bf16")
+    recorded.manifest["records"] = "another"
+    with pytest.raises(ValueError, match=r"split 'stratified, seed 0'; accepted are those of reco"):
+        bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+    recorded.settings = dataclasses.replace(recorded.settings, attack_precision="bf16-mixed")
+    with pytest.raises(ValueError, match="was attacked in bf16-mixed; accepted is 32-true"):
+        bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+
+
+def test_only_what_bf16_does_is_replaced(
+    script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = script("record")
+    monkeypatch.setattr(record, "FOLDER", tmp_path)
+    path = tmp_path / "results" / "cpu.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"bf16": None, "date": "then", "rows": [1]}))
+    asked = []
+
+    def lines_of(name: str, options: list[str]) -> list[dict]:
+        asked.append((name, *options))
+        return [{"benchmark": "bf16", "rows": [2], "hardware": "m", "torch": "2", "date": "now"}]
+
+    monkeypatch.setattr(record, "lines_of", lines_of)
+    words = ["record", "cpu", "--only-bf16", "--data", "d", "--split", "s", "--records", "9"]
+    monkeypatch.setattr("sys.argv", words)
+    record.main()
+    assert asked == [("bf16", "--data", "d", "--split", "s", "--records", "9")]
+    effect = {"rows": [2], "hardware": "m", "torch": "2", "date": "now"}
+    assert json.loads(path.read_text()) == {"bf16": effect, "date": "then", "rows": [1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel", "kind"),
+    [
+        ("aten::mkldnn_convolution", False, "compute"),
+        ("aten::convolution_backward", False, "compute"),
+        ("aten::bmm", False, "compute"),
+        ("aten::addmm", False, "compute"),
+        ("aten::linalg_cholesky_ex", False, "compute"),
+        ("aten::linalg_solve_triangular", False, "compute"),
+        ("aten::copy_", False, "memory traffic"),
+        ("aten::random_", False, "memory traffic"),
+        ("aten::add", False, "memory traffic"),
+        ("aten::linalg_vector_norm", False, "memory traffic"),
+        ("_DecorrelationLoss", False, "gaps"),
+        ("autograd::engine::evaluate_function: ConvolutionBackward0", False, "gaps"),
+        ("sm90_xmma_fprop_implicit_gemm_bf16bf16_bf16f32_f32_nhwckrsc_nhwc", True, "compute"),
+        ("nvjet_tst_256x128_64x4_2x1_v_bz_coopA_NNT", True, "compute"),
+        ("void trsm_batch_left_lower_kernel<float>", True, "compute"),
+        ("void potrf_alg2_cta_lower<float>", True, "compute"),
+        ("void cudnn::ops::nchwToNhwcKernel<float>", True, "memory traffic"),
+        ("triton_poi_fused_convert_element_type_relu_3", True, "memory traffic"),
+        ("Memcpy HtoD (Pinned -> Device)", True, "memory traffic"),
+    ],
+)
+def test_what_an_operation_costs(script, name: str, kernel: bool, kind: str) -> None:
+    assert script("limits").kind_of(name, kernel=kernel) == kind
+
+
+def test_what_is_left_of_the_wall_time_is_gaps(script) -> None:
+    limits_of = script("limits").limits_of
+    seconds = {"aten::bmm": 2.0, "aten::copy_": 1.0, "aten::add": 0.5, "Loss": 3.0}
+    expected = {"compute": 0.2, "memory traffic": 0.15, "gaps": 0.65}
+    assert limits_of(seconds, wall=10.0, kernels=False) == pytest.approx(expected)
+    overlapping = limits_of({"sgemm": 8.0, "copy": 6.0}, wall=10.0, kernels=True)
+    assert overlapping == {"compute": 0.8, "memory traffic": 0.6, "gaps": 0.0}
+
+
+def test_a_gpus_time_is_that_of_its_kernels_alone(script) -> None:
+    cpu, cuda = torch.autograd.DeviceType.CPU, torch.autograd.DeviceType.CUDA
+    events = [
+        SimpleNamespace(
+            key=key, device_type=kind, self_device_time_total=device, self_cpu_time_total=host
+        )
+        for key, kind, device, host in [
+            ("aten::mm", cpu, 4e6, 1e6),
+            ("sgemm", cuda, 3e6, 0.0),
+            ("sgemm", cuda, 1e6, 0.0),
+        ]
+    ]
+    operation_seconds = script("sides").operation_seconds
+    assert operation_seconds(events, device="cuda") == {"sgemm": 4.0}
+    assert operation_seconds(events, device="cpu") == {"aten::mm": 1.0}
+
+
+def test_a_profile_names_the_costliest_operations_and_the_limits(script) -> None:
+    factors = torch.randn(300, 300), torch.randn(300, 300)
+    found = script("sides").where_time_goes(lambda: factors[0] @ factors[1], device="cpu")
+    assert next(iter(found["most_time"])) == "aten::mm" and len(found["most_time"]) <= 3
+    assert found["limits"]["compute"] > 0 and sum(found["limits"].values()) == pytest.approx(
+        1, abs=0.01
+    )
+
+
+def test_a_gpus_name_comes_with_what_its_float32_is(
+    script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    for allowed, text in (
+        (True, "a GPU, float32 with TF32"),
+        (False, "a GPU, float32 without TF32"),
+    ):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", allowed)
+        assert script("sides").hardware("cuda") == text
 
 
 def test_loading(last_line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +323,19 @@ def test_the_page_says_sizes_and_shares_where_they_were_measured() -> None:
         "batches of 8 rows",
         "64 % of the rate of a large bf16 matrix product (1.84 of 2.87 TFLOP/s)",
     ]
+
+
+def test_the_page_says_limits_and_bf16_only_where_they_were_measured() -> None:
+    common = {"straightforward_seconds": 2.0, "ours_seconds": 1.0, "ratio": 2.0, "wanted": 5}
+    row = {"benchmark": "loading", **common}
+    result = {"hardware": "a machine", "torch": "2", "date": "today", "rows": [row]}
+    text = measurements.speed_section(result)
+    assert "wall time" not in text and measurements.UNMEASURED in text
+    row["limits"] = {"compute": 0.2, "memory traffic": 0.15, "gaps": 0.65}
+    effect = {"attack": "sap", "epsilon": 50.0, "records": 735, "32-true": 0.25, "bf16-mixed": 0.3}
+    other = {"hardware": "another", "torch": "3", "date": "later"}
+    text = measurements.speed_section({**result, "bf16": {"rows": [effect], **other}})
+    assert measurements.LIMITS in text and measurements.UNMEASURED not in text
+    assert "- loading: gaps 65 %, compute 20 %, memory traffic 15 %" in text
+    assert "on another, PyTorch 3, later:" in text
+    assert "| SAP | 50 | 735 | 25.0 | 30.0 |" in text
