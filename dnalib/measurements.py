@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 LIMITS = (
-    "What limits ours, in shares of the wall time under a profiler: arithmetic (convolutions, "
+    "What limits ours, in shares of the wall time under a profiler: compute (convolutions, "
     "matrix products, factorisations, triangular solves), memory traffic (all other operations), "
     "and the gaps between them, in which Python runs and work is launched. On a GPU these are "
     "times of its kernels. On a CPU an operation's own overhead counts as its time, so that the "
@@ -95,7 +95,7 @@ def bf16_lines(effect: dict[str, Any] | None) -> list[str]:
     if not effect:
         return [UNMEASURED]
     lines = [
-        "Attacks whose products are float32 or bf16, on "
+        "Attacks with products in float32, as the run was attacked, and in bf16, made on "
         f"{effect['hardware']}, PyTorch {effect['torch']}, {effect['date']}:",
         "",
         "| attack, masked | ε (µV) | records | right, float32 (%) | right, bf16 (%) |",
