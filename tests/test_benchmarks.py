@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny import SETTINGS
+from torch.nn import functional
 
 from dnalib import measurements, stages, synthetic
 from dnalib.model import Network
@@ -124,10 +125,11 @@ def recorded(script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleN
     settings = dataclasses.replace(SETTINGS, synthetic_records=60, width=0.02)
     run = stages.computing_run(settings, profile="tiny", root=tmp_path, runs_folder=tmp_path)
     labels = run.dataset.labels(run.dataset.split.test)
-    logits = torch.nn.functional.one_hot(labels, 4).half()
-    logits[0] = logits[0].roll(1)  # the first record is misled
-    stored = {"pgd": torch.stack([-logits, logits]), "positions": torch.arange(len(labels))}
-    save_file({**stored, "sap": -stored["pgd"]}, tmp_path / "attacked.safetensors")
+    right, wrong = (functional.one_hot(answer % 4, 4).half() for answer in (labels, labels + 1))
+    right[0] = wrong[0]  # PGD misleads the first record alone, SAP all
+    stored = {"pgd": torch.stack([wrong, right]), "sap": torch.stack([right, wrong])}
+    stored["positions"] = torch.arange(len(labels))
+    save_file(stored, tmp_path / "attacked.safetensors")
     artefact = SimpleNamespace(
         path=tmp_path / "attacked.safetensors", results={"members": ["cor1", "base"]}
     )
@@ -157,9 +159,9 @@ def test_attacks_in_bf16_are_compared_with_the_recorded_ones(
         return {"pgd": torch.zeros(len(given[2]), 600), "sap": torch.ones(len(given[2]), 600)}
 
     def answers(perturbation: torch.Tensor, networks: Any, signals: Any) -> torch.Tensor:
-        smooth = bool(perturbation.any())
-        right = torch.nn.functional.one_hot(recorded.labels[: len(signals)], 4)
-        return (right if smooth else -right).unsqueeze(0)
+        wrong = 0 if perturbation.any() else 1  # PGD's are zeros here
+        found = functional.one_hot((recorded.labels[: len(signals)] + wrong) % 4, 4)
+        return found.unsqueeze(0)
 
     monkeypatch.setattr(bf16, "craft_all", crafted)
     monkeypatch.setattr(bf16, "logits_under", answers)
