@@ -65,8 +65,8 @@ lint: $(INSTALLED)
 	ruff format --check benchmarks dnalib tests
 
 # Keep a run's results for the book: data/recorded, data/weights, notebooks, README. What it lacks, also
-# of the appendices, is computed first. Of
-# SEEDS=0-2, the first is the run that all chapters show, and the others stand beside it.
+# of the appendices, is computed first. Of SEEDS=0-2, the first is the run that all chapters show, and the
+# others stand beside it.
 record: $(INSTALLED)
 	python -m dnalib.recording "$(PROFILE)" --compute $(if $(filter-out file,$(origin SEEDS)),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
