@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import product
+from typing import Any
 
 import pandas
 
@@ -56,15 +57,36 @@ def signal_to_noise(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.Dat
 
     A row an aim and attack, as `knowledge` names them; a dash where an ensemble has no such member.
     """
-    columns = {}
-    for ensemble, members in ensembles.items():
-        sizes = run.obtain(adaptive_name(ensemble, middle(run))).results["sizes"]
-        columns[ensemble] = {
-            name: decibels(sizes[condition]["median signal to noise"])
-            for name, condition in attack_names(members).items()
-            if condition in sizes
-        }
+    columns = {
+        ensemble: {name: decibels(size["median signal to noise"]) for name, size in sizes.items()}
+        for ensemble, sizes in sizes_of(run, ensembles).items()
+    }
     return with_rows(pandas.DataFrame(columns).fillna("–"), "attack")
+
+
+def norms(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
+    """How large the attacks on each ensemble are at the middle ε: median ‖δ‖∞ and ‖δ‖₂ in µV.
+
+    Rows as those of `signal_to_noise`.
+    """
+    columns = {
+        ensemble: {
+            name: f"{size['median largest']:.1f}, {size['median norm']:.0f}"
+            for name, size in sizes.items()
+        }
+        for ensemble, sizes in sizes_of(run, ensembles).items()
+    }
+    return with_rows(pandas.DataFrame(columns).fillna("–"), "attack")
+
+
+def sizes_of(run: Run, ensembles: Ensembles) -> dict[str, dict[str, Any]]:
+    """Ensemble -> name of an attack on it -> how large it is, at the middle ε."""
+    found = {}
+    for ensemble, members in ensembles.items():
+        stored = run.obtain(adaptive_name(ensemble, middle(run))).results["sizes"]
+        names = attack_names(members).items()
+        found[ensemble] = {name: stored[key] for name, key in names if key in stored}
+    return found
 
 
 def decibels(value: float | None) -> str:

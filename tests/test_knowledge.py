@@ -263,6 +263,11 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     sizes = adaptive.sizes(run, ensemble="fdec")
     assert sizes.loc["confidently wrong/apgd", "median SNR (dB)"] == "–"
     assert sizes.loc["fdec1/sap", "median ‖δ‖₂ (µV)"] == "100"
+    norms = adaptive.norms(run)
+    assert list(norms.columns) == list(ENSEMBLES) and set(norms.loc[knowledge.PAPER]) == {
+        "8.0, 100"
+    }
+    assert norms.index.equals(adaptive.signal_to_noise(run).index)
     faint = adaptive.signal_to_noise(run)
     assert list(faint.columns) == list(ENSEMBLES) and set(faint.index) < set(attacks)
     assert faint.loc["SAP, member 3", "dec"] == "20.0"
