@@ -9,6 +9,13 @@ from dnalib.plots.slider import FigureSlider, Picture
 from dnalib.plots.style import new_figure
 
 PAGE = HTML / "07_attacks.html"
+# Where the slider and what follows lie: the figure itself moves as long as the page is drawn.
+IN_ITS_FIGURE = """slider => {
+    const [figure, own, caption] = [
+        slider.closest("figure"), slider, slider.closest("figure").querySelector("figcaption"),
+    ].map(one => one.getBoundingClientRect());
+    return [own.x - figure.x, own.y - figure.y, own.width, own.height, caption.y - figure.y];
+}"""
 needs_page = pytest.mark.skipif(not PAGE.exists(), reason=NO_PAGE)
 
 
@@ -33,7 +40,7 @@ def test_moving_the_slider_changes_the_picture(browser) -> None:
         assert control.input_value() == str(position)
         assert control.get_attribute("aria-valuetext") == value and value in description
         seen[value] = slider.locator("img:visible").screenshot()
-        places.add(tuple(slider.bounding_box().values()))
+        places.add(tuple(slider.evaluate(IN_ITS_FIGURE)))
         control.press("ArrowRight")
     assert list(seen) == [f"ε = {epsilon} µV" for epsilon in (0, 10, 50, 75, 100, 150)]
     assert len(set(seen.values())) == len(seen), "every value has a picture of its own"
