@@ -81,15 +81,19 @@ class Dropout(nn.Module):
             return features
         if features.device.type != "cpu":
             return functional.dropout(features, self.probability)
-        numbers = torch.empty((features.numel() + 3) // 4, dtype=torch.int64).random_(
-            -(2**63), None
-        )
-        threshold = min(round(self.probability * 2**16), 2**16 - 1) - 2**15
-        kept = numbers.view(torch.int16)[: features.numel()] >= threshold
-        # Laid out in memory like the features: the product need not convert between layouts.
-        mask = torch.empty_like(features, requires_grad=False)
-        mask.as_strided((mask.numel(),), (1,)).copy_(kept)
-        return features * mask.mul_(1 / (1 - self.probability))
+        return features * draw_mask(features, probability=self.probability)
+
+
+@torch.compiler.disable  # in PyTorch 2.6 the name of a traced random_ is no Python
+def draw_mask(features: Tensor, *, probability: float) -> Tensor:
+    """A mask of `Dropout` for features on a CPU, scaled, in their shape, dtype and layout."""
+    numbers = torch.empty((features.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    threshold = min(round(probability * 2**16), 2**16 - 1) - 2**15
+    kept = numbers.view(torch.int16)[: features.numel()] >= threshold
+    # Laid out in memory like the features: the product need not convert between layouts.
+    mask = torch.empty_like(features, requires_grad=False)
+    mask.as_strided((mask.numel(),), (1,)).copy_(kept)
+    return mask.mul_(1 / (1 - probability))
 
 
 class Network(nn.Module):
