@@ -12,7 +12,7 @@ from dnalib.answers import Answers
 from dnalib.comparisons import points
 from dnalib.knowledge import ALL, END_TO_END, PAPER
 from dnalib.stages import ENSEMBLES
-from dnalib.tables import INTERVAL_SEED, Banner, percent, with_interval
+from dnalib.tables import INTERVAL_SEED, Banner, in_a_sentence, percent, with_interval
 
 
 def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.DataFrame:
@@ -55,25 +55,27 @@ def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
         alive, labels = surviving(found), found[ALL].labels
         control = percent(alive[ALL][metrics.CONTROL].mean())
         told = found[END_TO_END].predicted("mean softmax")
-        right = listed({one: percent((told[one] == labels).mean()) for one in ENSEMBLES})
+        right = [f"{percent((told[one] == labels).mean())} % by {one}" for one in ENSEMBLES]
         parts.append(
             f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
             f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}; "
             f"{beside_cor(alive[ALL], names=('dec', 'fcor'))}; and the control of two constants "
             f"keeps {control} %. Averaged over the classes, {balanced(alive[PAPER], labels)} under "
             f"the paper's attack, and {balanced(alive[ALL], labels)} under the strongest. The "
-            f"answer of the mean softmax, under PGD end to end, is right for {right}."
+            f"answer of the mean softmax, under PGD end to end, is right for "
+            f"{in_a_sentence(right)}."
         )
     return Banner("\n".join(parts))
 
 
 def beside_cor(hits: Mapping[str, NDArray[np.bool_]], *, names: Sequence[str]) -> str:
     """What other ensembles keep, in %, each with its difference to cor in points."""
-    return " and ".join(
-        f"{name} keeps {percent(hits[name].mean())} %, {paired(hits[name], hits['cor'])} points "
-        "from cor"
+    cor = hits["cor"]
+    parts = [
+        f"{name} keeps {percent(hits[name].mean())} %, {paired(hits[name], cor)} points from cor"
         for name in names
-    )
+    ]
+    return in_a_sentence(parts)
 
 
 def balanced(hits: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.integer]) -> str:
@@ -83,12 +85,6 @@ def balanced(hits: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.integer])
         for name in ("fdec", "cor", metrics.CONTROL)
     )
     return f"fdec keeps {fdec} %, cor {cor} % and the control {control} %"
-
-
-def listed(shares: Mapping[str, str]) -> str:
-    """Shares in a sentence: "1.0 % by cor, 2.0 % by dec and 3.0 % by fdec"."""
-    *parts, last = (f"{share} % by {name}" for name, share in shares.items())
-    return f"{', '.join(parts)} and {last}"
 
 
 def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:

@@ -44,9 +44,8 @@ def banner(run: Run) -> Banner:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words in a sentence: "a", "a and b", "a, b and c", each set apart."""
-    quoted = [f"*{word}*" for word in words]
-    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+    """Words in a sentence, each set apart."""
+    return tables.in_a_sentence([f"*{word}*" for word in words])
 
 
 def groups(run: Run) -> list[Ensembles]:
@@ -147,18 +146,18 @@ def near_the_floor(run: Run) -> Banner:
     Those whose accuracy, unperturbed, has an interval that reaches down to the share of the
     commonest class; an ensemble's is that of its mean softmax.
     """
-    floor = tables.majority_share(run)
+    floor, lost = tables.majority_share(run), failed(run)
     lines = [
         f"- *{ensemble}* is right on {accuracy} % of the unperturbed records, and always answering "
         f"the commonest class on {percent(floor)} %. With these settings its training failed: what "
         "it keeps below is no robustness."
-        for ensemble, accuracy in failed(run).items()
+        for ensemble, accuracy in lost.items()
     ]
     _, labels = tables.natural(run, ["base"])
     for rival, names in rivals_of(run.settings).items():
         right = metrics.correct_predictions(natural_logits(run, rival), labels)
         single = at_the_floor(dict(zip(names, right, strict=True)), floor=floor)
-        if len(names) > 1 and single and rival not in failed(run):
+        if len(names) > 1 and single and rival not in lost:
             accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
                 f"- Of {rival}'s {len(names)} networks no better than that by itself: {accuracies}."

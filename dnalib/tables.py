@@ -1,6 +1,6 @@
 """A run's artefacts as the tables and series that the chapters show."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -253,6 +253,11 @@ def percent(share: float | None) -> str:
 def decimals(value: float) -> str:
     """Three decimals; a dash for what is undefined, as R² of features that never change."""
     return "–" if value != value else f"{value:.3f}".replace("-", "−")
+
+
+def in_a_sentence(words: Sequence[str]) -> str:
+    """Words in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def between(low: float, high: float) -> str:

@@ -10,6 +10,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.style import (
+    BEHIND,
     BLACK,
     SMALL,
     ensemble_series,
@@ -21,7 +22,6 @@ ANGLES = (135.0, 45.0, 225.0, 315.0)  # degrees: the middle of each ensemble's a
 SPREAD = 18.0  # degrees from there to a member
 TALL = 1.35  # height of the ring of members over its width: room between lines
 GAP = 1.2  # points between the lines of two seeds
-LIGHT = 0.45  # opacity of another seed's line
 ARROWS = "→↗↑↖←↙↓↘"  # counter-clockwise from the right, 45° apart
 
 
@@ -118,7 +118,7 @@ def _draw_lines(
 ) -> None:
     """A line between the ends (end, xy), and light ones of other seeds beside it; points."""
     for width, away in zip(widths, _side_by_side(widths), strict=True):
-        look = {"alpha": LIGHT, "label": f"{label}, another seed"} if away else {"label": label}
+        look = {"alpha": BEHIND, "label": f"{label}, another seed"} if away else {"label": label}
         axes.plot(
             *ends.T,
             color=color,

@@ -19,6 +19,7 @@ WIDTH = 6.0  # inches; at 400 pixels the smallest text is still 8 pixels high
 TEXT = 10  # points: axis labels, legends, titles
 SMALL = 9  # points: tick labels, notes
 SCREEN_DPI = 150
+BEHIND = 0.4  # opacity of what is drawn of another seed
 
 # Okabe & Ito, "Color universal design" (2008): distinct for the common colour deficiencies.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -109,7 +110,7 @@ def draw_behind(
         markersize=3 if lines else 4,
         markevery=0.1 if lines else None,  # of the diagonal: published lines have none
         markeredgewidth=0,
-        alpha=0.4,
+        alpha=BEHIND,
         zorder=1.6,
         label=f"{label}, another seed",
     )

@@ -22,7 +22,7 @@ from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION
 from dnalib.stages.gradient_checks import check_stage
-from dnalib.stages.longer import doubled_stage, longer_stage
+from dnalib.stages.longer import longer_stages
 from dnalib.stages.members import finite, load_member
 from dnalib.stages.perturbations import (
     ATTACKS,
@@ -80,14 +80,11 @@ def adaptive_stages(
                 )
             )
         attacked = {"records": crafted_name("base", epsilon), "epsilon": epsilon, "load": load}
-        makers = [longer_stage]
-        if epsilon == middle_epsilon(settings):
-            makers += [doubled_stage, check_stage]
-        stages += [
-            make(name, members, **attacked)
-            for name, members in ensembles.items()
-            for make in makers
-        ]
+        in_the_middle = epsilon == middle_epsilon(settings)
+        for name, members in ensembles.items():
+            stages += longer_stages(name, members, **attacked, doubled=in_the_middle)
+            if in_the_middle:
+                stages.append(check_stage(name, members, **attacked))
     return stages
 
 
@@ -99,7 +96,7 @@ def shared_stages(settings: Settings) -> list[Stage]:
         stages.append(transfer_stage(epsilon, crafted=crafted))
         records = crafted_name("base", epsilon)
         stages += universal_stages(epsilon, records=records)
-        stages.append(longer_stage("base", ("base",), records=records, epsilon=epsilon))
+        stages += longer_stages("base", ("base",), records=records, epsilon=epsilon)
     middle = middle_epsilon(settings)
     records = crafted_name("base", middle)
     return [*stages, check_stage("base", ("base",), records=records, epsilon=middle)]

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dnalib import attacks
+from dnalib import attacks, metrics
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
 from dnalib.runs import ComputingRun, Stage
@@ -38,23 +39,31 @@ def doubled_name(ensemble: str) -> str:
     return f"doubled-{ensemble.replace(' ', '-')}"
 
 
-def longer_stage(
+def longer_stages(
     ensemble: str,
     members: Sequence[str],
     *,
     records: str,
     epsilon: float,
     load: Load = load_member,
-) -> Stage:
-    """The attack on one ensemble at one ε, on the records whose positions a stage stores."""
-    return Stage(
-        longer_name(ensemble, epsilon),
-        ".safetensors",
-        (*PREPARATION, "pgd_steps", "adaptive_precision"),
-        tuple(dict.fromkeys((*members, records))),
-        partial(store_longer, members=tuple(members), records=records, epsilon=epsilon, load=load),
-        "attack",
-    )
+    doubled: bool = False,
+) -> list[Stage]:
+    """The attack on one ensemble at one ε, on the records whose positions a stage stores.
+
+    With `doubled` also the one that asks whether it had converged.
+    """
+    longer = longer_name(ensemble, epsilon)
+    settings = (*PREPARATION, "pgd_steps", "adaptive_precision")
+    inputs = tuple(dict.fromkeys((*members, records)))
+    known = {"members": tuple(members), "epsilon": epsilon, "load": load}
+    store = partial(store_longer, records=records, **known)
+    stages = [Stage(longer, ".safetensors", settings, inputs, store, "attack")]
+    if doubled:
+        again = partial(store_doubled, longer=longer, **known)
+        stages.append(
+            Stage(doubled_name(ensemble), ".json", settings, (*inputs, longer), again, "attack")
+        )
+    return stages
 
 
 def store_longer(
@@ -108,26 +117,6 @@ def craft_longer(
     }
 
 
-def doubled_stage(
-    ensemble: str,
-    members: Sequence[str],
-    *,
-    records: str,
-    epsilon: float,
-    load: Load = load_member,
-) -> Stage:
-    """Whether the attack on one ensemble with more steps had converged, at one ε."""
-    longer = longer_name(ensemble, epsilon)
-    return Stage(
-        doubled_name(ensemble),
-        ".json",
-        (*PREPARATION, "pgd_steps", "adaptive_precision"),
-        tuple(dict.fromkeys((*members, records, longer))),
-        partial(store_doubled, members=tuple(members), longer=longer, epsilon=epsilon, load=load),
-        "attack",
-    )
-
-
 def store_doubled(
     run: ComputingRun,
     path: Path,
@@ -164,7 +153,7 @@ def store_doubled(
 
 def is_right(logits: Tensor, labels: Tensor, *, aim: str) -> Tensor:
     """Where an attack with some aim has failed: (member, record, class) logits -> (record,)."""
-    logits = logits.double()
+    answered = logits.double().numpy()
     if aim == "end to end":
-        return attacks.log_mean_softmax(logits).argmax(-1) == labels
-    return (logits.argmax(-1) == labels).any(0)
+        return torch.from_numpy(metrics.mean_softmax_prediction(answered) == labels.numpy())
+    return torch.from_numpy(metrics.correct_predictions(answered, labels.numpy()).any(axis=0))
