@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="of the file to complete, such as cpu")
     parser.add_argument("--stages", type=Path, required=True, help="such as data/runs/small")
-    parser.add_argument("--records", type=Path, required=True, help="folder of the packed records")
+    parser.add_argument("--records", type=Path, required=True, help="folder of the cache")
     arguments = parser.parse_args()
     path = RESULTS / f"{arguments.name}.json"
     content = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Loading the records: the packed stream against wfdb, record by record.
+"""Loading the records: from the cache against wfdb, record by record.
 
 `--data` names an archive or folder; without it synthetic records are made.
 """
@@ -12,7 +12,7 @@ import wfdb
 from sides import alternate, parse, report
 
 from dnalib import data, synthetic
-from dnalib.data.cache import read_packed
+from dnalib.data.cache import read_cache
 from dnalib.data.reading import open_source
 
 
@@ -42,13 +42,13 @@ def unpacked(source: Path, folder: Path, *, most: int | None) -> Path:
     return folder
 
 
-def decoding_seconds(cache: Path) -> float:
-    """Median seconds of reading and checking the packed stream, labels and archive aside."""
-    (stream,) = cache.glob("*.flac")
+def reading_seconds(cache: Path) -> float:
+    """Median seconds of reading and checking the cache, labels and archive aside."""
+    (path,) = cache.glob("*.int16")
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        read_packed(stream)
+        read_cache(path)
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
 
@@ -81,7 +81,7 @@ def main() -> None:
             ours=fast,
             straightforward=slow,
             device="cpu",
-            most_time={"decoding and digest": round(decoding_seconds(place / "cache") / fast, 3)},
+            most_time={"reading and digest": round(reading_seconds(place / "cache") / fast, 3)},
             records=len(names),
         )
 

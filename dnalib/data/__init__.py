@@ -1,6 +1,7 @@
-"""The records: reading, packed cache, splits, preparation and download.
+"""The records: reading, cache, packed stream, splits, preparation and download.
 
-Imports go one way: records, locations, record_files, reading, cache, splits, preparation, download.
+Imports go one way: records, locations, record_files, reading, index, packed, cache, splits,
+preparation, download.
 """
 
 from .cache import export_packed, load_records

@@ -32,7 +32,7 @@ def read_record(folder: Path, name: str) -> NDArray[np.int16]:
         DataError: the header is missing or damaged, the signal file is truncated, or the record is
             not one channel of format 16 at 300 Hz, gain 1000/mV, baseline 0, all samples valid.
     """
-    import wfdb  # here, not above: it brings pandas, which reading the packed cache does not need
+    import wfdb  # here, not above: it brings pandas, which reading the cache does not need
 
     signal_path = folder / signal_file((folder / f"{name}.hea").read_bytes(), name)
     if not signal_path.is_file():

@@ -18,7 +18,7 @@ class Sizes:
     """Bytes of what jobs read and write.
 
     Attributes:
-        records: the packed records, which every job reads.
+        records: the cache of the records, which every job reads.
         plan: likewise.
         checkpoint: what a training writes after each epoch, for one network.
         artefacts: of each stage, by its name.

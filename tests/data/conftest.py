@@ -123,7 +123,7 @@ def published_features() -> Path:
 
 @pytest.fixture(scope="session")
 def real_cache(real_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packed cache of the real archive, made once a session (some ten seconds)."""
+    """The cache of the real archive, made once a session (some ten seconds)."""
     cache = tmp_path_factory.mktemp("cache")
     load_records(real_archive, cache=cache, progress=False)
     return cache

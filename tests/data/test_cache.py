@@ -49,12 +49,12 @@ def forbid_wfdb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "folder"])
-def test_packed_once_then_read_from_the_cache(
+def test_read_once_then_from_the_cache(
     dataset: Dataset, tmp_path: Path, cache: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = dataset.write_zip(tmp_path) if kind == "zip" else dataset.write_folder(tmp_path)
     assert_holds(load_records(path, cache=cache, progress=False), dataset)
-    assert sorted(entry.suffix for entry in cache.iterdir()) == [".flac", ".json"]
+    assert sorted(entry.suffix for entry in cache.iterdir()) == [".int16", ".json"]
     forbid_wfdb(monkeypatch)
     assert_holds(load_records(path, cache=cache, progress=False), dataset)
 
@@ -82,7 +82,7 @@ def test_labels_are_not_cached(
     assert_holds(records, dataset)
 
 
-def test_a_changed_source_is_packed_again(
+def test_a_changed_source_is_read_again(
     source: Path, cache: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     load_records(source, cache=cache, progress=False)
@@ -111,11 +111,11 @@ def other_samples(content: bytes, path: Path) -> bytes:
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [
-        (".flac", lambda content, path: flip(content, len(content) // 2)),
-        (".flac", lambda content, path: flip(content, 25)),  # the number of samples
-        (".flac", lambda content, path: content[: len(content) // 2]),
-        (".flac", lambda content, path: b""),
-        (".flac", other_samples),
+        (".int16", lambda content, path: flip(content, len(content) // 2)),
+        (".int16", lambda content, path: content[: len(content) // 2]),
+        (".int16", lambda content, path: content + content[-2:]),
+        (".int16", lambda content, path: b""),
+        (".int16", lambda content, path: content[::-1]),
         (".json", lambda content, path: content[:-20]),
         (".json", lambda content, path: content.replace(b"A00003", b"A00013")),
         (".json", lambda content, path: content.replace(b"500, 600", b"600, 500")),
@@ -131,7 +131,7 @@ def test_a_damaged_cache_is_made_again(
     damaged = damage(path.read_bytes(), path)
     assert damaged != path.read_bytes()
     path.write_bytes(damaged)
-    with pytest.warns(UserWarning, match="packed cache is damaged.*made again"):
+    with pytest.warns(UserWarning, match="the cache is damaged.*made again"):
         assert_holds(load_records(source, cache=cache, progress=False), dataset)
     assert_holds(load_records(source, cache=cache, progress=False), dataset)  # no warning now
 
@@ -158,16 +158,27 @@ def test_a_damaged_exported_stream_is_refused(
 ) -> None:
     stream = export_packed(source, tmp_path / "elsewhere", cache=cache, progress=False)
     whole, index = stream.read_bytes(), stream.with_suffix(".json").read_bytes()
-    for content in (flip(whole, len(whole) // 2), other_samples(whole, stream), b""):
+    for content in (
+        flip(whole, len(whole) // 2),
+        flip(whole, 25),  # the number of samples
+        whole[: len(whole) // 2],
+        other_samples(whole, stream),
+        b"",
+    ):
         stream.write_bytes(content)
-        with pytest.raises(DataError, match=r"records.flac: the packed cache is damaged"):
+        with pytest.raises(DataError, match=r"records.flac: the packed stream is damaged"):
             load_records(stream, cache=cache, progress=False)
     stream.write_bytes(whole)
     stream.with_suffix(".json").write_bytes(index.replace(b"A00003", b"A00013"))
     with pytest.raises(DataError):
         load_records(stream, cache=cache, progress=False)
+    neither = r"not both the packed stream and its index records.json"
     stream.with_suffix(".json").unlink()
-    with pytest.raises(DataError, match=r"not both the packed stream and its index records.json"):
+    with pytest.raises(DataError, match=neither):
+        load_records(stream, cache=cache, progress=False)
+    stream.with_suffix(".json").write_bytes(index)
+    stream.unlink()
+    with pytest.raises(DataError, match=neither):
         load_records(stream, cache=cache, progress=False)
 
 
@@ -182,7 +193,7 @@ def test_the_real_records_load_from_an_exported_stream(
     np.testing.assert_array_equal(records.lengths, real_records.lengths)
 
 
-def test_an_interrupted_packing_leaves_nothing(
+def test_an_interrupted_reading_leaves_nothing(
     source: Path, cache: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = wfdb.rdrecord
@@ -200,7 +211,7 @@ def test_an_interrupted_packing_leaves_nothing(
     assert_holds(load_records(source, cache=cache, progress=False), dataset)
 
 
-def test_two_that_pack_at_once_do_no_harm(source: Path, cache: Path, dataset: Dataset) -> None:
+def test_two_that_read_at_once_do_no_harm(source: Path, cache: Path, dataset: Dataset) -> None:
     start = threading.Barrier(4)
     loaded: list[Records] = []
 
@@ -219,11 +230,11 @@ def test_two_that_pack_at_once_do_no_harm(source: Path, cache: Path, dataset: Da
     assert len(list(cache.iterdir())) == 2
 
 
-def test_packing_shows_its_progress(
+def test_reading_shows_its_progress(
     source: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load_records(source, cache=cache)
-    assert "Packing records: 100%" in capsys.readouterr().err
+    assert "Reading records: 100%" in capsys.readouterr().err
 
 
 @pytest.mark.real
