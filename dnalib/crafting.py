@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dnalib.attacks import Padding
+from dnalib.attacks.smoothing import SMOOTHING_REACH
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
@@ -105,8 +106,9 @@ def attack_records(
         # An ensemble keeps what each of its members needs for the backward pass.
         batch_size = max(1, min(map(fitting_batch, evaluators)) // len(evaluators))
     for records in batches_by_length(signals, batch_size=batch_size):
-        reach = span(signals, records) if padding == "mask" else (0, signals.length)
-        modules, first, last = choose_together(evaluators, *reach)
+        modules, first, last = choose_together(
+            evaluators, *reach(signals, records, padding=padding)
+        )
         module = modules[0] if isinstance(network, Network) else Ensemble(modules).eval()
         options = {}
         if generators is not None:
@@ -128,6 +130,18 @@ def attack_records(
                 for name, delta in found.items()
             },
         )
+
+
+def reach(signals: PackedSignals, records: Tensor, *, padding: Padding) -> tuple[int, int]:
+    """The samples of the padded axis that an attack on a batch acts on: first, one after the last.
+
+    With `padding="mask"` these are the records and, to either side, what is smoothed onto their
+    ends: there SAP's θ grows although the perturbation itself stays on the record.
+    """
+    if padding != "mask":
+        return 0, signals.length
+    first, last = span(signals, records)
+    return max(0, first - SMOOTHING_REACH), min(signals.length, last + SMOOTHING_REACH)
 
 
 def choose_together(

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 SMOOTHING_SIZES = (5, 7, 11, 15, 19)
 SMOOTHING_SIGMAS = (1.0, 3.0, 5.0, 7.0, 10.0)
+SMOOTHING_REACH = max(SMOOTHING_SIZES) // 2  # samples to either side
 
 
 def smoothing_kernel() -> Tensor:
