@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from dnalib.files import synchronise_folder, write_durably
+from dnalib.files import synchronise, write_durably
 
 OWN_FILE = re.compile(
     r"\.?(?P<name>epoch(?P<epoch>\d+)(-step(?P<step>\d+))?)(-part\d+of\d+)?"
@@ -36,6 +36,10 @@ class CheckpointError(OSError):
 
 class DamagedCheckpoint(Exception):
     """The files of a checkpoint are not the ones that were written."""
+
+
+class UnreadableCheckpoint(DamagedCheckpoint):
+    """The system does not let a file of a checkpoint be read, which may be whole all the same."""
 
 
 class CheckpointFolder:
@@ -85,7 +89,7 @@ class CheckpointFolder:
             self.clean(kept=set(self.names()) - {name})
             for file_name, data in files.items():
                 write_durably(self.folder / file_name, data)
-            synchronise_folder(self.folder)
+            synchronise(self.folder)
         except OSError as error:
             self.remove(name)
             raise CheckpointError(self.explain(error, name, files)) from error
@@ -96,8 +100,13 @@ class CheckpointFolder:
         """Tensors, on the CPU, and content of the newest intact checkpoint; None without one.
 
         A damaged checkpoint is warned about and passed over.
+
+        Raises:
+            CheckpointError: none is intact, and the system did not let one be read: a training that
+                started again would remove what may be whole.
         """
         names = self.names()
+        unreadable = None
         for name in names:
             try:
                 found = read_checkpoint(self.folder, name)
@@ -107,9 +116,17 @@ class CheckpointFolder:
                     "is looked for",
                     stacklevel=2,
                 )
+                if isinstance(damage, UnreadableCheckpoint):
+                    unreadable = damage
                 continue
             self.newest = name
             return found
+        if unreadable:
+            raise CheckpointError(
+                f"no checkpoint in {self.folder} could be read ({unreadable}), and what cannot be "
+                "read may be whole; the same call goes on once it can, or starts again if the "
+                "folder is removed"
+            )
         if names:
             warnings.warn(
                 f"no checkpoint in {self.folder} is intact; training starts again", stacklevel=2
@@ -258,11 +275,18 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def read_file(path: Path) -> bytes:
-    """Content of a file; whatever keeps it from being read counts as damage."""
+    """Content of a file.
+
+    Raises:
+        DamagedCheckpoint: there is no such file.
+        UnreadableCheckpoint: the system does not let it be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DamagedCheckpoint(f"{path.name}: {error.strerror or error}") from error
+        missing = isinstance(error, FileNotFoundError | IsADirectoryError)
+        kind = DamagedCheckpoint if missing else UnreadableCheckpoint
+        raise kind(f"{path.name}: {error.strerror or error}") from error
 
 
 def render(description: dict[str, Any]) -> bytes:

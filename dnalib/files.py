@@ -8,12 +8,28 @@ from pathlib import Path
 from typing import Any
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file beside and rename it; of several writers at once the last one stays."""
+def write_json(path: Path, content: Any, *, durable: bool = False) -> None:
+    """Write a JSON file beside and rename it; of several writers at once the last one stays.
+
+    Args:
+        path: the file.
+        content: what JSON holds.
+        durable: bring it and its name down to the disk before returning.
+
+    Raises:
+        OSError: as the operating system tells it; nothing of it is left then.
+    """
     # Numbers of processes are no names: machines that share a folder count alike.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        if durable:
+            synchronise(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if durable:
+        synchronise(path.parent)
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -36,11 +52,11 @@ def write_durably(path: Path, data: bytes) -> None:
         raise
 
 
-def synchronise_folder(folder: Path) -> None:
-    """Bring the renames in a folder down to the disk, where the system lets folders be opened."""
+def synchronise(path: Path) -> None:
+    """Bring a file, or the names in a folder, down to the disk, where the system lets one do so."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dnalib.recipes import keep_float32
+from dnalib.recipes import fastest_device
 
 __all__ = [
     "Alone",
@@ -83,9 +83,13 @@ class Alone:
         from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
         from lightning.fabric.plugins.environments import LightningEnvironment
 
-        keep_float32()
         # Named, or Fabric would take the tasks of a Slurm job for processes of this training.
-        return Fabric(devices=1, precision=precision, plugins=[LightningEnvironment()])
+        return Fabric(
+            accelerator=fastest_device().type,
+            devices=1,
+            precision=precision,
+            plugins=[LightningEnvironment()],
+        )
 
     def follow(self, action: Callable[[], Answer]) -> Answer:
         """What the action returns."""
@@ -108,9 +112,9 @@ class Together:
         from lightning.fabric.plugins.environments import TorchElasticEnvironment
         from lightning.fabric.strategies import DDPStrategy
 
-        keep_float32()
         on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
         fabric = Fabric(
+            accelerator=fastest_device().type,
             devices=on_this_node,
             num_nodes=self.count // on_this_node,
             # The running statistics are the same in all processes already.

@@ -75,7 +75,9 @@ def resolve_precision(precision: Precision) -> str:
     if precision != "auto":
         return precision
     if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        )
     capable = torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu_has_bf16()
     return "bf16-mixed" if capable else "32-true"
 
@@ -90,6 +92,15 @@ def keep_float32() -> None:
         # PyTorch warns that there is a newer name for it; versions before 2.9 know this one alone.
         warnings.simplefilter("ignore")
         torch.backends.cudnn.allow_tf32 = False
+
+
+def fastest_device() -> torch.device:
+    """The GPU where CUDA finds one, else the CPU; set up so that float32 is multiplied as such.
+
+    Sums are kept in float64, which Apple's GPUs do not have.
+    """
+    keep_float32()
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def cpu_has_bf16() -> bool:

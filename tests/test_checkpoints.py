@@ -177,6 +177,37 @@ def test_where_none_is_intact_there_is_none(tmp_path):
     assert "no checkpoint in" in str(warned[-1].message) and "again" in str(warned[-1].message)
 
 
+@pytest.mark.parametrize("kind", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_what_cannot_be_read_now_is_not_given_up(tmp_path, monkeypatch, kind):
+    write(CheckpointFolder(tmp_path), 1, 2)
+
+    def refused(path):
+        raise OSError(kind, os.strerror(kind))
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "read_bytes", refused)
+        with (
+            pytest.warns(UserWarning, match=os.strerror(kind)),
+            pytest.raises(CheckpointError, match="could be read .*may be whole"),
+        ):
+            CheckpointFolder(tmp_path).read()
+    assert_read(tmp_path, 200)
+
+
+def test_one_that_cannot_be_read_leaves_the_one_before(tmp_path, monkeypatch):
+    write(CheckpointFolder(tmp_path), 1, 2)
+    read = Path.read_bytes
+
+    def refused(path):
+        if path.name.startswith("epoch2"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.warns(UserWarning, match="the one before is looked for"):
+        assert_read(tmp_path, 100)
+
+
 def test_a_damaged_checkpoint_does_not_count_as_one_of_the_two(tmp_path):
     folder = CheckpointFolder(tmp_path)
     write(folder, 1, 2)
@@ -230,9 +261,7 @@ def test_the_old_one_goes_once_the_new_one_is_on_the_disk(tmp_path, monkeypatch)
     folder = CheckpointFolder(tmp_path)
     write(folder, 1, 2)
     seen = []
-    monkeypatch.setattr(
-        checkpoints, "synchronise_folder", lambda path: seen.extend([path, *names(path)])
-    )
+    monkeypatch.setattr(checkpoints, "synchronise", lambda path: seen.extend([path, *names(path)]))
     write(folder, 3)
     assert seen[0] == tmp_path and {"epoch1.json", "epoch2.json", "epoch3.json"} < set(seen[1:])
     assert "epoch1.json" not in names(tmp_path)

@@ -43,6 +43,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_p
 
 
 def test_a_folder_is_synchronised(tmp_path):
-    files.synchronise_folder(tmp_path)
+    files.synchronise(tmp_path)
     with pytest.raises(FileNotFoundError):
-        files.synchronise_folder(tmp_path / "absent")
+        files.synchronise(tmp_path / "absent")

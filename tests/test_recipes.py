@@ -8,8 +8,7 @@ from trainings import RECIPE
 
 from dnalib import recipes
 from dnalib.processes import Alone
-from dnalib.recipes import derived_seed, make_schedule, resolve_precision
-from dnalib.stages.members import fastest_device
+from dnalib.recipes import derived_seed, fastest_device, make_schedule, resolve_precision
 
 
 def learning_rates(schedule, steps=10):
@@ -49,7 +48,12 @@ def test_schedules():
 )
 def test_automatic_precision(monkeypatch, cuda, bf16, capability, matrix_units, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    # Older GPUs emulate bf16, and PyTorch counts that unless it is told not to.
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: bf16 or including_emulation,
+    )
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(recipes, "cpu_has_bf16", lambda: matrix_units)
     assert resolve_precision("auto") == expected
@@ -90,6 +94,12 @@ def test_float32_is_float32_wherever_a_device_is_set_up(monkeypatch, set_up):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     set_up()
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_training_is_on_the_device_that_all_else_is_on(monkeypatch):
+    # Left to itself, Fabric prefers Apple's GPUs, which have no float64 for the sums.
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Alone().make_fabric("32-true").device.type == fastest_device().type != "mps"
 
 
 def test_float32_is_kept_without_a_warning(recwarn):

@@ -14,7 +14,7 @@ from dnalib import attacks, losses, stages
 from dnalib.data import DataError
 from dnalib.inference import infer
 from dnalib.model import Network
-from dnalib.runs import ComputingRun, OutOfTime, ParameterError, load_profile
+from dnalib.runs import ComputingRun, OutOfTime, ParameterError, artefacts, load_profile
 from dnalib.runs.turns import TURNS
 from dnalib.stages import ATTACKS, EARLIER, ENSEMBLES, MEMBERS, PADDINGS, perturbations
 from dnalib.stages.members import round_weights
@@ -74,6 +74,25 @@ def test_a_second_call_finds_everything(run, folder, capsys):
     assert capsys.readouterr().out == ""
     assert {path: path.stat().st_mtime_ns for path in (folder / "tiny").glob("*-*")} == files
     assert not list((folder / "tiny" / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("broken", ["file_sha256", "write_json"])
+def test_a_training_whose_weights_were_not_kept_is_not_trained_again(
+    tmp_path, monkeypatch, capsys, broken
+):
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    run = open_tiny(tmp_path)
+    with monkeypatch.context() as context:
+        context.setattr(artefacts, broken, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.obtain("base")
+    assert "epoch   3/3" in capsys.readouterr().out and run.find("base") is None
+    again = open_tiny(tmp_path)
+    assert again.obtain("base").results["history"]["epoch"] == [1, 2, 3]
+    assert "epoch" not in capsys.readouterr().out
+    assert not again.checkpoint_folder("base").exists()
 
 
 def test_survey(run):

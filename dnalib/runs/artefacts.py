@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from dnalib.files import file_sha256, write_durably, write_json
+from dnalib.files import file_sha256, synchronise, write_durably, write_json
 
 REVISION = "REVISION"  # a file beside code that was packed without its repository
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
@@ -103,10 +103,11 @@ def make(
             "results": results,
             **provenance(root, seconds=time.perf_counter() - started),
         }
+        synchronise(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    write_json(path.with_name(path.name + ".json"), sidecar)
+    write_json(path.with_name(path.name + ".json"), sidecar, durable=True)
     return Artefact(name, path, identity, sidecar)
 
 

@@ -1,5 +1,6 @@
 """A run: what was computed with one set of parameters, and what is still missing."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -175,6 +176,10 @@ class ComputingRun:
             found = self.processes.follow(lambda: self.take_turn(name, held))
             return self.compute(name) if found is None else found
 
+    def checkpoint_folder(self, name: str) -> Path:
+        """Where a stage that trains keeps its state until its artefact is there."""
+        return self.folder / "checkpoints" / f"{name}-{self.identity(name)}"
+
     def take_turn(self, name: str, held: ExitStack) -> Artefact | None:
         """Wait for the turn to compute a stage, and hold it as long as a stack does.
 
@@ -222,5 +227,7 @@ class ComputingRun:
             compute=lambda path: stage.compute(self, path),
             root=self.root,
         )
+        # Only now: until the artefact has its provenance, the checkpoint is all that is left of it.
+        shutil.rmtree(self.checkpoint_folder(name), ignore_errors=True)
         print(f"{name}: done in {made.sidecar['seconds']:.1f} s", flush=True)
         return made

@@ -1,7 +1,6 @@
 """Training the members; their features, R² and logits on unperturbed records."""
 
 import math
-import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
-from dnalib.recipes import keep_float32
+from dnalib.recipes import fastest_device
 from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import (
     ENSEMBLES,
@@ -126,12 +125,6 @@ def load_weights(network: Network | JointNetwork, path: Path) -> None:
     )
 
 
-def fastest_device() -> torch.device:
-    """The GPU where there is one, else the CPU; set up so that float32 is multiplied as such."""
-    keep_float32()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def train_member(
     run: ComputingRun, path: Path, *, member: str, swap_persists: bool = False
 ) -> dict[str, Any]:
@@ -220,12 +213,11 @@ def train_and_store(
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
     """
     recipe = training.recipe
-    checkpoint = run.folder / "checkpoints" / f"{name}-{run.identity(name)}"
     network, history = train(
         training.make_network,
         training.data,
         recipe=recipe,
-        checkpoint=checkpoint,
+        checkpoint=run.checkpoint_folder(name),
         max_minutes=run.minutes_left(),
         processes=run.processes,
     )
@@ -237,7 +229,6 @@ def train_and_store(
             "call again to go on"
         )
     save_file(round_weights(network), path)
-    shutil.rmtree(checkpoint)
     several = {"processes": run.processes.count} if run.processes.count > 1 else {}
     return {
         **several,

@@ -15,14 +15,13 @@ from safetensors.torch import load_file, save_file
 from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.model import Network
-from dnalib.recipes import Method
+from dnalib.recipes import Method, fastest_device
 from dnalib.runs import ComputingRun, Run, Settings, Stage
 from dnalib.stages.adaptive import adaptive_stages, crafted_name, middle_epsilon
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION
 from dnalib.stages.members import (
     DECORRELATION,
     TRAINING,
-    fastest_device,
     features_stage,
     load_member,
     load_weights,
