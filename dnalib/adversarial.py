@@ -98,18 +98,13 @@ def distilled_examples(
 def partners_of_another_class(labels: Tensor) -> Tensor:
     """For each row the position of a row of another class, drawn at random: (batch,).
 
-    Args:
-        labels: (batch,).
+    Rows that are all of one class have none, and get the first row. Whether they are is not asked
+    of the device, which would have to be waited for at every step.
 
-    Raises:
-        ValueError: all rows are of one class.
+    Args:
+        labels: (batch,), on any device.
     """
     differs = labels[:, None] != labels  # (batch, batch)
-    if not differs.any():
-        raise ValueError(
-            f"all {len(labels)} rows of a batch are of class {int(labels[0])}; a target of another "
-            "class needs at least two classes"
-        )
     draws = torch.rand(differs.shape, device=labels.device)
     return draws.masked_fill(~differs, -1).argmax(dim=1)
 

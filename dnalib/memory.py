@@ -1,11 +1,16 @@
 """How many records fit into memory at once."""
 
+import math
+from pathlib import Path
+
 import psutil
 import torch
 from torch import Tensor, nn
 
 SHARE = 0.5  # of the free memory; the rest is for work space and for others
 MOST = 64  # records: more than that makes nothing faster
+OWN_GROUP = Path("/proc/self/cgroup")  # of Linux: the control group of this process
+GROUPS = Path("/sys/fs/cgroup")  # all of them
 
 
 def records_that_fit(
@@ -49,9 +54,42 @@ def kept_bytes(model: nn.Module, example: Tensor) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of a device; for a GPU with what PyTorch holds and does not use."""
+    """Free memory of a device; for a GPU with what PyTorch holds and does not use.
+
+    Of a processor's it is what this process may have: a container, or a job on a cluster, often has
+    less than the machine.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return free + unused
-    return psutil.virtual_memory().available
+    return int(min(psutil.virtual_memory().available, left_to_group()))
+
+
+def left_to_group(*, own: Path = OWN_GROUP, groups: Path = GROUPS) -> float:
+    """Bytes that the control group of this process, and those above it, leave; inf without limits.
+
+    Args:
+        own: file that names the group, as Linux writes it.
+        groups: folder of all groups, version 2.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # not Linux
+        return math.inf
+    group = [Path(line.removeprefix("0::/")) for line in lines if line.startswith("0::/")]
+    left = [left_in(groups / above) for path in group for above in (path, *path.parents)]
+    return min(left, default=math.inf)
+
+
+def left_in(group: Path) -> float:
+    """Bytes that one group leaves; inf where it has no limit. Cached files make room when asked."""
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit == "max":
+            return math.inf
+        used = int((group / "memory.current").read_text())
+        fields = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:  # the topmost group has no such files
+        return math.inf
+    return max(0, int(limit) - used + int(fields["inactive_file"]))

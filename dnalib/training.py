@@ -241,7 +241,8 @@ def summarise(
     signals, labels = data.test_signals.select(mine), data.test_labels[mine].cpu()
     networks = networks_of(state.network.module)
     # Batches that training took fit, and unlike what fits at the moment they are always the same.
-    answers = [infer(network, signals, batch_size=recipe.batch_size) for network in networks]
+    with fabric.autocast():  # in float32 it would take a good part of an epoch on a GPU
+        answers = [infer(network, signals, batch_size=recipe.batch_size) for network in networks]
     right = mean_hits(torch.stack(answers), labels).double().to(fabric.device)
     return {
         "epoch": epoch,

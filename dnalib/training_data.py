@@ -79,7 +79,7 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
     """Batches an epoch. Rows are spread evenly, so that no short last batch spoils a fit.
 
     Raises:
-        ValueError: no rows, or decorrelation with too few rows a batch.
+        ValueError: no rows, decorrelation with too few rows a batch, or DVERGE with one class.
     """
     rows = len(data.rows)
     if rows == 0 or recipe.batch_size < 2:
@@ -93,6 +93,11 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
         raise ValueError(
             f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
             f"decorrelation by a fit on {columns} columns needs at least {columns + 2}"
+        )
+    if recipe.method == "dverge" and len(data.labels[data.rows].unique()) < 2:
+        raise ValueError(
+            f"all {rows} training rows are of one class; method 'dverge' distils each towards a "
+            "row of another class and needs at least two"
         )
     return batches
 

@@ -157,7 +157,8 @@ class TrimmedNetwork(nn.Module):
                 dilation=(1, block.dilation),
             )
             first += block.padding - span
-            maps = torch.maximum(maps, self.get_buffer(f"floor{number}"))
+            # As one product in bf16 leaves them: with a float32 floor all maps would become that.
+            maps = maps.clamp(min=self.get_buffer(f"floor{number}").to(maps.dtype))
             if block.pool:
                 # Element s is the larger of 2s − 1 and 2s + 1: begin at an odd position.
                 left = 1 + first % 2

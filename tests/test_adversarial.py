@@ -100,6 +100,5 @@ def test_partners_are_of_another_class_and_all_of_these_are_drawn():
     assert set(drawn[:, 3].tolist()) == {0, 1, 2}
 
 
-def test_a_batch_of_one_class_has_no_partners():
-    with pytest.raises(ValueError, match="all 5 rows of a batch are of class 2"):
-        partners_of_another_class(torch.full((5,), 2))
+def test_rows_of_one_class_get_the_first_one():
+    assert partners_of_another_class(torch.full((5,), 2)).tolist() == [0] * 5

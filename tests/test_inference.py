@@ -7,6 +7,7 @@ import pytest
 import torch
 from random_network import random_network, random_records
 
+from dnalib import inference
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import Evaluator, infer
 from dnalib.model import Network
@@ -54,6 +55,29 @@ def test_lengths_and_filters_do_not_change_the_answer(filtered):
         torch.testing.assert_close(found, logits, atol=1e-4, rtol=0)
         found = infer(network, packed, batch_size=batch_size, with_features=True)
         torch.testing.assert_close(found, features, atol=1e-4, rtol=0)
+
+
+def test_products_follow_the_caller_s_autocast_and_answers_are_float32(signals):
+    network = random_network(width=0.03)
+    exact = infer(network, signals)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = infer(network, signals)
+    assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, atol=0.05 * exact.std().item(), rtol=0.05)
+
+
+@pytest.mark.parametrize(("length", "trims"), [(3_000, False), (9_000, True)])
+def test_the_batch_fits_whichever_computation_keeps_more(monkeypatch, length, trims):
+    evaluator = Evaluator(random_network(width=0.03), length=length)
+    seen = []
+
+    def spy(module, example):
+        seen.append(module)
+        return 9 if module is evaluator.trimmed else 11
+
+    monkeypatch.setattr(inference, "records_that_fit", spy)
+    assert inference.fitting_batch(evaluator) == (9 if trims else 11)
+    assert seen == [evaluator.full, evaluator.trimmed][: 1 + trims]
 
 
 PEAK = """

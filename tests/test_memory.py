@@ -1,5 +1,8 @@
 """Batches are sized to memory: what a forward pass keeps is counted, not guessed."""
 
+import math
+
+import pytest
 import torch
 from torch import nn
 
@@ -45,3 +48,37 @@ def test_the_devices_memory_is_asked(monkeypatch):
     assert memory.free_bytes(torch.device("cpu")) > 10**7
     monkeypatch.setattr(memory, "free_bytes", lambda device: 6 * kept_bytes(network, EXAMPLE))
     assert records_that_fit(network, EXAMPLE) == 3
+
+
+def limit_group(folder, *, limit, current, cached):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{current}\n")
+    (folder / "memory.stat").write_text(f"anon 7\ninactive_file {cached}\n")
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, math.inf),
+        ({"job": "max", "job/step": "max"}, math.inf),
+        ({"job": 1000, "job/step": "max"}, 1000 - 600 + 50),
+        ({"job": 1000, "job/step": 800}, 800 - 600 + 50),
+        ({"job": 500, "job/step": "max"}, 0),
+        ({"job/step/other": 700}, math.inf),  # a group below is another's
+    ],
+)
+def test_a_container_or_job_has_what_its_group_and_those_above_leave(tmp_path, limits, expected):
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    own.write_text("0::/job/step\n")
+    for name, limit in limits.items():
+        limit_group(groups / name, limit=limit, current=600, cached=50)
+    assert memory.left_to_group(own=own, groups=groups) == expected
+    own.write_text("0::/\n")
+    assert memory.left_to_group(own=own, groups=groups) == math.inf
+    assert memory.left_to_group(own=tmp_path / "absent", groups=groups) == math.inf
+
+
+def test_no_more_is_free_than_the_group_leaves(monkeypatch):
+    monkeypatch.setattr(memory, "left_to_group", lambda: 12345.0)
+    assert memory.free_bytes(torch.device("cpu")) == 12345

@@ -451,6 +451,20 @@ def test_half_precision_trains_and_keeps_its_weights_in_single(data_with_earlier
     assert history.train_loss.notna().all() and history.decorrelation_loss.notna().all()
 
 
+@pytest.mark.parametrize(("precision", "rounded"), [("bf16-mixed", True), ("32-true", False)])
+def test_the_curve_is_computed_in_the_training_s_precision(data, monkeypatch, precision, rounded):
+    seen = []
+
+    def spy(*arguments, **options):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return infer(*arguments, **options)
+
+    monkeypatch.setattr(training, "infer", spy)
+    recipe = dataclasses.replace(RECIPE, precision=precision, epochs=2)
+    train(network, data, recipe=recipe, report=quiet)
+    assert seen == [rounded] * 2
+
+
 def test_more_processes_than_rows_of_a_batch_are_refused():
     data = make_data()
     many = SimpleNamespace(world_size=41)

@@ -33,6 +33,9 @@ def test_rows_and_batches_that_cannot_be_trained_on_are_refused():
     # 52 rows are the fewest for 50 columns and the intercept; 120 rows at 59 come in batches of 40.
     with pytest.raises(ValueError, match="batch_size 59 gives batches of 40 rows.*at least 52"):
         small(59)
+    with pytest.raises(ValueError, match="all 120 training rows are of one class; method 'dverge'"):
+        one_class = dataclasses.replace(data, labels=torch.full((120,), 3))
+        number_of_batches(one_class, dataclasses.replace(RECIPE, method="dverge"))
     assert small(59, data) == 3
     fitting = dataclasses.replace(data_with_earlier, rows=torch.arange(104))
     assert small(52, fitting) == 2

@@ -133,3 +133,21 @@ def test_networks_that_cannot_be_trimmed_are_refused():
         TrimmedNetwork(Network(width=0.02, fourier_filter=behind).eval(), length=600)
     with pytest.raises(ValueError, match="training mode"):
         TrimmedNetwork(Network(width=0.02), length=600)
+
+
+def test_in_bf16_all_maps_are_bf16(trimmed):
+    first, last = trimmed.window(*place(3_000))
+    window = random_records([3_000], length=LENGTH)[..., first:last].requires_grad_()
+    kept = []
+
+    def keep(tensor):
+        kept.append(tensor)
+        return tensor
+
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        trimmed(window)
+    maps = [tensor for tensor in kept if tensor.ndim == 4 and tensor.is_floating_point()]
+    assert len(maps) > 26 and {tensor.dtype for tensor in maps} == {torch.bfloat16}

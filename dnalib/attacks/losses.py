@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,8 +36,9 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     Source: Carlini & Wagner 2017, "Towards evaluating the robustness of neural networks".
     """
     check_number_of_classes(logits, at_least=2, loss="the margin")
-    true, wrong = split_classes(logits, labels)
-    return wrong.amax(dim=1) - true
+    true = logits.gather(1, labels[:, None])  # (batch, 1)
+    wrong = logits.scatter(1, labels[:, None], -torch.inf)  # (batch, class)
+    return wrong.amax(dim=1) - true.squeeze(1)
 
 
 def difference_of_logits_ratio(logits: Tensor, labels: Tensor) -> Tensor:
@@ -70,12 +72,6 @@ def cut(loss: Loss, *, largest_loss: float | None) -> Loss:
     if not largest_loss > 0:
         raise ValueError(f"largest_loss is {largest_loss}; accepted are values above 0, or None")
     return lambda logits, labels: loss(logits, labels).clamp(max=largest_loss)
-
-
-def split_classes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The true class's logit (batch,), and the others' (batch, class − 1)."""
-    is_true = functional.one_hot(labels, logits.shape[1]).bool()  # (batch, class)
-    return logits[is_true], logits[~is_true].view(len(logits), -1)
 
 
 def check_number_of_classes(logits: Tensor, *, at_least: int, loss: str) -> None:
