@@ -222,7 +222,7 @@ def traffic_part(result: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
         *(traffic_line(row) for row in shown),
         "",
-        f"A job reads the packed records, {result['records_bytes'] / 1e6:.0f} MB, and the whole "
+        f"A job reads the records, {result['records_bytes'] / 1e6:.0f} MB, and the whole "
         f"plan twice. At {last['seeds']:,} seeds the plan has {last['plan_bytes'] / 1e6:.0f} MB, "
         f"and its share of the {last['read'] / 1e12:.1f} TB that all jobs read is {share:.2f}. "
         f"A training writes a checkpoint of {result['checkpoint_bytes'] / 1e6:.1f} MB an epoch, "

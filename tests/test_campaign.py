@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -141,11 +142,28 @@ def test_a_step_executes_every_chapter_once(kernel: Papermill, places: Places) -
     assert executed(kernel) == list(NAMES), "other epochs are another run beside the first"
     assert len(list(places.runs.glob("demo/book/*.ipynb"))) == 3
     assert len(list(places.runs.glob("demo/book-epochs-2/*.ipynb"))) == 3
-    os.utime(places.root / "book" / "02_base_model.ipynb")
-    future = time.time() + 60
-    os.utime(places.root / "book" / "02_base_model.ipynb", (future, future))
+    changed = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("another")])
+    nbformat.write(changed, places.root / "book" / "02_base_model.ipynb")
     run_step(Step("demo", 2), places, Clock(9))
     assert executed(kernel) == ["02_base_model"]
+    (places.root / "dnalib" / "module.py").write_text("changed = True")
+    run_step(Step("demo", 2), places, Clock(9))
+    assert executed(kernel) == list(NAMES)
+
+
+def test_what_one_machine_executed_the_next_does_not(
+    kernel: Papermill, places: Places, tmp_path: Path
+) -> None:
+    with pytest.raises(OutOfTime, match="03_cor"):
+        run_step(Step("demo", 2), places, Clock(2.5))
+    assert executed(kernel) == ["01_data", "02_base_model"]
+    hand_out(places.runs, tmp_path / "out", limits=Limits())
+    fresh = replace(places, runs=tmp_path / "fresh")
+    restore([tmp_path / "out"], fresh.runs)
+    run_step(Step("demo", 2), fresh, Clock(9))
+    assert executed(kernel) == ["03_cor"]
+    run_step(Step("demo", 3), fresh, Clock(9))
+    assert executed(kernel) == list(NAMES)
 
 
 def test_a_call_ends_between_chapters_or_where_a_chapter_ran_out_of_time(
@@ -399,6 +417,67 @@ def test_a_different_file_is_never_overwritten(handed: list[Path], tmp_path: Pat
     assert list(contents(fresh).values()) == [b"mine"], "nothing is restored in part"
 
 
+def written_again(sidecar: Path, **changes: object) -> None:
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **changes}))
+
+
+def test_what_two_machines_made_alike_is_no_conflict(runs: Path, tmp_path: Path) -> None:
+    """As bare machines make the survey anew, each with its own date."""
+    other = shutil.copytree(runs, tmp_path / "other")
+    for sidecar in other.glob("tiny/*.json.json"):
+        written_again(sidecar, created="later", seconds=77.0)
+    (base,) = other.glob("tiny/base-*.safetensors.json")
+    history = json.loads(base.read_text())["results"]
+    history["history"]["seconds"] = [9.0, 9.0, 9.0]
+    written_again(base, created="later", results=history)
+    for folder in (runs, other):
+        hand_out(folder, tmp_path / f"out-{folder.name}", limits=Limits())
+    outputs = [tmp_path / "out-runs", tmp_path / "out-other"]
+    restore(outputs, tmp_path / "together")
+    for output in outputs:
+        restore([output], tmp_path / "in turn")
+    for name in ("together", "in turn"):
+        restored = (tmp_path / name / base.relative_to(other)).read_bytes()
+        assert restored == (runs / base.relative_to(other)).read_bytes(), "the first one's"
+    history["history"]["test_accuracy"][0] += 0.1
+    written_again(base, results=history)
+    hand_out(other, tmp_path / "differs", limits=Limits())
+    with pytest.raises(CampaignError, match="is there already and differs"):
+        restore([tmp_path / "differs"], tmp_path / "in turn")
+    with pytest.raises(CampaignError, match="differs between the sets given"):
+        restore([tmp_path / "out-runs", tmp_path / "differs"], tmp_path / "fresh")
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_set_that_a_call_was_killed_over_is_passed_over(
+    handed: list[Path], tmp_path: Path
+) -> None:
+    orphan = handed[1].with_name("20000101-000000-abcd.part1")
+    shutil.copy(handed[1], orphan)
+    with pytest.warns(UserWarning, match=f"without its manifest: .*{orphan.name}"):
+        restore([tmp_path / "out"], tmp_path / "fresh")
+    assert any("base" in path for path in contents(tmp_path / "fresh"))
+
+
+def test_files_that_are_half_written_disturb_nothing(runs: Path) -> None:
+    before = steps.finished_stages(runs)
+    assert len(before) == 4
+    (runs / "tiny" / ".survey-0123.json").touch()
+    (runs / "tiny" / "survey-0123.json.json").touch()
+    assert steps.finished_stages(runs) == before
+
+
+def test_a_training_s_state_is_handed_out_until_its_weights_have_their_provenance(
+    runs: Path, tmp_path: Path
+) -> None:
+    (checkpoint,) = runs.glob("tiny/checkpoints/cor1-*")
+    weights = checkpoint.parent.parent / f"{checkpoint.name}.safetensors"
+    weights.touch()
+    hand_out(runs, tmp_path / "out", limits=Limits())
+    restore([tmp_path / "out"], tmp_path / "fresh")
+    assert list(tmp_path.glob("fresh/tiny/checkpoints/cor1-*/*.safetensors"))
+
+
 SCRIPT = """import argparse, json
 import beside
 options = argparse.ArgumentParser()
@@ -538,6 +617,10 @@ def test_the_command_hands_out_what_is_there_whatever_happens(
     assert "handed out 9 files" in printed and len(list((tmp_path / "a").iterdir())) == 2
     again = ("--again", "--output", str(tmp_path / "b"))
     status, printed = go(CampaignError("01_data failed"), *again)
+    assert status == 1 and "handed out 9 files" in printed
+    status, printed = go(
+        ZeroDivisionError("unforeseen"), "--again", "--output", str(tmp_path / "d")
+    )
     assert status == 1 and "handed out 9 files" in printed
     status, printed = go(None, "--output", str(tmp_path / "c"))
     assert status == 0 and "the chapters of all steps are done: demo:2 demo" in printed

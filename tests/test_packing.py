@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -178,12 +179,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     (folder / "data" / "weights").mkdir(parents=True)
     (folder / "data" / "weights" / "large").touch()
     (folder / "untracked").touch()
+    (folder / ".gitignore").write_text("ignored.py\n")
     for name in ("pyproject.toml", "requirements.lock"):
         (folder / name).write_text((root / name).read_text())
     for words in ("init -q", "add dnalib data pyproject.toml requirements.lock"):
         subprocess.run(["git", "-C", str(folder), *words.split()], check=True)
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "-C", str(folder), *identity, "commit", "-qm", "All"], check=True)
+    (folder / "dnalib" / "new.py").touch()
+    (folder / "dnalib" / "ignored.py").touch()
     return folder
 
 
@@ -209,13 +213,16 @@ def test_packed_records_are_the_records(pack: Path, records: Path, tmp_path: Pat
     assert found.digest == expected.digest and found.names == expected.names
 
 
-def test_packed_code_is_the_tracked_files_and_their_revision(pack: Path, project: Path) -> None:
+def test_packed_code_is_the_tracked_and_the_new_files_and_their_revision(
+    pack: Path, project: Path
+) -> None:
     with tarfile.open(pack / "code.tar.gz") as archive:
         names = archive.getnames()
         revision = archive.extractfile("REVISION").read().decode().strip()
     assert "dnalib/campaign/__main__.py" in names and "requirements.lock" in names
-    assert not {"untracked", "data/weights/large"} & set(names)
-    assert revision == code_revision(project) and len(revision) == 40
+    assert "dnalib/new.py" in names
+    assert not {"untracked", "dnalib/ignored.py", "data/weights/large"} & set(names)
+    assert revision == code_revision(project) and len(revision) == 41 and revision[-1] == "+"
 
 
 def test_unpacked_code_says_the_revision_it_was_packed_from(tmp_path: Path) -> None:
@@ -272,6 +279,59 @@ def test_a_pack_for_another_python_is_refused(pack: Path, tmp_path: Path) -> Non
     with pytest.raises(SystemExit, match=rf"for Python 3.99 and .* is {HERE}"):
         unpack.unpack(tmp_path, tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_a_package_that_the_machine_was_said_to_have_and_has_not_is_named(
+    pack: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(pack, tmp_path / "pack", ignore=shutil.ignore_patterns("work"))
+    about = json.loads((other / "contents.json").read_text())
+    assert {"lightning", "papermill"} < set(about["needs"]) and "torch" not in about["needs"]
+    about["needs"] += ["carried-package", "unheard-of"]
+    (other / "contents.json").write_text(json.dumps(about))
+    with pytest.raises(SystemExit, match="this machine lacks unheard-of, and the pack does not"):
+        unpack.unpack(other, tmp_path / "work")
+
+
+def test_python_without_filters_of_archives_unpacks_too(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    unpack.unpack(pack, tmp_path / "work")
+    assert (tmp_path / "work" / "code" / "dnalib" / "new.py").is_file()
+
+
+def test_what_is_no_pack_is_left_alone(project: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis").touch()
+    with pytest.raises(PackError, match="mine holds something else than a pack"):
+        packing.make_pack(mine, root=project, python=HERE, fetch=fetch)
+    assert [path.name for path in mine.iterdir()] == ["thesis"]
+
+
+def test_runs_outlive_a_pack_behind_a_link_and_one_that_fails(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, link = tmp_path / "real" / "pack", tmp_path / "link"
+    shutil.copytree(pack, real)
+    link.symlink_to(real)
+    (real / "work" / "runs").mkdir(parents=True)
+    root = pack.parents[1]
+    packing.make_pack(link, root=root, python=HERE, place=pack / "records", fetch=fetch)
+    assert link.is_symlink() and (real / "work" / "runs").is_dir() and (real / "run").is_file()
+    replace = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(source).name == "pack" and ".pack-" in str(source):
+            raise OSError("no room")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="no room"):
+        packing.make_pack(link, root=root, python=HERE, place=pack / "records", fetch=fetch)
+    assert (real / "work" / "runs").is_dir() and (real / "run").is_file()
+    assert [path.name for path in real.parent.iterdir()] == ["pack"]
 
 
 def test_records_that_are_asked_for_must_be_there(

@@ -5,5 +5,5 @@ call stopped and leaves in FOLDER what is new; `--unpack FOLDER` puts that into 
 Chapters 1 to 8 of every step come first; `--appendices full:8` executes a step's appendices after
 them.
 
-Imports go one way: limits, steps, estimates, throughput, pieces, handout, restoring.
+Imports go one way: limits, pieces, steps, estimates, throughput, handout, restoring.
 """

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from dnalib.runs.folders import MARKS
 from dnalib.runs.settings import given_settings
 
 STEPS = ("full:8", "full", "paper")
+CARRYING = """
+Each machine begins bare: --unpack comes first there. Where only so much travels at a time, cut what
+there is into sets that fit: --minutes 0 --again --total-megabytes 14 --output PART1, then the same
+without --again into PART2, until nothing is left; each is unpacked by itself. Chapters that one
+machine executed to the end are not executed on the next. The attacks are most of the last chapters'
+time: with -p attack_precision bf16-mixed they multiply in bf16, and the book's page on speed says
+what that changes.
+"""
 STARTED_VARIABLE = "DNALIB_STARTED"  # set by the pack's command, seconds since 1970
 
 
@@ -101,6 +110,9 @@ def compute(
     except CampaignError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
+    except Exception:  # whatever it is, what was made is handed out
+        traceback.print_exc()
+        status = 1
     made = {
         path: seconds
         for path, seconds in finished_stages(places.runs).items()
@@ -162,7 +174,9 @@ def minutes(text: str) -> float:
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = argparse.ArgumentParser(prog="python -m dnalib.campaign", description=__doc__)
+    made = argparse.ArgumentParser(
+        prog="python -m dnalib.campaign", description=__doc__, epilog=CARRYING
+    )
     made.add_argument("--steps", nargs="+", default=STEPS, metavar="PROFILE[:EPOCHS]")
     made.add_argument(
         "--appendices",

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dnalib.campaign.pieces import LEDGER, Ledger, Manifest, Piece, Volume, whole_piece
+from dnalib.campaign.pieces import (
+    EXECUTED,
+    LEDGER,
+    MEASURED,
+    Ledger,
+    Manifest,
+    Piece,
+    Volume,
+    whole_piece,
+)
 from dnalib.checkpoints import CheckpointFolder
 from dnalib.stages import MEMBERS
 from dnalib.stages.perturbations import PERTURBATIONS
@@ -79,7 +88,7 @@ def hand_out(runs: Path, output: Path, *, limits: Limits, split_large: bool = Fa
 
 def pending(runs: Path, ledger: Ledger) -> list[Piece]:
     """What was not handed out yet, the most valuable first, each file's rest as one piece."""
-    found = [*artefact_files(runs), *benchmark_files(runs), *checkpoint_files(runs)]
+    found = [*artefact_files(runs), *campaign_files(runs), *checkpoint_files(runs)]
     rests = []
     for _, path in sorted(found, key=lambda item: item[0]):
         piece = whole_piece(path, runs=runs)
@@ -112,16 +121,17 @@ def artefact_name(sidecar: Path) -> str | None:
         return None
 
 
-def benchmark_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
-    """What was measured on machines."""
-    for path in (runs / LEDGER.parent).glob("benchmark-*.json"):
-        yield (SMALL, path.stat().st_mtime), path
+def campaign_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
+    """What was measured on machines, and which chapters are done."""
+    for start in (MEASURED, EXECUTED):
+        for path in (runs / LEDGER.parent).glob(f"{start}*.json"):
+            yield (SMALL, path.stat().st_mtime), path
 
 
 def checkpoint_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
     """The newest state of each unfinished training, and its description."""
     for folder in runs.glob("*/checkpoints/*-*"):
-        if (folder.parent.parent / f"{folder.name}.safetensors").is_file():
+        if (folder.parent.parent / f"{folder.name}.safetensors.json").is_file():
             continue
         names = CheckpointFolder(folder).names()  # newest first
         if names:

@@ -15,6 +15,8 @@ from dnalib.files import file_sha256, write_json
 
 FORMAT = 1  # of a set's manifest
 LEDGER = Path("campaign", "ledger.json")  # below the runs: what need not be handed out
+MEASURED = "benchmark-"  # beside the ledger: what was measured on machines
+EXECUTED = "executed-"  # likewise: which chapters are done
 PLAIN_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 

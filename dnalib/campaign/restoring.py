@@ -1,16 +1,20 @@
 """Putting what calls handed out back into a folder of runs."""
 
 import hashlib
+import json
 import os
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from dnalib.campaign.limits import CampaignError
 from dnalib.campaign.pieces import Ledger, Manifest, Piece, read_manifest
 from dnalib.files import file_sha256
 
+MADE = ("name", "identity", "parameters", "inputs", "sha256", "results")  # what a sidecar says
 FILE_OF_A_SET = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.(json|part\d+)")
 
 
@@ -19,7 +23,8 @@ def restore(files: Sequence[Path], runs: Path) -> list[str]:
 
     Args:
         files: manifests and volumes, of one set or several; a folder stands for those in it.
-        runs: folder of the runs; files that are there already with the same content are left.
+        runs: folder of the runs; files that are there already with the same content are left, and
+            of two that say how the same artefact was made the one that is there.
 
     Returns:
         Lines for the person who waits: what was restored and what was not.
@@ -35,14 +40,13 @@ def restore(files: Sequence[Path], runs: Path) -> list[str]:
         content = joined(parts)
         if content is None:
             lines.append(f"{path}: its rest is in a set that was not given; left out")
-        else:
+        elif is_free(runs / path, content):
             contents[path] = content
-            check_free(runs / path, content)
     ledger = Ledger(runs)
     for path, content in contents.items():
         write_beside(runs / path, content)
-        first = pieces[path][0][0]
-        ledger.note(Piece(path, 0, first.size, first.size, first.sha256))
+        digest = hashlib.sha256(content).hexdigest()
+        ledger.note(Piece(path, 0, len(content), len(content), digest))
     ledger.save()
     return [f"restored {len(contents)} files into {runs}", *lines]
 
@@ -56,7 +60,7 @@ def flattened(files: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in files:
         if path.is_dir():
-            found += sorted(file for file in path.iterdir() if FILE_OF_A_SET.fullmatch(file.name))
+            found += sound_sets(path)
         elif not path.is_file():
             raise CampaignError(f"{path}: there is no such file or folder")
         elif not FILE_OF_A_SET.fullmatch(path.name):
@@ -66,6 +70,17 @@ def flattened(files: Sequence[Path]) -> list[Path]:
     if not found:
         raise CampaignError("no set was found in what was given")
     return found
+
+
+def sound_sets(folder: Path) -> list[Path]:
+    """The files of the sets in a folder, without those that a call was killed over."""
+    files = sorted(file for file in folder.iterdir() if FILE_OF_A_SET.fullmatch(file.name))
+    # The manifest is written last: where there is none, the set was never whole.
+    whole = {path.stem for path in files if path.suffix == ".json"}
+    left = [path.name for path in files if path.stem not in whole]
+    if left:
+        warnings.warn(f"{folder} holds parts of a set without its manifest: {left}", stacklevel=2)
+    return [path for path in files if path.stem in whole]
 
 
 def read_sets(files: Sequence[Path]) -> Iterator[tuple[Piece, bytes]]:
@@ -113,9 +128,23 @@ def joined(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
     Raises:
         CampaignError: two sets hold different files of that name, or its digest differs.
     """
+    by_digest: dict[str, list[tuple[Piece, bytes]]] = defaultdict(list)
+    for piece, part in parts:
+        by_digest[piece.sha256].append((piece, part))
+    found = [content for same in by_digest.values() if (content := joined_one(same)) is not None]
+    if any(not alike(found[0], other) for other in found[1:]):
+        path = parts[0][0].path
+        raise CampaignError(f"{path} differs between the sets given; restore one at a time")
+    return found[0] if found else None
+
+
+def joined_one(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
+    """The bytes of one file from its pieces; None where some are missing.
+
+    Raises:
+        CampaignError: its digest differs.
+    """
     first = parts[0][0]
-    if any(piece.sha256 != first.sha256 for piece, _ in parts):
-        raise CampaignError(f"{first.path} differs between the sets given; restore one at a time")
     content = b""
     for piece, part in sorted(parts, key=lambda item: item[0].offset):
         if piece.offset > len(content):
@@ -128,18 +157,53 @@ def joined(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
     return content
 
 
-def check_free(path: Path, content: bytes) -> None:
-    """Raise a CampaignError where a file of other content lies."""
-    if path.exists() and path.read_bytes() != content:
+def is_free(path: Path, content: bytes) -> bool:
+    """Whether a file is to be written: it is not where the same lies already.
+
+    Raises:
+        CampaignError: a file of other content lies there.
+    """
+    if not path.exists():
+        return True
+    if not alike(path.read_bytes(), content):
         raise CampaignError(
             f"{path} is there already and differs; move it away if the set's is the one to keep"
         )
+    return False
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Whether two files are the same, or say how the same artefact was made on two machines.
+
+    Machines that were lent one after the other make small things twice: the artefacts are equal to
+    the byte, and what lies beside them tells another date and other seconds.
+    """
+    return one == other or (
+        (said := what_was_made(one)) is not None and said == what_was_made(other)
+    )
+
+
+def what_was_made(sidecar: bytes) -> dict[str, Any] | None:
+    """What a sidecar says but for the times; None for another file."""
+    try:
+        content = json.loads(sidecar)
+        made = {name: content[name] for name in MADE}
+    except (ValueError, KeyError, TypeError):
+        return None
+    return without_seconds(made)
+
+
+def without_seconds(content: Any) -> Any:
+    """The same without any entry of that name."""
+    if isinstance(content, dict):
+        kept = {name: value for name, value in content.items() if name != "seconds"}
+        return {name: without_seconds(value) for name, value in kept.items()}
+    return content
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it; one that is there already is the same."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}")
-        part.write_bytes(content)
-        os.replace(part, path)
+    """Write a file under another name and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(content)
+    os.replace(part, path)

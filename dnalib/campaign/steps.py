@@ -1,5 +1,6 @@
 """The steps of a campaign: chapters of a profile, executed by papermill within the time."""
 
+import hashlib
 import json
 import logging
 import math
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dnalib.campaign.limits import CampaignError, Clock
+from dnalib.campaign.pieces import EXECUTED, LEDGER
+from dnalib.files import write_json
 from dnalib.runs import OutOfTime, ParameterError, Settings, load_profile
 from dnalib.runs.settings import override
 from dnalib.workflow.variants import variant_name
@@ -107,7 +110,8 @@ def run_step(step: Step, places: Places, clock: Clock, *, notebooks: str = CHAPT
     """
     for notebook in sorted((places.root / "book").glob(notebooks)):
         chapter = notebook.stem
-        if is_finished(notebook, step, places):
+        mark = mark_of(notebook, step, places)
+        if mark.is_file():
             continue
         started = time.monotonic()
         try:
@@ -117,17 +121,22 @@ def run_step(step: Step, places: Places, clock: Clock, *, notebooks: str = CHAPT
             execute(notebook, step, places, clock)
         except OutOfTime as error:
             raise OutOfTime(f"{step.name}, chapter {chapter}: {error}") from error
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        write_json(mark, {"step": step.name, "chapter": chapter})
         seconds = time.monotonic() - started
         print(f"{step.name}: chapter {chapter} done in {seconds:.1f} s", flush=True)
 
 
-def is_finished(notebook: Path, step: Step, places: Places) -> bool:
-    """Whether a chapter was executed to the end, and neither it nor the library changed since."""
-    executed = executed_path(step, places, notebook.stem)
-    if not executed.is_file():
-        return False
-    sources = [notebook, *(places.root / "dnalib").rglob("*.py")]
-    return executed.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+def mark_of(notebook: Path, step: Step, places: Places) -> Path:
+    """The file that says that a chapter was executed to the end by this library.
+
+    It is handed out, and so tells the next machine, which has no executed chapters.
+    """
+    digest = hashlib.sha256(json.dumps(step.changes, sort_keys=True).encode())
+    for source in (notebook, *sorted((places.root / "dnalib").rglob("*.py"))):
+        digest.update(source.read_bytes())
+    name = f"{EXECUTED}{step.profile}-{notebook.stem}-{digest.hexdigest()[:16]}.json"
+    return places.runs / LEDGER.parent / name
 
 
 def executed_path(step: Step, places: Places, chapter: str) -> Path:
@@ -200,8 +209,12 @@ def notebook_parameters(step: Step, places: Places, clock: Clock) -> dict[str, A
 def finished_stages(runs: Path) -> dict[Path, float]:
     """Seconds that each finished artefact took, by its path below the runs."""
     found = {}
-    for sidecar in sorted(runs.glob("*/*.json"), key=lambda path: path.stat().st_mtime):
-        content = json.loads(sidecar.read_text())
+    # A hidden one is being written, or was when a call was killed.
+    for sidecar in sorted(runs.glob("*/[!.]*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            content = json.loads(sidecar.read_text())
+        except ValueError:
+            continue  # not whole: whoever reads the artefact says so
         if "sha256" in content:
             found[sidecar.relative_to(runs).with_suffix("")] = content["seconds"]
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dnalib.campaign.limits import Clock
-from dnalib.campaign.pieces import LEDGER
+from dnalib.campaign.pieces import LEDGER, MEASURED
 from dnalib.files import write_json
 from dnalib.runs.artefacts import device_name
 
@@ -59,14 +59,14 @@ def measure(root: Path, runs: Path, clock: Clock, *, device: str) -> dict[str, d
 
 def kept_results(runs: Path, name: str) -> list[dict[str, Any]]:
     """What is kept of a benchmark on this kind of machine: numbers, nothing, or that it stopped."""
-    paths = (runs / LEDGER.parent).glob(f"benchmark-{name}-{machine()}-*.json")
+    paths = (runs / LEDGER.parent).glob(f"{MEASURED}{name}-{machine()}-*.json")
     return [json.loads(path.read_text()) for path in sorted(paths)]
 
 
 def keep_result(runs: Path, name: str, result: dict[str, Any]) -> None:
     """Keep a benchmark's numbers; another machine of the kind measures others, kept beside them."""
     digest = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:8]
-    path = runs / LEDGER.parent / f"benchmark-{name}-{machine()}-{digest}.json"
+    path = runs / LEDGER.parent / f"{MEASURED}{name}-{machine()}-{digest}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +16,13 @@ import nbformat
 from dnalib import data
 from dnalib.data.locations import SPLIT_NAME
 from dnalib.packing.unpack import CODE, CONTENTS, RECORDS, WHEELS, WORK
-from dnalib.packing.wheels import fetch_wheels, needed_wheels
+from dnalib.packing.wheels import PackError, fetch_wheels, needed_packages, needed_wheels
 from dnalib.runs.artefacts import REVISION, code_revision
 
 HERE = Path(__file__).resolve().parent
 # Recorded results and their tests are not needed to compute a run.
 LEFT_OUT = ("data/recorded/", "data/weights/", "tests/", "book/images/")
+CODE_FOLDERS = ("dnalib", "book", "benchmarks")
 # The attack benchmark takes the records' lengths from the recorded survey.
 KEPT = ("data/recorded/small/manifest.json", "data/recorded/small/survey.json")
 
@@ -38,7 +40,7 @@ def make_pack(
     """Make the folder that a machine without a network needs, in place of an earlier one.
 
     Args:
-        folder: what is made.
+        folder: what is made. Runs in it outlive an earlier pack.
         root: the project's folder, a git repository.
         python: the machine's version, such as "3.12".
         present: names of packages that the machine has besides PyTorch's.
@@ -50,10 +52,13 @@ def make_pack(
         Bytes of each part.
 
     Raises:
-        PackError: a wheel is missing.
+        PackError: a wheel is missing, or the folder holds something else than a pack.
         data.DataError: the records that were asked for are missing or damaged.
     """
     versions = needed_wheels(root, python=python, present=present)
+    folder = folder.resolve()  # beside a link's target, not beside the link
+    if folder.exists() and any(folder.iterdir()) and not (folder / CONTENTS).is_file():
+        raise PackError(f"{folder} holds something else than a pack; accepted is another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".pack-") as temporary:
         part = Path(temporary) / "pack"
@@ -64,14 +69,34 @@ def make_pack(
         for name in ("run", "unpack.py"):
             shutil.copy(HERE / name, part / name)
         (part / "run").chmod(0o755)
-        contents = {"python": python, "wheels": [wheel.name for wheel in wheels]}
+        contents = {
+            "python": python,
+            "needs": needed_packages(root, python=python),
+            "wheels": [wheel.name for wheel in wheels],
+        }
         (part / CONTENTS).write_text(json.dumps(contents, indent=1) + "\n")
         sizes = {path.name: size_of(path) for path in sorted(part.iterdir())}
-        if (folder / WORK).is_dir():  # runs that were computed where the pack was made
-            os.replace(folder / WORK, part / WORK)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
+        put_in_place(part, folder)
     return sizes
+
+
+def put_in_place(part: Path, folder: Path) -> None:
+    """Put a new pack where an earlier one may be, whose runs move into it.
+
+    Whenever this is cut off, the runs lie in one of the two.
+    """
+    earlier = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+    if folder.exists():
+        os.replace(folder, earlier)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        if earlier.exists():
+            os.replace(earlier, folder)
+        raise
+    if (earlier / WORK).is_dir():
+        os.replace(earlier / WORK, folder / WORK)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def pack_records(
@@ -98,13 +123,12 @@ def pack_records(
 
 
 def pack_code(path: Path, *, root: Path) -> None:
-    """Pack the work tree's tracked files, and the revision that they stand at."""
-    command = ["git", "-C", str(root), "ls-files", "-z"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """Pack the work tree's tracked files, new ones of the code, and the revision they stand at."""
+    new = ("--others", "--exclude-standard", "--", *CODE_FOLDERS)
     names = [
         name
-        for name in listed.split("\0")
-        if name and (name in KEPT or not name.startswith(LEFT_OUT))
+        for name in (*listed_by_git(root), *listed_by_git(root, *new))
+        if name in KEPT or not name.startswith(LEFT_OUT)
     ]
     with tarfile.open(path, "w:gz") as archive:
         for name in names:
@@ -113,6 +137,13 @@ def pack_code(path: Path, *, root: Path) -> None:
             elif (root / name).exists():
                 archive.add(root / name, arcname=name, recursive=False)
         add_text(archive, REVISION, code_revision(root) + "\n")
+
+
+def listed_by_git(root: Path, *options: str) -> list[str]:
+    """Names of files that git lists."""
+    command = ["git", "-C", str(root), "ls-files", "-z", *options]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [name for name in listed.split("\0") if name]
 
 
 def without_outputs(path: Path) -> str:

@@ -33,11 +33,20 @@ def missing_wheels(folder: Path) -> list[Path]:
     return missing
 
 
+def missing_packages(names: list[str], site: Path) -> list[str]:
+    """The packages that neither this machine nor a folder of unpacked ones has."""
+    path = [str(site), *sys.path]
+    return [
+        name for name in names if not any(importlib.metadata.distributions(name=name, path=path))
+    ]
+
+
 def unpack(pack: Path, work: Path) -> None:
     """Unpack a pack, unless this very pack was unpacked there by this very Python.
 
     Raises:
-        SystemExit: the pack was made for another version of Python, or pip fails.
+        SystemExit: the pack was made for another version of Python, pip fails, or a package is
+            neither in the pack nor on the machine.
     """
     contents = json.loads((pack / CONTENTS).read_text())
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -55,7 +64,10 @@ def unpack(pack: Path, work: Path) -> None:
         shutil.rmtree(work / folder, ignore_errors=True)
         (work / folder).mkdir()
     with tarfile.open(pack / CODE) as archive:
-        archive.extractall(work / "code", filter="data")
+        # Python before 3.11.4 has no filters; the archive is the pack's own.
+        archive.extractall(
+            work / "code", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+        )
     wheels = missing_wheels(pack / WHEELS)
     if wheels:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
@@ -64,6 +76,12 @@ def unpack(pack: Path, work: Path) -> None:
         # Under Python's own environment, not what an earlier call put into PYTHONPATH.
         if subprocess.run(command).returncode:
             sys.exit(f"pip could not unpack the wheels into {work / 'site'}")
+    lacking = missing_packages(contents["needs"], work / "site")
+    if lacking:
+        sys.exit(
+            f"this machine lacks {', '.join(lacking)}, and the pack does not carry them; make the "
+            "pack with PACK_PRESENT naming only what the machine has"
+        )
     print(f"unpacked {len(wheels)} wheels; {len(contents['wheels']) - len(wheels)} were there")
     part = work / f".{STATE}.{os.getpid()}"
     part.write_text(json.dumps(state))

@@ -46,19 +46,30 @@ def needed_wheels(
     Raises:
         PackError: a Python that is not accepted, or a package that is not locked.
     """
-    if python not in PYTHONS:
-        raise PackError(f"Python is {python!r}; accepted are {', '.join(PYTHONS)}")
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    roots = [*project["dependencies"], *project["optional-dependencies"][CHECKS], *RUNNERS]
-    look_up = requirements or installed_requirements
-    brought = closure([BROUGHT], requirements=look_up, python=python)
-    names = closure(roots, requirements=look_up, python=python, without={*brought, *INTERACTIVE})
+    names = set(needed_packages(root, python=python, requirements=requirements))
     names -= {canonicalize_name(name) for name in present}
     pins = locked_versions(root / "requirements.lock")
     unlocked = sorted(names - set(pins))
     if unlocked:
         raise PackError(f"requirements.lock holds no version of {', '.join(unlocked)}")
     return {name: pins[name] for name in sorted(names)}
+
+
+def needed_packages(
+    root: Path, *, python: str, requirements: Callable[[str], Iterable[str]] | None = None
+) -> list[str]:
+    """Names of the packages that the library and its notebooks need beside PyTorch's, sorted.
+
+    Arguments and errors as in `needed_wheels`.
+    """
+    if python not in PYTHONS:
+        raise PackError(f"Python is {python!r}; accepted are {', '.join(PYTHONS)}")
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    roots = [*project["dependencies"], *project["optional-dependencies"][CHECKS], *RUNNERS]
+    look_up = requirements or installed_requirements
+    brought = closure([BROUGHT], requirements=look_up, python=python)
+    without = {*brought, *INTERACTIVE}
+    return sorted(closure(roots, requirements=look_up, python=python, without=without))
 
 
 def closure(
