@@ -1,9 +1,9 @@
 """What many seeds of a profile take on many machines, from what was measured: for the book's bill.
 
 Completes the file that `workflow.py` wrote, whose overhead and its date it leaves as they are: the
-seconds of each stage come from the artefacts of a run's folder, and a simulation of the plan's jobs
-gives the rest. Planning is measured in seconds of a processor, which other work on the machine
-hardly changes.
+seconds of each stage come from the artefacts of a run's folder, or else from the file, and a
+simulation of the plan's jobs gives the rest. Planning is measured in seconds of a processor, which
+other work on the machine hardly changes.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
     profile = arguments.stages.name
     settings = load_profile(profile)
     wanted = planned_stages(settings, profile)
-    makings = makings_of(arguments.stages, settings, seeds=MADE_WITH)
+    makings = with_known(makings_of(arguments.stages, settings, seeds=MADE_WITH), content)
     makings = {name: made for name, made in makings.items() if name in wanted}
     content |= {
         "profile": profile,
@@ -75,6 +75,16 @@ def main() -> None:
     content["modelled"] = datetime.now(UTC).date().isoformat()
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
     print(f"wrote {path}")
+
+
+def with_known(found: Mapping[str, Making], content: Mapping[str, Any]) -> dict[str, Making]:
+    """How stages were made, with those that an earlier bill knows and the folder does not hold.
+
+    A recorded run that was restored lacks what is large and made again: features, perturbations.
+    """
+    known = {name: Making(**made) for name, made in content.get("stages", {}).items()}
+    own = {name: made for name, made in found.items() if made.stage == name}
+    return {**found, **known, **own}
 
 
 def plan_of(settings: Settings, profile: str, *, seeds: int) -> Plan:

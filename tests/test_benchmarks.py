@@ -20,6 +20,7 @@ from torch.nn import functional
 from dnalib import measurements, stages, synthetic
 from dnalib.model import Network
 from dnalib.runs import load_profile
+from dnalib.workflow.makings import Making
 
 NARROW = partial(Network, width=0.05)
 LENGTH = 600
@@ -340,3 +341,17 @@ def test_the_page_says_limits_and_bf16_only_where_they_were_measured() -> None:
     assert "- loading: gaps 65 %, compute 20 %, memory traffic 15 %" in text
     assert "on another, PyTorch 3, later:" in text
     assert "| SAP | 50 | 735 | 25.0 | 30.0 |" in text
+
+
+def test_a_bill_keeps_what_it_knows_where_a_folder_does_not_hold_it(script) -> None:
+    def made(stage: str, seconds: float) -> Making:
+        return Making(
+            stage=stage, seed=0, seconds=seconds, device="one", date="2026-11-28", bytes=1
+        )
+
+    content = {"stages": {name: dataclasses.asdict(made(name, 1.0)) for name in ("a", "b", "c")}}
+    found = {"a": made("a", 2.0), "b": made("a", 2.0), "d": made("a", 2.0)}
+    kept = script("bill").with_known(found, content)
+    assert {name: one.seconds for name, one in kept.items()} == {"a": 2, "b": 1, "c": 1, "d": 2}
+    assert kept["b"].stage == "b", "what stands in for a stage yields to what is known of it"
+    assert script("bill").with_known(found, {}) == found
