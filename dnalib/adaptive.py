@@ -165,7 +165,7 @@ def strongest(run: Run) -> pandas.DataFrame:
     """The single attack that breaks most of P(≥1), and the strongest of all for each record."""
     rows = {
         (f"{row.epsilon:g} µV", row.ensemble): {
-            "strongest attack": row.strongest,
+            "strongest attack": row.strongest + (f" ({row.ties} as strong)" if row.ties else ""),
             "under it": percent(row.alone),
             "strongest per record": with_interval(row.value, row.low, row.high),
         }
@@ -337,14 +337,23 @@ def favourites(found: Answers, *, ensembles: Ensembles = ENSEMBLES) -> pandas.Da
     )
 
 
-def gains_of(found: Answers) -> pandas.DataFrame:
-    """`gains.remaining_gain` of fdec over cor, with the intervals of every chapter."""
-    return gains.remaining_gain(found, seed=INTERVAL_SEED)
+def gains_of(found: Answers, *, attacks: Mapping[str, Answers] | None = None) -> pandas.DataFrame:
+    """`gains.remaining_gain` of fdec over cor, with the intervals of every chapter.
+
+    Args:
+        found: under one attack, or under the strongest of several per record.
+        attacks: those several; a vote then counts where it is right under each of them.
+    """
+    votes = None if attacks is None else answers.votes_under_all(attacks)
+    return gains.remaining_gain(found, votes=votes, seed=INTERVAL_SEED)
 
 
-def gain(found: Answers) -> pandas.DataFrame:
-    """What of fdec's gain over cor remains beyond that of constants, in percentage points."""
-    table = gains_of(found)
+def gain(found: Answers, *, attacks: Mapping[str, Answers] | None = None) -> pandas.DataFrame:
+    """What of fdec's gain over cor remains beyond that of constants, in percentage points.
+
+    Arguments as in `gains_of`.
+    """
+    table = gains_of(found, attacks=attacks)
     chosen = table[table.quantity.str.contains(" − ")]
     rows = {name: {} for name in chosen.measure}
     for row in chosen.itertuples():

@@ -212,8 +212,8 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
 
     Returns:
         Columns ensemble, measure (of `Answers.indicators`), value, low, high (fractions),
-        strongest (the attack that does most by itself, the first of equals), alone (the value under
-        that), records.
+        strongest (the attack that does most by itself, the first of equals), ties (how many
+        others do as much), alone (the value under each of these), records.
 
     Raises:
         ValueError: no condition, or conditions whose labels, ensembles or members differ.
@@ -229,10 +229,34 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
             low, high = intervals.bootstrap_interval(worst, seed=seed)
             alone = {condition: indicator.mean() for condition, indicator in one.items()}
             strongest = min(alone, key=alone.__getitem__)
-            found = (worst.mean(), low, high, strongest, alone[strongest], len(worst))
+            least = alone[strongest]
+            ties = sum(value == least for value in alone.values()) - 1
+            found = (worst.mean(), low, high, strongest, ties, least, len(worst))
             rows.append((ensemble, measure, *found))
-    names = ["ensemble", "measure", "value", "low", "high", "strongest", "alone", "records"]
+    names = ["ensemble", "measure", "value", "low", "high"]
+    names += ["strongest", "ties", "alone", "records"]
     return pd.DataFrame(rows, columns=names)
+
+
+def votes_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Booleans]]:
+    """Which records each of `RULES` gets right under every attack: ensemble -> rule -> (record,).
+
+    Args:
+        conditions: caption of the attack -> answers, as `worst_case_table` takes them.
+
+    Raises:
+        ValueError: as in `worst_case_table`.
+    """
+    check_conditions(conditions)
+    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
+    _check_alike(conditions, survived)
+    return {
+        ensemble: {
+            rule: metrics.worst_case([found[ensemble][rule] for found in survived.values()])
+            for rule in RULES
+        }
+        for ensemble in next(iter(survived.values()))
+    }
 
 
 def _check_alike(

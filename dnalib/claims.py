@@ -90,6 +90,12 @@ def balanced(hits: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.integer])
 def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
     """What fdec and cor keep, in %, and their difference in points."""
     fdec, cor = hits["fdec"], hits["cor"]
+    if not (fdec.any() or cor.any()):
+        # The rule of three: a bootstrap of no survivor has no width.
+        return (
+            f"neither fdec nor cor keeps any of {len(cor)} records, which a share of up to "
+            f"{percent(min(1, 3 / len(cor)))} % would not contradict"
+        )
     return (
         f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, a difference of "
         f"{paired(fdec, cor)} points"

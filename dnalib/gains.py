@@ -1,6 +1,6 @@
 """What remains of a gain in P(≥1) once answers that know nothing are accounted for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,7 @@ def remaining_gain(
     first: str = "fdec",
     second: str = "cor",
     control: str = metrics.CONTROL,
+    votes: Mapping[str, Mapping[str, NDArray[np.bool_]]] | None = None,
     seed: int,
 ) -> pd.DataFrame:
     """The gain of one ensemble over another by several measures, beside what constants gain.
@@ -82,8 +83,10 @@ def remaining_gain(
     first − control.
 
     Args:
-        answers: under one attack.
+        answers: under one attack, or those of `knowledge.fewest_right`.
         first, second, control: names of ensembles.
+        votes: which records the majority vote and the mean softmax get right, as
+            `answers.votes_under_all` gives them; None for those of the answers.
         seed: of the 95 % intervals, which are paired for differences.
 
     Returns:
@@ -96,7 +99,10 @@ def remaining_gain(
     """
     for argument, ensemble in {"first": first, "second": second, "control": control}.items():
         answers.check_ensemble(argument, ensemble)
-    statistics = {name: _statistics(answers, name) for name in (first, second, control)}
+    votes = answers.indicators() if votes is None else votes
+    statistics = {
+        name: _statistics(answers, name, votes=votes[name]) for name in (first, second, control)
+    }
     pairs = ((first, second), (control, second), (first, control))
     rows = []
     for measure in statistics[first]:
@@ -110,11 +116,12 @@ def remaining_gain(
     return pd.DataFrame(rows, columns=["measure", "quantity", "value", "low", "high", "records"])
 
 
-def _statistics(answers: Answers, ensemble: str) -> dict[str, Statistic]:
+def _statistics(
+    answers: Answers, ensemble: str, *, votes: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, Statistic]:
     """The measures of one ensemble."""
     logits, labels = answers.logits[ensemble], answers.labels
-    indicators = answers.indicators()[ensemble]
-    one, vote = indicators["at least 1"], indicators["majority vote"]  # (record,) each
+    one = answers.indicators()[ensemble]["at least 1"]  # (record,)
     average = answers.correct()[ensemble].mean(axis=0)  # (record,)
     mean = answers.predicted("mean softmax")[ensemble]  # (record,) classes
     members = [_kappa(predicted, labels) for predicted in logits.argmax(axis=-1)]
@@ -123,8 +130,8 @@ def _statistics(answers: Answers, ensemble: str) -> dict[str, Statistic]:
         "P(≥1), class-averaged": lambda drawn: metrics.class_averaged(one[drawn], labels[drawn]),
         "average accuracy": lambda drawn: average[drawn].mean(axis=-1),
         "average kappa": lambda drawn: np.mean([kappa(drawn) for kappa in members], axis=0),
-        "majority vote": lambda drawn: vote[drawn].mean(axis=-1),
-        "mean softmax": lambda drawn: (mean == labels)[drawn].mean(axis=-1),
+        "majority vote": lambda drawn: votes["majority vote"][drawn].mean(axis=-1),
+        "mean softmax": lambda drawn: votes["mean softmax"][drawn].mean(axis=-1),
         "mean softmax, F1": lambda drawn: metrics.challenge_f1(mean[drawn], labels[drawn]),
     }
 

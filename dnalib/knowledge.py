@@ -123,6 +123,9 @@ def own_targets(members: Sequence[str]) -> dict[str, str]:
 def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Answers]:
     """Those of the attacks that an attacker with some knowledge has; with `ALL` every one.
 
+    The members of an ensemble without the base model are its own; what was crafted on the base
+    model is then no attack on a member.
+
     Raises:
         ValueError: the knowledge is none of `KNOWLEDGE` and not `ALL`.
     """
@@ -130,12 +133,11 @@ def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Ans
         return dict(attacks)
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"knowledge is {knowledge!r}; accepted are {', '.join((*KNOWLEDGE, ALL))}")
-    targets = KNOWLEDGE[knowledge]
-    return {
-        name: answers
-        for name, answers in attacks.items()
-        if name.split(", ", maxsplit=1)[1] in targets
-    }
+    aims = {name: name.split(", ", maxsplit=1)[1] for name in attacks}
+    targets = set(KNOWLEDGE[knowledge])
+    if knowledge == "each member" and "member 1" in aims.values():
+        targets.discard(BASE)  # it is no member where all of them have a number
+    return {name: answers for name, answers in attacks.items() if aims[name] in targets}
 
 
 def fewest_right(attacks: Mapping[str, Answers]) -> Answers:

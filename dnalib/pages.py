@@ -108,7 +108,8 @@ def headline(runs: Sequence[Run]) -> str:
     names = ["ensemble", *table.columns, "test accuracy of its members"]
     lines = [
         f"Share of records (%) that at least one member still classifies right under SAP at "
-        f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed. Ours is the run "
+        f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed, and, in the "
+        f"column *{tables.UNDER_PGD}*, under PGD at the same ε. Ours is the run "
         f"`{runs[0].profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
         f"width, {settings.epochs} epochs, {trained}.",
         "",

@@ -176,7 +176,7 @@ def refresh_readme(runs: Sequence[Run], root: Path) -> None:
         padding="strip",
         behind=behind,
         published=tables.paper_points(run, attack="sap"),
-        majority=tables.majority_share(run),
+        majority=tables.attacked_majority_share(run),
     )
     (root / README_FIGURE).parent.mkdir(exist_ok=True)
     figure.savefig(root / README_FIGURE, dpi=110, metadata={"Software": None})

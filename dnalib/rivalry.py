@@ -1,6 +1,6 @@
 """The rivals of a run beside its own ensembles: what they answer, share, withstand and cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas
@@ -287,13 +287,30 @@ def in_words(run: Run) -> Banner:
         bought = bought_at(run, epsilon=epsilon)
         for name in BOUGHT.values():
             rows = selected(bought, name=name).set_index("ensemble")
-            trained = rows.drop(list(without))
-            best, ours = trained.loc[trained.value.idxmax()], rows.loc["fdec"]
             lines.append(
                 f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: "
-                f"most is kept by *{best.name}*, {with_interval(best.value, best.low, best.high)} "
-                f"%, for {best.times:.1f} times what cor costs to train; fdec keeps "
-                f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times; "
-                f"the control keeps {percent(rows.value[metrics.CONTROL])} %."
+                f"{most_kept(rows, without=without)}; the control keeps "
+                f"{percent(rows.value[metrics.CONTROL])} %."
             )
     return Banner("\n".join(lines))
+
+
+def most_kept(rows: pandas.DataFrame, *, without: Collection[str]) -> str:
+    """Which ensembles keep most, all that keep as much, and what fdec keeps, in words.
+
+    Args:
+        rows: of `bought_at`, of one measure, by ensemble.
+        without: ensembles that have no part in it.
+    """
+    trained = rows.drop(list(without))
+    best, ours = trained[trained.value == trained.value.max()], rows.loc["fdec"]
+    if not best.value.any():
+        return "no ensemble keeps any"
+    (kept, *_) = best.itertuples()
+    names = tables.in_a_sentence([f"*{name}*" for name in best.index])
+    times = tables.in_a_sentence([f"{one:.1f}" for one in best.times])
+    return (
+        f"most is kept by {names}, {with_interval(kept.value, kept.low, kept.high)} %, for {times} "
+        f"times what cor costs to train; fdec keeps "
+        f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times"
+    )

@@ -14,6 +14,7 @@ from dnalib.answers import (
     accuracy_differences,
     answers_of,
     performance_table,
+    votes_under_all,
     worst_case_table,
 )
 from dnalib.stages import ENSEMBLES, MEMBERS, SHORT_CLASS_NAMES
@@ -201,3 +202,22 @@ def test_the_worst_case_counts_each_attack_before_it_joins_them():
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(made_up_ensembles(0, skill=SKILL))
+
+
+def test_votes_under_all_attacks_are_those_of_the_worst_case_table():
+    attacks = {name: made_up_ensembles(seed, skill=SKILL) for seed, name in enumerate("abc")}
+    votes = votes_under_all(attacks)
+    table = worst_case_table(attacks, seed=0).set_index(["ensemble", "measure"])
+    assert set(votes) == set(SKILL)
+    for ensemble, rules in votes.items():
+        for rule, hits in rules.items():
+            assert hits.mean() == table.value[ensemble, rule] < table.alone[ensemble, rule]
+    with pytest.raises(ValueError, match="conditions is empty"):
+        votes_under_all({})
+
+
+def test_attacks_that_do_as_much_are_counted():
+    one, other = (made_up_ensembles(seed, skill=SKILL) for seed in (0, 1))
+    table = worst_case_table({"one": one, "again": one, "other": other}, seed=0)
+    assert set(table.ties[table.strongest == "one"]) == {1}
+    assert 0 in set(table.ties[table.strongest == "other"])

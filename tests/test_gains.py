@@ -137,3 +137,15 @@ def test_an_ensemble_that_is_not_there_is_refused(answers, argument):
 def test_favourites_of_what_does_not_fit_are_refused(logits, labels, message):
     with pytest.raises(ValueError, match=message):
         gains.favourites_table(logits, labels, names=NAMES, seed=0)
+
+
+def test_votes_in_the_worst_case_are_those_that_every_attack_leaves(answers):
+    votes = {
+        name: {"majority vote": hits["majority vote"] & False, "mean softmax": hits["mean softmax"]}
+        for name, hits in answers.indicators().items()
+    }
+    table = gains.remaining_gain(answers, votes=votes, seed=0)
+    before = gains.remaining_gain(answers, seed=0)
+    same = table.measure != "majority vote"
+    assert table[same].equals(before[same])
+    assert (table[~same].value == 0).all() and (before[~same].value != 0).any()

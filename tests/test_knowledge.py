@@ -210,9 +210,11 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     ]
     survives = claims.what_survives(summaries)
     fdec, cor = (survives.loc[("50 µV", one)] for one in ("fdec", "cor"))
-    for cell in (fdec[knowledge.PAPER], fdec[knowledge.ALL], cor[knowledge.ALL]):
+    for cell in (fdec[knowledge.PAPER], cor[knowledge.PAPER]):
         assert f" {cell.split()[0]} %" in lines[1]
-    assert f" %, a difference of {fdec['less cor']} points; dec" in lines[1]
+    assert fdec[knowledge.ALL] == cor[knowledge.ALL] == "0.0 (0.0–0.0)"
+    text = "record, neither fdec nor cor keeps any of 40 records, which a share of up to 7.5 % wo"
+    assert text in lines[1]
     for one in ("dec", "fcor"):
         row = survives.loc["50 µV", one]
         kept = row[knowledge.ALL].split()[0]
@@ -224,6 +226,15 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     told = {one: survives.loc["50 µV", one]["mean softmax, end to end"] for one in ENSEMBLES}
     by = [f"{share} % by {name}" for name, share in told.items()]
     assert lines[1].endswith(f"is right for {', '.join(by[:3])} and {by[3]}.")
+
+
+def test_survivors_are_compared_where_there_are_any():
+    fdec, cor = np.arange(40) < 10, np.arange(40) < 4
+    text = claims.compared({"fdec": fdec, "cor": cor})
+    assert text == (
+        f"fdec keeps 25.0 % and cor 10.0 %, a difference of {claims.paired(fdec, cor)} points"
+    )
+    assert "cor 0.0 %" in claims.compared({"fdec": fdec, "cor": cor & False})
 
 
 def test_tables_of_transfer(run):

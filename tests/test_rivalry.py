@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_run import ATTACKED, RECORDS, MadeUpRun
 from safetensors.numpy import load_file
@@ -67,7 +68,8 @@ def test_rivals_are_attacked_as_themselves_and_with_what_was_crafted_on_the_base
         assert list(attacks[name].logits) == ["dverge"], "the control has no part in it"
         assert np.array_equal(attacks[name].logits["dverge"], file[key].astype(float))
     each = knowledge.known_to(attacks, knowledge="each member")
-    assert len(each) == 8
+    assert {name.split(", ")[1] for name in each} == {"member 1", "member 2", "member 3"}
+    assert len(each) == 6
     alone = knowledge.conditions(run, epsilon=10, ensembles={"wide": RIVALS["wide"]})
     assert len(alone) == 14 and "PGD, member 2" not in alone
     assert alone["PGD, member 1"].logits["wide"].shape == (1, ATTACKED, 4)
@@ -237,12 +239,31 @@ def test_who_keeps_most_is_said_with_the_tables_numbers(run, monkeypatch):
         assert line.startswith(f"- **{name}**, ε = 50 µV")
         trained = rows[~rows.ensemble.isin([metrics.CONTROL, lost])]
         best = trained.loc[trained.value.idxmax()]
+        if best.value == 0:
+            assert "each record: no ensemble keeps any; the control" in line
+            continue
         assert f"by *{best.ensemble}*, {tables.percent(best.value)} (" in line
         assert f"for {best.times:.1f} times" in line
         fdec = rows[rows.ensemble == "fdec"].iloc[0]
         assert f"fdec keeps {tables.percent(fdec.value)} (" in line
         control = rows[rows.ensemble == metrics.CONTROL].iloc[0]
         assert line.endswith(f"control keeps {tables.percent(control.value)} %.")
+
+
+def test_all_that_keep_as_much_are_named():
+    numbers = {"low": 0.1, "high": 0.3, "records": 10}
+    rows = pd.DataFrame(
+        [
+            {"ensemble": "fdec", "value": 0.1, "times": 3.0, **numbers},
+            {"ensemble": "one", "value": 0.2, "times": 1.5, **numbers},
+            {"ensemble": "other", "value": 0.2, "times": 2.0, **numbers},
+            {"ensemble": "lost", "value": 0.9, "times": 1.0, **numbers},
+        ]
+    ).set_index("ensemble")
+    assert rivalry.most_kept(rows, without={"lost"}) == (
+        "most is kept by *one* and *other*, 20.0 (10.0–30.0) %, for 1.5 and 2.0 times what cor "
+        "costs to train; fdec keeps 10.0 (10.0–30.0) % for 3.0 times"
+    )
 
 
 def test_the_figure_of_costs_draws_the_table(run):
