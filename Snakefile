@@ -17,14 +17,14 @@ PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossa
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
 # Where the records are, if that was said; absolute, since notebooks may run elsewhere.
 PLACES = {name: config[name] for name in ("data", "split") if config.get(name)}
-# Each chapter may compute that long; the next call goes on.
+# Each chapter and each job may compute that long; the next call goes on.
 LIMIT = {name: float(config[name]) for name in ("max_minutes",) if config.get(name)}
 
 
 def parameters(changed={}):
     """Parameters as the library's commands take them, by name and value."""
     return " ".join(f"-p {name} {shlex.quote(text(value))}"
-                    for name, value in {"profile": PROFILE, **PLACES, **changed}.items())
+                    for name, value in {"profile": PROFILE, **PLACES, **LIMIT, **changed}.items())
 
 
 def text(value):

@@ -94,11 +94,12 @@ class Ensemble(nn.Module):
         padded, _, _ = prepare_signal(signal, length=self.length, rate=self.rate, cut=self.cut)
         device = next(self.parameters()).device
         inputs = torch.from_numpy(padded).to(device).float().view(1, 1, -1)
-        modes = [member.training for member in self.members]
-        self.eval()
-        logits = self(inputs)[:, 0].double().cpu().numpy()  # (member, class)
-        for member, mode in zip(self.members, modes, strict=True):
-            member.train(mode)
+        modes = [(module, module.training) for module in self.modules()]
+        try:
+            logits = self.eval()(inputs)[:, 0].double().cpu().numpy()  # (member, class)
+        finally:
+            for module, mode in modes:  # each its own: some may have been frozen
+                module.training = mode
         probabilities = softmax(logits)  # (member, class)
         return Prediction(
             probabilities=probabilities.mean(axis=0),
@@ -112,8 +113,18 @@ def read_record(path: Path) -> wfdb.Record:
     """A WFDB record in physical units.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or its header holds other characters than ASCII outside of
+            comments: wfdb leaves them out, and of "µV" remains "V".
     """
+    try:
+        header = Path(f"{path}.hea").read_bytes().splitlines()
+    except OSError:
+        header = []  # wfdb says what is wrong
+    if not all(line.isascii() for line in header if not line.lstrip().startswith(b"#")):
+        raise DataError(
+            f"{path}: its header holds characters that are not ASCII; accepted is ASCII, with the "
+            "unit uV for microvolts"
+        )
     try:
         return wfdb.rdrecord(str(path))
     except Exception as error:  # wfdb raises many types; each means that the record is unreadable

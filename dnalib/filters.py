@@ -75,7 +75,8 @@ class FourierFilter(nn.Module):
                 f"signals have shape {tuple(signals.shape)}; this filter takes (batch, lead, "
                 f"{self.length})"
             )
-        # float32 even under autocast: half precision has no Fourier transform of every length.
-        spectrum = torch.fft.rfft(signals.float())  # (batch, lead, frequency), complex
+        # float32 at least: half precision has no Fourier transform of every length.
+        exact = signals.double() if signals.dtype == torch.float64 else signals.float()
+        spectrum = torch.fft.rfft(exact)  # (batch, lead, frequency), complex
         filtered = torch.fft.irfft(spectrum * self.mask, n=self.length)  # (batch, lead, time)
         return filtered.to(signals.dtype)

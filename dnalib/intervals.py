@@ -257,9 +257,12 @@ def crossed_seeds(
     drawn = generator.multinomial(records, np.full(records, 1 / records), size=resamples)
     by_seed = averaged(drawn)  # (resample, seed)
     shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
-    resampled = np.nansum(by_seed * shares, axis=1)  # (resample,)
+    # A draw may hold no record that counts for a seed; it then tells nothing of that seed.
+    told = np.isfinite(by_seed)
+    with np.errstate(invalid="ignore"):
+        resampled = np.nansum(by_seed * shares, axis=1) / (shares * told).sum(axis=1)  # (resample,)
     tails = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tails, 1 - tails])
+    low, high = np.nanquantile(resampled, [tails, 1 - tails])
     return Spread(
         mean=float(means.mean()),
         low=float(low),

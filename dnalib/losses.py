@@ -132,6 +132,11 @@ def projected_decorrelation(
     matrices = projections.matrices[step]  # (model, feature, projected)
     for fixed in earlier:
         check_features(features, fixed, columns=matrices.shape[-1] + 1)
+        if fixed.shape != features.shape:  # each may be projected by the same matrix
+            raise ValueError(
+                f"features have {features.shape[1]} and {fixed.shape[1]} columns; accepted are as "
+                "many of each model"
+            )
     choices = projections.current_is_regressor[step]
     return _DecorrelationLoss.apply(choices, matrices, features, *earlier)
 

@@ -57,12 +57,14 @@ def correct_predictions(logits: ArrayLike, labels: ArrayLike) -> Booleans:
         (member, record) bool.
 
     Raises:
-        ValueError: the shapes do not fit, or a label is not one of the classes.
+        ValueError: the shapes do not fit, a label is not one of the classes, or a logit is NaN.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     check_dimensions("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
     check_classes("labels", labels, logits.shape[-1])
+    if np.isnan(logits).any():
+        raise ValueError("logits hold NaN, of which no answer follows; accepted are numbers")
     return logits.argmax(axis=-1) == labels  # (member, record)
 
 
@@ -172,6 +174,7 @@ def confusion_matrix(
     check_same_shape("predicted", predicted, "labels", labels)
     check_classes("predicted", predicted, classes)
     check_classes("labels", labels, classes)
+    labels = labels.astype(np.int64)  # narrow ones would overflow
     cells = (labels * classes + predicted).reshape(-1, labels.shape[-1])  # (set, record)
     cells = cells + classes**2 * np.arange(len(cells))[:, None]  # each set counted apart
     counts = np.bincount(cells.ravel(), minlength=len(cells) * classes**2)

@@ -43,8 +43,10 @@ class PackedSignals:
         if padded.ndim != 2:
             raise ValueError(f"padded has shape {tuple(padded.shape)}; accepted is (record, time)")
         records, length = padded.shape
+        device = padded.device
         starts = torch.zeros(records, dtype=torch.int64) if starts is None else starts
-        lengths = torch.full((records,), length) - starts if lengths is None else lengths
+        starts = starts.to(device)
+        lengths = length - starts if lengths is None else lengths.to(device)
         if starts.shape != (records,) or lengths.shape != (records,):
             raise ValueError(
                 f"starts and lengths have shapes {tuple(starts.shape)} and "
@@ -52,7 +54,7 @@ class PackedSignals:
             )
         if ((starts < 0) | (lengths < 1) | (starts + lengths > length)).any():
             raise ValueError(f"a record leaves the axis of {length} samples, or has none")
-        time = torch.arange(length)
+        time = torch.arange(length, device=device)
         inside = (time >= starts[:, None]) & (time < (starts + lengths)[:, None])
         offsets = lengths.cumsum(0) - lengths
         return cls(padded[inside], offsets, starts, lengths, length)

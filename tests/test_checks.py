@@ -216,6 +216,21 @@ def test_thresholds_are_the_callers(classifiers, change, passed):
     assert result.passed is passed and result.threshold == change.get("threshold", 0.0)
 
 
+def test_an_undefined_gradient_is_no_gradient(classifiers):
+    """A defence whose gradient is NaN where its answers are numbers: a root of zero."""
+
+    class Root(Defence):
+        def defend(self, signals):
+            return signals + (0 * signals).square().sum(-1, keepdim=True).sqrt()
+
+    model = Root(classifiers[0])
+    signals, _ = made_up_records(8, seed=2)
+    labels = model(signals).argmax(1)
+    lost = checks.zero_gradients(model, signals, labels)
+    assert (lost.passed, lost.measured) == (False, 1.0) and "undefined" in lost.sentence
+    assert checks.float64_agrees(model, signals, labels).measured == 0
+
+
 def test_gradients_are_counted_on_the_record_alone(classifiers):
     """A defence that cuts half of the samples off, of which the mask shows more or less."""
 

@@ -169,12 +169,41 @@ def test_an_ensemble_has_members():
 
 def test_modes_are_left_as_they_were(members, tmp_path):
     training = member(7, dropout=0.5).train()
+    training.bn1.eval()  # as one does who trains on with a frozen normalisation
     ensemble = Ensemble([members[0], training], length=LENGTH)
     path = write(tmp_path, "r", ecg(2, 300))
     before = [tensor.clone() for tensor in training.state_dict().values()]
     first, second = ensemble.predict(path), ensemble.predict(path)
     assert first.probabilities == pytest.approx(second.probabilities, abs=0)  # no dropout
-    assert training.training and training.bn3.training
+    assert training.training and training.bn3.training and not training.bn1.training
+    assert ensemble.training, "a module of one's own is in training mode until it is told"
     assert not members[0].training
     after = training.state_dict().values()
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_modes_are_left_as_they_were_by_what_fails(members, tmp_path, monkeypatch):
+    ensemble = Ensemble([member(7).train()], length=LENGTH)
+
+    def fails(signals):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(ensemble.members[0], "forward", fails)
+    with pytest.raises(RuntimeError, match="no memory"):
+        ensemble.predict(write(tmp_path, "r", ecg(2, 300)))
+    assert ensemble.members[0].training and ensemble.training
+
+
+@pytest.mark.parametrize("micro", ["\u00b5", "\u03bc"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_unit_that_wfdb_would_read_as_a_million_times_as_much_is_refused(
+    members, tmp_path, micro, encoding
+):
+    path = write(tmp_path, "r", 1000 * ecg(2, 300), units="uV", gain=1.0)
+    header = path.with_suffix(".hea")
+    text = header.read_text().replace("uV", f"{micro}V") + "# Größe\n"
+    header.write_bytes(text.encode(encoding, errors="replace").replace(b"?V", b"\xb5V"))
+    with pytest.raises(DataError, match="not ASCII; accepted is ASCII, with the unit uV"):
+        Ensemble(members, length=LENGTH).predict(path)
+    header.write_bytes(text.replace(f"{micro}V", "uV").encode(encoding))
+    Ensemble(members, length=LENGTH).predict(path)  # comments may hold anything

@@ -109,3 +109,11 @@ def test_a_mask_or_a_signal_of_another_length_is_refused():
         FourierFilter(mask, length=302)
     with pytest.raises(ValueError, match="1, 302"):
         FourierFilter(mask, length=300)(torch.zeros(1, 1, 302))
+
+
+def test_double_precision_is_filtered_in_double_precision():
+    signals = noise(1, 1, 300).double()
+    first, second = both_filters(10, 300)
+    total = first(signals) + second(signals)
+    torch.testing.assert_close(total, signals, atol=1e-13, rtol=0)
+    assert torch.autograd.gradcheck(first, signals.requires_grad_())

@@ -166,3 +166,10 @@ def test_a_number_that_some_resample_leaves_undefined_has_no_interval_and_no_war
         warnings.simplefilter("error")
         value, low, high = intervals.resampled_records(within, records=40, seed=0)
     assert value == 1 and np.isnan(low) and np.isnan(high)
+
+
+def test_a_draw_without_a_seed_s_records_tells_nothing_of_that_seed() -> None:
+    values = np.ones((2, 10))
+    values[0, 1:] = np.nan  # one record counts for the first seed, and many draws lack it
+    spread = intervals.crossed_seeds(values, seed=0)
+    assert (spread.mean, spread.low, spread.high) == (1.0, 1.0, 1.0)

@@ -368,3 +368,15 @@ def test_r_squared_of_the_published_features():
             assert found == pytest.approx(table["r_squared"][row][column], abs=1e-3)
     adjusted = adjusted_r_squared(features["base"], features["dec1"])
     assert adjusted < r_squared(features["base"], features["dec1"])
+
+
+def test_features_of_another_width_are_always_refused():
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        with pytest.raises(ValueError, match="features have 64 and 32 columns"):
+            decorrelation_loss(
+                torch.randn(80, 64),
+                [torch.randn(80, 32)],
+                projected_dimension=20,
+                generator=generator,
+            )

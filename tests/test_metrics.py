@@ -160,3 +160,18 @@ def test_shapes_that_do_not_fit_are_both_named(call, shapes):
 def test_arguments_out_of_range_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_narrow_labels_are_counted_like_wide_ones() -> None:
+    labels, predicted = np.arange(200) % 20, np.arange(200) // 3 % 20
+    wide = metrics.confusion_matrix(predicted, labels, classes=20)
+    for kind in (np.uint8, np.int8):
+        narrow = metrics.confusion_matrix(predicted.astype(kind), labels.astype(kind), classes=20)
+        assert np.array_equal(narrow, wide)
+
+
+def test_logits_that_are_no_numbers_are_refused() -> None:
+    logits = np.zeros((1, 3, 4))
+    logits[0, 1, 2] = np.nan
+    with pytest.raises(ValueError, match="logits hold NaN"):
+        metrics.correct_predictions(logits, [0, 1, 2])

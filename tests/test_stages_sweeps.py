@@ -219,3 +219,11 @@ def test_sizes_are_measured_over_the_seeds(run):
     )
     assert row.value == pytest.approx(np.mean(hits))
     assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))
+
+
+def test_seeds_of_many_digits_have_stages_of_their_own():
+    names = [sweep_name({"bands": 2, "seed": seed}) for seed in (20240101, 20240102)]
+    assert names == ["sweep-bands-2-seed-20240101", "sweep-bands-2-seed-20240102"]
+    assert sweep_name({"decorrelation_weight": 0.2, "seed": 0}).endswith("weight-0.2-seed-0")
+    weights = [sweep_name({"decorrelation_weight": value}) for value in (0.1234567, 0.1234568)]
+    assert len(set(weights)) == 2

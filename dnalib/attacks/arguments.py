@@ -79,10 +79,15 @@ def check_arguments(
             f"labels have shape {tuple(labels.shape)} and signals {tuple(signals.shape)}; accepted "
             "is one label a record"
         )
-    if valid is not None and valid.shape != signals.shape:
+    if labels.dtype != torch.int64 or (labels < 0).any():
         raise ValueError(
-            f"valid has shape {tuple(valid.shape)} and signals {tuple(signals.shape)}; accepted "
-            "are equal shapes"
+            f"labels have type {labels.dtype}, or one is below 0; accepted are classes from 0 as "
+            "int64"
+        )
+    if valid is not None and (valid.shape != signals.shape or valid.dtype != torch.bool):
+        raise ValueError(
+            f"valid has shape {tuple(valid.shape)} and type {valid.dtype}, signals "
+            f"{tuple(signals.shape)}; accepted is an equal shape, bool"
         )
     if not torch.isfinite(signals).all():
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
@@ -122,6 +127,8 @@ def check_search(
         raise ValueError(
             f"schedule is {schedule!r}; accepted are {', '.join(map(repr, SCHEDULES))}"
         )
+    if step_size is not None and not (step_size > 0 and math.isfinite(step_size)):
+        raise ValueError(f"step_size is {step_size}; accepted are finite values above 0")
     if not momentum >= 0:
         raise ValueError(f"momentum is {momentum}; accepted are values from 0")
     if schedule == "apgd" and (step_size is not None or momentum):

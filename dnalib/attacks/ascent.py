@@ -37,7 +37,7 @@ class Objective:
     def gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each record, (batch,), and its gradient in θ, shaped like θ."""
         theta = theta.detach().requires_grad_(True)
-        with frozen_parameters(self.model):
+        with torch.enable_grad(), frozen_parameters(self.model):
             values = self.loss(self.model(self.signals + self.change(theta)), self.labels)
             # The sum keeps each record's gradient independent of the batch that it stands in.
             (gradient,) = torch.autograd.grad(values.sum(), theta)

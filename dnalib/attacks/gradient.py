@@ -175,7 +175,7 @@ def sap(
 
     def first_theta(number: int) -> Tensor:
         if start is not None:
-            return start
+            return start.to(signals)
         return pgd(
             model,
             signals,

@@ -53,6 +53,8 @@ def universal_perturbation(
     the stochastic ascent and the cut loss are those of Shafahi et al. 2020, "Universal adversarial
     training", with the signs of the gradient.
     """
+    if epochs < 0:
+        raise ValueError(f"epochs is {epochs}; accepted are whole numbers from 0")
     check_arguments(model, signals, labels, valid=valid, steps=epochs, padding=padding)
     check_batches(records=len(signals), batch_size=batch_size)
     loss = cut(loss, largest_loss=largest_loss)

@@ -32,13 +32,15 @@ def zero_gradients(
     """
     signals, labels, valid = rightly_classified(model, signals, labels, valid)
     found = gradient(model, signals, labels)
-    measured = (found[valid] == 0).double().mean().item()
+    # An undefined gradient moves no sample either: its sign is taken for 0.
+    lost = (found == 0) | ~found.isfinite()
+    measured = lost[valid].double().mean().item()
     return CheckResult(
         "zero-gradients",
         measured <= threshold,
         measured,
         threshold,
-        f"{percent(measured)} of the samples have a gradient of exactly zero; "
+        f"{percent(measured)} of the samples have a gradient of exactly zero, or an undefined one; "
         f"up to {percent(threshold)} may.",
     )
 
@@ -65,7 +67,8 @@ def float64_agrees(
     signals, labels, valid = rightly_classified(model, signals, labels, valid)
     found = gradient(model, signals, labels)
     exact = gradient(deepcopy(model).double(), signals.double(), labels)
-    measured = (found.sign() == exact.sign())[valid].double().mean().item()
+    same = (found.sign() == exact.sign()) & found.isfinite() & exact.isfinite()
+    measured = same[valid].double().mean().item()
     return CheckResult(
         "float64",
         measured >= threshold,

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, *, expected: Expected | None = 
             progress=not options.quiet,
             expected=expected,
         )
-    except DataError as error:
+    except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"Verified: {archive}, with {LABELS_NAME} and {SPLIT_NAME} beside it.")

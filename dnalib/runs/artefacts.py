@@ -19,6 +19,7 @@ import torch
 from dnalib.files import file_sha256, synchronise, write_durably, write_json
 
 REVISION = "REVISION"  # a file beside code that was packed without its repository
+RESULTS_DIGEST = "results_sha256"  # in a sidecar
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
 PACKAGES = ("torch", "numpy", "scipy", "wfdb", "lightning")
 
@@ -55,6 +56,11 @@ def identity_of(*, name: str, parameters: Mapping[str, Any], inputs: Mapping[str
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def digest(results: Mapping[str, Any]) -> str:
+    """Hexadecimal sha256 of an artefact's small numbers, of which many have no others."""
+    return hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()
+
+
 def find(folder: Path, *, name: str, suffix: str, identity: str) -> Artefact | None:
     """The intact artefact of that identity, or None. A damaged one is reported and not served."""
     path = artefact_path(folder, name=name, suffix=suffix, identity=identity)
@@ -63,7 +69,13 @@ def find(folder: Path, *, name: str, suffix: str, identity: str) -> Artefact | N
         return None
     try:
         sidecar = json.loads(sidecar_path.read_text())
-        intact = sidecar["sha256"] == file_sha256(path) and sidecar["identity"] == identity
+        intact = (
+            sidecar["sha256"] == file_sha256(path)
+            and sidecar["identity"] == identity
+            # Older ones lack it.
+            and sidecar.get(RESULTS_DIGEST, digest(sidecar["results"]))
+            == digest(sidecar["results"])
+        )
     except (ValueError, KeyError, TypeError):
         intact = False
     if not intact:
@@ -101,6 +113,7 @@ def make(
             "inputs": dict(inputs),
             "sha256": file_sha256(temporary),
             "results": results,
+            RESULTS_DIGEST: digest(results),
             **provenance(root, seconds=time.perf_counter() - started),
         }
         synchronise(temporary)

@@ -1,6 +1,7 @@
 """Profiles: the parameters of a run, and the notebooks' way to change one."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
+SMALL_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 LIMITED = {"most_members": range(3, 6), "sweep_seeds": range(1, 101)}
 FROM_ZERO = ("swept_weights",)  # lists of numbers that may be 0
 SEEDS = "seeds"  # the parameter of a chapter that shows several runs
@@ -142,8 +144,24 @@ def settings_from(values: Mapping[str, Any], *, origin: str) -> Settings:
 
 
 def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """Names and values as papermill's `-p` takes them: numbers and lists are read as such."""
-    return {name: yaml.safe_load(value) for name, value in pairs}
+    """Names and values as papermill's `-p` takes them: numbers and lists are read as such.
+
+    Raises:
+        ParameterError: a value is no YAML.
+    """
+    return {name: read_value(value) for name, value in pairs}
+
+
+def read_value(text: str) -> Any:
+    """A value as it is written on a command line.
+
+    Raises:
+        ParameterError: it is no YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{text!r} is no value; accepted are numbers, words, lists") from error
 
 
 def setting_names() -> tuple[str, ...]:
@@ -159,7 +177,8 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """
     for name in changes:
         if name not in setting_names():
-            raise ParameterError(unknown_parameter(name))
+            accepted = ", ".join(setting_names())
+            raise ParameterError(f"there is no parameter {name!r}; accepted are {accepted}")
     return replace(settings, **{name: accept(name, value) for name, value in changes.items()})
 
 
@@ -174,6 +193,7 @@ def accept(name: str, value: Any) -> Any:
         return accept_choice(name, value, choices=get_args(kind))
     if get_origin(kind) is tuple:
         return accept_several(name, value, kind=get_args(kind)[0])
+    value = read_number(value)
     if name in LIMITED and value not in LIMITED[name]:
         first, last = LIMITED[name][0], LIMITED[name][-1]
         raise ParameterError(f"{name} is {value!r}; accepted are {first} to {last}")
@@ -195,6 +215,7 @@ def accept_several(name: str, value: Any, *, kind: Any) -> tuple[Any, ...]:
         if not values:
             raise ParameterError(f"{name} is {value!r}; accepted are some of {', '.join(choices)}")
         return tuple(dict.fromkeys(accept_choice(name, one, choices=choices) for one in values))
+    values = [read_number(item) for item in values]
     fits = [
         is_number(item)
         and (item > 0 or (item == 0 and name in FROM_ZERO))
@@ -230,6 +251,11 @@ def accept_minutes(value: Any) -> float | None:
     if not is_number(value) or value <= 0:
         raise ParameterError(f"max_minutes is {value!r}; accepted is a number above 0")
     return float(value)
+
+
+def read_number(value: Any) -> Any:
+    """A number that YAML took for a word, as it does 5e-05 for want of a dot; or what it is."""
+    return float(value) if isinstance(value, str) and SMALL_NUMBER.fullmatch(value) else value
 
 
 def is_number(value: Any) -> bool:

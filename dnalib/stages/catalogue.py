@@ -170,6 +170,7 @@ def load_ensemble(profile: str, name: str) -> Ensemble:
     Raises:
         ValueError: no such ensemble.
         runs.ParameterError: no such profile.
+        FileNotFoundError: the current folder lies in no checkout of the project, where runs are.
     """
     if name not in ENSEMBLES:
         raise ValueError(f"name is {name!r}; accepted are {', '.join(ENSEMBLES)}")

@@ -101,7 +101,14 @@ def further_members(settings: Settings) -> list[str]:
 
 def sweep_name(changes: Mapping[str, Any]) -> str:
     """Name of the stage that stores what a variant answers, such as "sweep-bands-2-seed-0"."""
-    return "-".join(["sweep", *(f"{name}-{value:g}" for name, value in changes.items())])
+    words = [f"{name}-{in_full(value)}" for name, value in changes.items()]
+    return "-".join(["sweep", *words])
+
+
+def in_full(value: float) -> str:
+    """A number in as few digits as tell it from every other, unlike `g` from the seventh on."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def variant_stage(changes: Mapping[str, Any]) -> Stage:

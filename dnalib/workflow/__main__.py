@@ -13,7 +13,7 @@ import yaml
 
 from dnalib.files import write_json
 from dnalib.runs import ParameterError, load_profile, project_root
-from dnalib.runs.settings import accept_minutes, given_settings
+from dnalib.runs.settings import accept_minutes, given_settings, read_value
 from dnalib.runs.turns import turn
 from dnalib.workflow import slurm
 from dnalib.workflow.parts import Plan, Resources, load_resources
@@ -67,8 +67,13 @@ def make_sweep(options: argparse.Namespace) -> int:
     check_engine(options)
     varied: dict[str, Sequence[Any]] = {}
     for name, values in pairs("VARY", options.vary, example="bands 4,10"):
-        varied[name] = [yaml.safe_load(value) for value in values.split(",")]
+        if name in (*varied, "seed"):
+            wanted = "SEEDS=0-4" if name == "seed" else f'VARY="{name} 4,10" once, with all values'
+            raise WorkflowError(f"VARY names {name}; accepted is {wanted}")
+        varied[name] = [read_value(value) for value in values.split(",")]
     fixed = given_settings(pairs("SET", options.p, example="epochs 6"))
+    if "seed" in fixed:
+        raise WorkflowError("SET names seed; accepted is SEEDS=0-4")
     plan = make_plan(
         settings,
         profile=options.profile,

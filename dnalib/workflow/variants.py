@@ -54,6 +54,11 @@ def make_variants(
         WorkflowError: an unknown setting, a value that is not accepted, one given twice, or several
             numbers of members.
     """
+    both = sorted(fixed.keys() & varied.keys())
+    if both:
+        raise WorkflowError(
+            f"{both[0]} is given one value for all and several to compare; accepted is one of both"
+        )
     sizes = varied.get("most_members", ())
     if len(sizes) > 1:
         raise WorkflowError(

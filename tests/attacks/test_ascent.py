@@ -115,6 +115,22 @@ def test_apgd_halves_the_step_of_the_record_that_oscillates_and_of_no_other():
     assert torch.equal(second[1:], torch.ones(100, dtype=torch.float64))
 
 
+def test_apgd_keeps_the_step_as_long_as_every_step_raises_the_loss():
+    # What counts is the steps since the last checkpoint, not all of them.
+    visited = []
+
+    class Rising:
+        """Higher at each call, with a gradient that turns: θ swings as far as its step lets it."""
+
+        def gradient(self, theta):
+            visited.append(theta.item())
+            return torch.tensor([float(len(visited))]), torch.full_like(theta, (-1) ** len(visited))
+
+    ascend_adaptively(Rising(), start=torch.zeros(1, 1, 1), bound=1.0, steps=100)
+    swings = torch.tensor(visited).diff().abs()
+    assert swings[-10:].min() > 0.9 * swings[10:20].max() > 0.5
+
+
 def test_apgd_goes_on_from_the_best_with_half_the_step():
     visited = []
 

@@ -274,6 +274,9 @@ ACCEPTED = {
         ({"signals": torch.full((2, 1, 30), torch.nan)}, "not finite"),
         ({"signals": torch.full((2, 1, 30), torch.inf)}, "not finite"),
         ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\)"),
+        ({"labels": torch.tensor([0, -100])}, "or one is below 0; accepted are classes from 0"),
+        ({"labels": torch.tensor([0, 1], dtype=torch.int32)}, "labels have type torch.int32"),
+        ({"valid": torch.ones(2, 1, 30)}, "type torch.float32, signals .* equal shape, bool"),
         ({"valid": torch.ones(2, 30, dtype=torch.bool)}, r"valid has shape \(2, 30\)"),
         ({"epsilon": 0}, "epsilon is 0"),
         ({"epsilon": -1}, "epsilon is -1"),
@@ -286,6 +289,21 @@ def test_arguments_that_do_not_fit_are_refused(attack, changed, message):
     model = Linear(torch.ones(1, 30))
     with pytest.raises(ValueError, match=message):
         attack(model, **(ACCEPTED | changed))
+
+
+def test_an_attack_finds_gradients_where_none_are_kept(attack):
+    model = Linear(torch.ones(1, 30))
+    expected = attack(model, **ACCEPTED)
+    with torch.no_grad():
+        assert torch.equal(attack(model, **ACCEPTED), expected)
+
+
+def test_a_start_of_another_type_is_taken():
+    model = Linear(torch.ones(1, 30))
+    start = torch.full((2, 1, 30), 0.5, dtype=torch.float64)
+    found = sap(model, **ACCEPTED, start=start)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, sap(model, **ACCEPTED, start=start.float()))
 
 
 def test_a_model_in_training_mode_is_refused(attack):
@@ -476,6 +494,8 @@ def test_apgd_is_stronger_than_equal_steps(rippled):
         ({"momentum": -0.5}, "momentum is -0.5"),
         ({"schedule": "apgd", "momentum": 0.5}, "accepted is to name neither"),
         ({"schedule": "apgd", "step_size": 0.5}, "accepted is to name neither"),
+        ({"step_size": -5}, "step_size is -5; accepted are finite values above 0"),
+        ({"step_size": torch.nan}, "step_size is nan"),
         ({"restarts": 0}, "restarts is 0"),
         ({"restarts": 2}, "need generators"),
         ({"random_start": True}, "need generators"),

@@ -132,7 +132,7 @@ def test_a_bound_a_sample_holds_exactly(answered):
         ({"epsilon": -1}, "epsilon is -1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"largest_loss": 0.0}, "largest_loss is 0.0"),
-        ({"epochs": -1}, "steps is -1"),
+        ({"epochs": -1}, "epochs is -1"),
         ({"padding": "none"}, "padding is 'none'"),
     ],
 )

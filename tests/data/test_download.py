@@ -338,3 +338,10 @@ def test_the_pinned_digests_are_those_of_the_real_files(
     assert real_records.digest == expected.samples_sha256
     verify_labels(real_archive.parent / LABELS, expected)
     verify_split(real_split, expected)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["fetch", "--folder", str(tmp_path / "file" / "below"), "--quiet"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "file" in line

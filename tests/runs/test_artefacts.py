@@ -89,9 +89,24 @@ def of_another(path):
     path.write_text(json.dumps(sidecar | {"identity": "0" * 16}))
 
 
+def of_other_results(path):
+    sidecar = json.loads(path.read_text())
+    path.write_text(json.dumps(sidecar | {"results": {**sidecar["results"], "added": 0.5}}))
+
+
+def test_an_artefact_of_an_earlier_version_is_found(tmp_path):
+    made = make_base(tmp_path)
+    path = made.path.with_name(made.path.name + ".json")
+    sidecar = json.loads(path.read_text())
+    del sidecar["results_sha256"]
+    path.write_text(json.dumps(sidecar))
+    assert find_base(tmp_path).results == made.results
+
+
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [
+        (".json", of_other_results),
         ("", flip_a_byte),
         ("", lambda path: path.write_bytes(b"")),
         (".json", lambda path: path.write_text(path.read_text()[:50])),

@@ -64,6 +64,8 @@ def test_a_profile_names_every_setting_and_no_other():
         ("epochs", 3.0, 3),
         ("seed", 0, 0),
         ("learning_rate", 1, 1.0),
+        ("learning_rate", "5e-05", 5e-05),  # as YAML leaves what JSON writes
+        ("swept_weights", ["5e-05", 0.2], (5e-05, 0.2)),
         ("decorrelation_weight", 0, 0.0),
         ("epsilons", 10, (10.0,)),
         ("epsilons", [10, 2.5], (10.0, 2.5)),

@@ -27,6 +27,13 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--seeds", "4-0"], "SEEDS is '4-0'; the range 4-0 ends before it begins"),
         (["sweep", "--vary", "bands", "10,x"], "bands is 'x'; accepted is a whole number from 0"),
         (["sweep", "-p", "speed", "1"], "there is no parameter 'speed'"),
+        (["sweep", "-p", "seed", "3"], "SET names seed; accepted is SEEDS=0-4"),
+        (["sweep", "-p", "epochs", "["], "'[' is no value; accepted are numbers, words, lists"),
+        (["sweep", "--vary", "seed", "1,2"], "VARY names seed; accepted is SEEDS=0-4"),
+        (
+            ["sweep", "--vary", "bands", "4,10", "--vary", "bands", "20"],
+            'VARY names bands; accepted is VARY="bands 4,10" once, with all values',
+        ),
         (["sweep", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--max-minutes", "soon"], "max_minutes is 'soon'; accepted is a number above 0"),

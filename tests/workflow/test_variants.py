@@ -60,6 +60,7 @@ def test_each_combination_is_a_variant_with_a_name_of_its_own():
         ({"speed": 1}, {}, "there is no parameter 'speed'"),
         ({}, {"bands": ["many"]}, "bands is 'many'; accepted is a whole number"),
         ({}, {"bands": [10, 10]}, "two variants are bands-10"),
+        ({"bands": 4}, {"bands": [10, 20]}, "bands is given one value for all and several to"),
         ({}, {"most_members": [3, 5]}, "most_members has the values 3, 5; accepted is one, the l"),
     ],
 )
