@@ -1,6 +1,7 @@
 """How many records fit into memory at once."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -9,8 +10,33 @@ from torch import Tensor, nn
 
 SHARE = 0.5  # of the free memory; the rest is for work space and for others
 MOST = 64  # records: more than that makes nothing faster
-OWN_GROUP = Path("/proc/self/cgroup")  # of Linux: the control group of this process
+OWN_GROUP = Path("/proc/self/cgroup")  # of Linux: the control groups of this process
 GROUPS = Path("/sys/fs/cgroup")  # all of them
+
+
+@dataclass(frozen=True)
+class Version:
+    """Where a version of Linux's control groups keeps what it says of memory.
+
+    Attributes:
+        folder: of the groups that limit memory, below that of all.
+        limit, used: files of a group, in bytes.
+        cached: which of a group's numbers are files that make room when asked.
+    """
+
+    folder: str
+    limit: str
+    used: str
+    cached: str
+
+
+# By the controllers that Linux names beside a group.
+VERSIONS = {
+    "": Version("", "memory.max", "memory.current", "inactive_file"),
+    "memory": Version(
+        "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+    ),
+}
 
 
 def records_that_fit(
@@ -70,26 +96,32 @@ def left_to_group(*, own: Path = OWN_GROUP, groups: Path = GROUPS) -> float:
     """Bytes that the control group of this process, and those above it, leave; inf without limits.
 
     Args:
-        own: file that names the group, as Linux writes it.
-        groups: folder of all groups, version 2.
+        own: file that names the process's groups, as Linux writes it.
+        groups: folder of all groups, of version 2 or 1.
     """
     try:
         lines = own.read_text().splitlines()
     except OSError:  # not Linux
         return math.inf
-    group = [Path(line.removeprefix("0::/")) for line in lines if line.startswith("0::/")]
-    left = [left_in(groups / above) for path in group for above in (path, *path.parents)]
-    return min(left, default=math.inf)
+    left = [math.inf]
+    for line in lines:
+        _, controllers, name = line.split(":", maxsplit=2)
+        version = VERSIONS.get(controllers)
+        if version is not None:
+            path = Path(name.lstrip("/"))
+            folders = [groups / version.folder / above for above in (path, *path.parents)]
+            left += [left_in(folder, version) for folder in folders]
+    return min(left)
 
 
-def left_in(group: Path) -> float:
+def left_in(group: Path, version: Version) -> float:
     """Bytes that one group leaves; inf where it has no limit. Cached files make room when asked."""
     try:
-        limit = (group / "memory.max").read_text().strip()
+        limit = (group / version.limit).read_text().strip()
         if limit == "max":
             return math.inf
-        used = int((group / "memory.current").read_text())
+        used = int((group / version.used).read_text())
         fields = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except OSError:  # the topmost group has no such files
+    except OSError:  # the topmost group of version 2 has no such files
         return math.inf
-    return max(0, int(limit) - used + int(fields["inactive_file"]))
+    return max(0, int(limit) - used + int(fields[version.cached]))

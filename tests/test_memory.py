@@ -50,11 +50,18 @@ def test_the_devices_memory_is_asked(monkeypatch):
     assert records_that_fit(network, EXAMPLE) == 3
 
 
-def limit_group(folder, *, limit, current, cached):
+NAMES = {  # of the files, and of the number of cached bytes, in both versions of control groups
+    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
+
+def limit_group(folder, *, limit, current, cached, version):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "memory.max").write_text(f"{limit}\n")
-    (folder / "memory.current").write_text(f"{current}\n")
-    (folder / "memory.stat").write_text(f"anon 7\ninactive_file {cached}\n")
+    limit_name, used_name, cached_name = NAMES[version]
+    (folder / limit_name).write_text(f"{limit}\n")
+    (folder / used_name).write_text(f"{current}\n")
+    (folder / "memory.stat").write_text(f"anon 7\n{cached_name} {cached}\n")
 
 
 @pytest.mark.parametrize(
@@ -68,13 +75,17 @@ def limit_group(folder, *, limit, current, cached):
         ({"job/step/other": 700}, math.inf),  # a group below is another's
     ],
 )
-def test_a_container_or_job_has_what_its_group_and_those_above_leave(tmp_path, limits, expected):
+@pytest.mark.parametrize("version", [2, 1])
+def test_a_container_or_job_has_what_its_group_and_those_above_leave(
+    tmp_path, limits, expected, version
+):
     own, groups = tmp_path / "cgroup", tmp_path / "groups"
-    own.write_text("0::/job/step\n")
+    place = groups if version == 2 else groups / "memory"
+    own.write_text("5:devices:/\n4:memory:/job/step\n0::/\n" if version == 1 else "0::/job/step\n")
     for name, limit in limits.items():
-        limit_group(groups / name, limit=limit, current=600, cached=50)
+        limit_group(place / name, limit=limit, current=600, cached=50, version=version)
     assert memory.left_to_group(own=own, groups=groups) == expected
-    own.write_text("0::/\n")
+    own.write_text("1:memory,cpu:/job/step\n0::/\n")
     assert memory.left_to_group(own=own, groups=groups) == math.inf
     assert memory.left_to_group(own=tmp_path / "absent", groups=groups) == math.inf
 
