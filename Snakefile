@@ -24,7 +24,7 @@ LIMIT = {name: float(config[name]) for name in ("max_minutes",) if config.get(na
 def parameters(changed={}):
     """Parameters as the library's commands take them, by name and value."""
     return " ".join(f"-p {name} {shlex.quote(text(value))}"
-                    for name, value in {"profile": PROFILE, **PLACES, **LIMIT, **changed}.items())
+                    for name, value in {"profile": PROFILE, **PLACES, **changed}.items())
 
 
 def text(value):
@@ -96,7 +96,7 @@ for kind in KINDS:
             f"{JOBS}/{kind}/{{job}}.json",
         params:
             stage=lambda wildcards: job(wildcards)["stage"],
-            parameters=lambda wildcards: parameters(job(wildcards)["parameters"]),
+            parameters=lambda wildcards: parameters({**LIMIT, **job(wildcards)["parameters"]}),
             program=lambda wildcards, resources, threads, kind=kind: program(
                 kind, resources, threads
             ),

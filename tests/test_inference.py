@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from peak import PRINT_PEAK
 from random_network import random_network, random_records
 
 from dnalib import inference
@@ -80,8 +81,8 @@ def test_the_batch_fits_whichever_computation_keeps_more(monkeypatch, length, tr
     assert seen == [evaluator.full, evaluator.trimmed][: 1 + trims]
 
 
-PEAK = """
-import resource, sys, torch
+PROGRAM = """
+import sys, torch
 from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
@@ -90,15 +91,14 @@ records = int(sys.argv[1])
 network = Network(width=0.1).eval()
 signals = PackedSignals.pack(torch.zeros(records, 3000, dtype=torch.int16))
 infer(network, signals, batch_size=16)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 def peak(records):
     """Peak memory in bytes of a process that infers so many records."""
-    command = [sys.executable, "-c", PEAK, str(records)]
+    command = [sys.executable, "-c", PROGRAM + PRINT_PEAK, str(records)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(answer.stdout) * (1 if sys.platform == "darwin" else 1024)
+    return int(answer.stdout)
 
 
 def test_memory_does_not_grow_with_the_number_of_records():
