@@ -218,9 +218,7 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
     Raises:
         ValueError: no condition, or conditions whose labels, ensembles or members differ.
     """
-    check_conditions(conditions)
-    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
-    _check_alike(conditions, survived)
+    survived = _indicators_of_each(conditions)
     rows = []
     for ensemble, measures in next(iter(survived.values())).items():
         for measure in measures:
@@ -247,9 +245,7 @@ def votes_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Bo
     Raises:
         ValueError: as in `worst_case_table`.
     """
-    check_conditions(conditions)
-    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
-    _check_alike(conditions, survived)
+    survived = _indicators_of_each(conditions)
     return {
         ensemble: {
             rule: metrics.worst_case([found[ensemble][rule] for found in survived.values()])
@@ -257,6 +253,16 @@ def votes_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Bo
         }
         for ensemble in next(iter(survived.values()))
     }
+
+
+def _indicators_of_each(
+    conditions: Mapping[str, Answers],
+) -> dict[str, dict[str, dict[str, Booleans]]]:
+    """Condition -> `Answers.indicators`, of conditions that can be joined record by record."""
+    check_conditions(conditions)
+    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
+    _check_alike(conditions, survived)
+    return survived
 
 
 def _check_alike(
