@@ -165,7 +165,8 @@ def strongest(run: Run) -> pandas.DataFrame:
     """The single attack that breaks most of P(≥1), and the strongest of all for each record."""
     rows = {
         (f"{row.epsilon:g} µV", row.ensemble): {
-            "strongest attack": row.strongest + (f" ({row.ties} as strong)" if row.ties else ""),
+            "strongest attack": row.strongest
+            + (f" ({row.ties} more as strong)" if row.ties else ""),
             "under it": percent(row.alone),
             "strongest per record": with_interval(row.value, row.low, row.high),
         }

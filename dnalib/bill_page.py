@@ -110,7 +110,7 @@ def origin(stages: Mapping[str, Mapping[str, Any]]) -> str:
     devices = Counter(made["device"] for made in own)
     dates = sorted(made["date"] for made in own)
     text = (
-        f"The seconds of {len(stages)} stages, by the clock, are those that their artefacts name, "
+        f"The seconds of {len(own)} stages, by the clock, are those that their artefacts name, "
         f"made from {dates[0]} to {dates[-1]}: "
         + ", ".join(f"{count} on `{device}`" for device, count in devices.most_common())
         + "."

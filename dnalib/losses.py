@@ -1,5 +1,6 @@
 """Shared information between feature spaces: R², and the loss that reduces it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -270,6 +271,18 @@ def adjusted_r_squared(regressor: Tensor, regressand: Tensor) -> float:
     """
     records, columns = regressor.shape
     return adjusted_for_chance(r_squared(regressor, regressand), records=records, columns=columns)
+
+
+def chance_loss(*, records: int, columns: int) -> float:
+    """The decorrelation loss of features that share nothing, in nats: what chance alone explains.
+
+    Args:
+        records: rows of the batch.
+        columns: that the regressor keeps, fewer than `records` - 1.
+
+    Source: :eq:`eq-decorrelation` of chapter 4, where R² is columns / (records - 1).
+    """
+    return math.log((records - 1) / (records - 1 - columns))
 
 
 def adjusted_for_chance(r_squared: float, *, records: int, columns: int) -> float:

@@ -35,7 +35,7 @@ def speed_section(result: dict[str, Any]) -> str:
     lines = [
         f"**{result['hardware']}**, PyTorch {result['torch']}, {result['date']}.",
         "",
-        "| what | straightforward (s) | ours (s) | times faster | wanted |",
+        "| what | straightforward (s) | ours (s) | times faster | aimed at |",
         "|---|---|---|---|---|",
     ]
     for row in result["rows"]:

@@ -10,11 +10,12 @@ from statistics import fmean
 
 import yaml
 
-from dnalib import claims, effects, knowledge, metrics, seeds, stages, tables
+from dnalib import claims, effects, knowledge, metrics, rivalry, seeds, stages, tables
 from dnalib.adaptive import spread
 from dnalib.runs import RecordedRun, Run
 from dnalib.runs.settings import given_settings
 from dnalib.stages.adaptive import adaptive_name
+from dnalib.stages.rivals import rivals_of
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 ELSEWHERE = (
@@ -30,44 +31,18 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     `measured_effects.md`: what the differences between text and code change.
     """
     banner = tables.banner(runs[0]).markdown
-    parts = [banner, headline(runs), findings(runs)]
-    parts.append(against_knowledge(runs) if holds_knowing_attacks(runs[0]) else ELSEWHERE)
+    parts = [banner, headline(runs), claims.findings(runs).markdown]
+    parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
+    if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
+        parts.append(rivalry.beside_rivals(runs[0]))
     (folder / "run.md").write_text("\n\n".join(parts) + "\n")
     effects.write_effects(runs[0], folder / "measured_effects.md")
 
 
-def holds_knowing_attacks(run: Run) -> bool:
-    """Whether a run has, or computes, the attacks of appendix A1."""
-    name = adaptive_name("fdec", knowledge.middle(run))
+def holds_attacks_on(run: Run, ensemble: str) -> bool:
+    """Whether a run has, or computes, the attacks on an ensemble that know it."""
+    name = adaptive_name(ensemble, knowledge.middle(run))
     return not isinstance(run, RecordedRun) or name in run.manifest["artefacts"]
-
-
-def findings(runs: Sequence[Run]) -> str:
-    """What the headline says in words, each number from the runs' artefacts."""
-    epsilon = max(runs[0].settings.epsilons)
-    shares: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
-        table = tables.robustness_table(run, paddings=["strip"])
-        for row in tables.selected(table, attack="sap", epsilon=epsilon).itertuples():
-            shares.setdefault((row.measure, row.ensemble), []).append(row.value)
-    share = {key: f"{tables.percent(fmean(values))} %" for key, values in shares.items()}
-    one, balanced = "at least 1", "at least 1, class-averaged"
-    control = metrics.CONTROL
-    covered = (
-        "The intervals cover the draw of test records, not the luck of training."
-        if len(runs) == 1
-        else "All these are means over the seeds, and the intervals cover the draw of test "
-        f"records and, as far as {len(runs)} seeds can show it, the luck of training."
-    )
-    return (
-        f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
-        f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "
-        f"{share[one, 'fcor']}, decorrelation alone (dec) {share[one, 'dec']}. The last row is a "
-        'control that knows nothing of hearts, the base model beside two constants, "always '
-        f'normal" and "always other": {share[one, control]}. Counting the four classes alike, '
-        f"it falls to {share[balanced, control]}, against {share[balanced, 'fdec']} for fdec and "
-        f"{share[balanced, 'cor']} for cor. {covered}"
-    )
 
 
 def against_knowledge(runs: Sequence[Run]) -> str:
@@ -78,12 +53,12 @@ def against_knowledge(runs: Sequence[Run]) -> str:
         found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
         alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
         records = f"{len(found.labels)} records"
-        others = claims.beside_cor(alive, names=["dec"])
-        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}, {others}")
+        others = claims.beside_cor(alive, names=["dec", "fcor"])
+        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}; {others}")
     text = (
         "All this is against an attacker who knows the base model alone. Against one who knows the "
         f"ensemble, counting for each of {records} the strongest attack of "
-        f"[appendix A1](A1_adaptive_attacks): {'; '.join(dict.fromkeys(sentences))}."
+        f"[appendix A1](A1_adaptive_attacks), {'. And '.join(dict.fromkeys(sentences))}."
     )
     if len(runs) == 1:
         return text

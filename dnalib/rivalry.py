@@ -133,6 +133,7 @@ def recipe(run: Run) -> pandas.DataFrame:
         "ε of attacks in training, distillation (µV)": f"{settings.adversarial_epsilon:g}",
         "gradient steps of these": f"{settings.adversarial_steps}",
         "weight of the decorrelation loss": f"{settings.decorrelation_weight:g}",
+        "weight of the loss between networks of parallel": f"{settings.parallel_weight:g}",
         "epochs; of DVERGE as many again": f"{settings.epochs}",
         "records a step of adversarial1, dverge, wide": f"{settings.batch_size}",
         "records a step of the others": f"{settings.auxiliary_batch_size}",
@@ -293,6 +294,19 @@ def in_words(run: Run) -> Banner:
                 f"{percent(rows.value[metrics.CONTROL])} %."
             )
     return Banner("\n".join(lines))
+
+
+def beside_rivals(run: Run) -> str:
+    """Which ensemble keeps most of P(≥1) at the middle ε, rivals included, in a sentence."""
+    without = {*failed(run), metrics.CONTROL}
+    if without >= set(everyone(run)):
+        return ""
+    epsilon = knowledge.middle(run)
+    rows = selected(bought_at(run, epsilon=epsilon), name=BOUGHT["at least 1"])
+    return (
+        f"Of all methods of [appendix A2](A2_rivals), attacked likewise at ε = {epsilon:g} µV, "
+        f"{most_kept(rows.set_index('ensemble'), without=without)}."
+    )
 
 
 def most_kept(rows: pandas.DataFrame, *, without: Collection[str]) -> str:

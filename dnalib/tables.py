@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 from safetensors.numpy import load_file
 
-from dnalib import deferral, intervals, metrics, published, robustness
+from dnalib import deferral, intervals, losses, metrics, published, robustness
 from dnalib.answers import RULES, answers_of
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
@@ -81,6 +81,14 @@ def attacked(
 def majority_share(run: Run) -> float:
     """Share of the commonest class among the test records: what one constant answer scores."""
     return commonest_share(natural(run, ["base"])[1])
+
+
+def chance_loss(run: Run) -> float:
+    """The decorrelation loss that features would have which share nothing, in nats."""
+    settings = run.settings
+    return losses.chance_loss(
+        records=settings.auxiliary_batch_size, columns=settings.projected_dimension
+    )
 
 
 def attacked_majority_share(run: Run) -> float:

@@ -128,6 +128,27 @@ def test_universal_perturbations_by_what_they_were_learnt_on(run):
     assert all(list(one.logits) == NAMES for one in found.values())
 
 
+def test_one_perturbation_is_set_beside_those_made_for_each_record(run):
+    known = knowledge.knowledge_table(run)
+    text = claims.universal_beside_own(run, known).markdown
+    own = known[(known.knowledge == "base model") & (known.measure == "at least 1")]
+    own = own.set_index(["epsilon", "ensemble"]).value
+    said = 0
+    for epsilon in (10, 50, 150):
+        found = knowledge.universal_conditions(run, epsilon=epsilon)["base model"].correct()
+        for ensemble, right in found.items():
+            kept = right.any(0).mean()
+            words = (
+                f"{ensemble} {tables.percent(kept)} % instead of "
+                f"{tables.percent(own[epsilon, ensemble])} %"
+            )
+            assert (words in text) == (kept < own[epsilon, ensemble])
+            said += words in text
+    assert said
+    everything_broken = known.assign(value=0.0)
+    assert "Nowhere" in claims.universal_beside_own(run, everything_broken).markdown
+
+
 def test_transfer_counts_records_that_a_model_gets_right_unperturbed(run):
     table = knowledge.transfer_of(run, attack="sap", epsilon=50, band="h2")
     assert len(table) == 81
@@ -224,8 +245,8 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     text = "fdec keeps {} %, cor {} % and the control {} % under the strongest.".format(*kept)
     assert text in lines[1]
     told = {one: survives.loc["50 µV", one]["mean softmax, end to end"] for one in ENSEMBLES}
-    by = [f"{share} % by {name}" for name, share in told.items()]
-    assert lines[1].endswith(f"is right for {', '.join(by[:3])} and {by[3]}.")
+    by = [f"{name} {share} %" for name, share in told.items()]
+    assert lines[1].endswith(f"share of the records: {', '.join(by[:3])} and {by[3]}.")
 
 
 def test_survivors_are_compared_where_there_are_any():

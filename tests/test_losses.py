@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnalib.losses import (
     adjusted_r_squared,
+    chance_loss,
     decorrelation_loss,
     draw_projections,
     projected_decorrelation,
@@ -165,6 +166,18 @@ def terms(features, fixed):
         projected_loss(features, fixed, projection=identity).item(),
         projected_loss(fixed, features, projection=identity).item(),
     )
+
+
+def test_features_that_share_nothing_have_the_loss_of_chance():
+    generator = torch.Generator().manual_seed(0)
+    for records, columns in ((80, 50), (200, 10)):
+        drawn = torch.randn(30, 2, records, 64, generator=generator, dtype=torch.float64)
+        found = [
+            decorrelation_loss(one, [other], projected_dimension=columns, generator=generator)
+            for one, other in drawn
+        ]
+        expected = chance_loss(records=records, columns=columns)
+        assert torch.stack(found).mean().item() == pytest.approx(expected, rel=0.02)
 
 
 def test_each_direction_is_taken_half_of_the_time():

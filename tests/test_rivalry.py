@@ -111,6 +111,10 @@ def test_the_settings_that_the_rivals_follow(run):
     epsilon = f"{run.settings.adversarial_epsilon:g}"
     assert shown["ε of attacks in training, distillation (µV)"] == epsilon
     assert shown["gradient steps of these"] == str(run.settings.adversarial_steps)
+    assert (
+        shown["weight of the loss between networks of parallel"]
+        == f"{run.settings.parallel_weight:g}"
+    )
     for place, name in enumerate(("adversarial1, dverge, wide", "the others")):
         setting = ("batch_size", "auxiliary_batch_size")[place]
         assert shown[f"records a step of {name}"] == str(getattr(run.settings, setting))
@@ -164,6 +168,19 @@ def test_what_survives_joins_all_ensembles(run, known):
         known, epsilon=50, knowledge=knowledge.ALL, ensemble="parallel", measure="at least 1"
     ).iloc[0]
     assert cell == tables.with_interval(row.value, row.low, row.high)
+
+
+def test_who_keeps_most_is_said_in_a_sentence_for_the_first_page(run, monkeypatch):
+    monkeypatch.setattr(rivalry, "failed", lambda run: {"wide": ""})
+    bought = rivalry.bought_at(run, epsilon=50)
+    value = bought.ensemble.map({"wide": 0.9, "adversarial": 0.5, "fdec": 0.2}).fillna(0.1)
+    value[bought.name != "P(≥1)"] = 0.0
+    monkeypatch.setattr(rivalry, "bought_at", lambda run, *, epsilon: bought.assign(value=value))
+    text = rivalry.beside_rivals(run)
+    assert "at ε = 50 µV, most is kept by *adversarial*, 50.0 (" in text
+    assert "fdec keeps 20.0 (" in text
+    monkeypatch.setattr(rivalry, "failed", lambda run: dict.fromkeys(EVERYONE, ""))
+    assert rivalry.beside_rivals(run) == ""
 
 
 def test_networks_are_listed_with_their_size_and_accuracy(run):

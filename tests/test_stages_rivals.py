@@ -60,6 +60,8 @@ def test_what_each_rival_is_trained_with(trained_with):
         )
         assert (recipe.adversarial_epsilon, recipe.adversarial_steps) == expected
         assert recipe.epochs == SETTINGS.epochs
+        weight = SETTINGS.parallel_weight if name == "parallel" else SETTINGS.decorrelation_weight
+        assert recipe.decorrelation_weight == weight
         assert recipe.method == (name if name in ("parallel", "dverge") else "alone")
         assert isinstance(start, JointNetwork) == (name in ("parallel", "dverge"))
         assert len(data.earlier) == {"adversarial-dec1": 1, "adversarial-dec2": 2}.get(name, 0)
@@ -128,9 +130,9 @@ def test_which_rivals_a_setting_changes(run):
     assert changed(adversarial_epsilon=7.0) == {
         name for name in TRAININGS if name.startswith("adversarial") or name == "dverge"
     }
-    decorrelated = {"adversarial-dec1", "adversarial-dec2", "parallel"}
-    assert changed(decorrelation_weight=0.7) == decorrelated
-    assert changed(projected_dimension=7) == decorrelated - {"parallel"}
+    decorrelated = {"adversarial-dec1", "adversarial-dec2"}
+    assert changed(decorrelation_weight=0.7) == changed(projected_dimension=7) == decorrelated
+    assert changed(parallel_weight=0.7) == {"parallel"}
     assert changed(epsilons=(3.0,)) == changed(bands=4) == set()
     assert changed(seed=5) == set(TRAININGS)
 

@@ -55,8 +55,8 @@ def pgd(
         step_size: α in raw units; `epsilon / 10` when None.
         valid: (batch, lead, time), bool; False marks zero padding. None: no padding.
         padding: "strip" lets the perturbation live on the padding and removes it at the end (the
-            paper's); "mask" holds it to the record at every step (stronger); "keep" neither: the
-            state from which the published SAP goes on.
+            paper's); "mask" holds it to the record at every step; "keep" neither: the state from
+            which the published SAP goes on.
         loss: what is maximised, (model's logits, labels) -> (batch,).
         momentum: weight of the last direction in the next; 0 for none.
         schedule: "constant" takes steps of `step_size` and returns the last state; "apgd" sets the
@@ -135,15 +135,15 @@ def sap(
     """Smooth adversarial perturbation: the gradient steps act on θ, and x′ = x + smooth(θ).
 
     Args:
-        model, signals, labels, epsilon, step_size, valid, padding: as in `pgd`. Under an ε of its
-            own for each sample smooth(θ) is cut to it.
+        model, signals, labels, step_size, valid, padding: as in `pgd`.
+        epsilon: as in `pgd`; where each sample has its own, smooth(θ) is cut to it.
         steps: gradient steps on θ.
         start: θ to start from, (batch, lead, time), `|θ| ≤ ε`, such as an earlier `pgd` answer;
             None runs `pgd` first. With "strip" that answer still covers the padding, as with
             `padding="keep"`: the published code strips only the final perturbation.
         start_steps: steps of that `pgd`.
-        loss, momentum, schedule, random_start, restarts, compared_by, generators: as in `pgd`, for
-            the first `pgd` as well: it is what starts at random.
+        loss, momentum, schedule, restarts, compared_by, generators: as in `pgd`, and passed to it.
+        random_start: of that `pgd`.
 
     Returns:
         Perturbation smooth(θ) (batch, lead, time), `|δ| ≤ ε`, zero on the padding.

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from dnalib.plots.style import (
     BLACK,
+    CLASS_COLOURS,
     GREY,
     SMALL,
     TEXT,
@@ -100,7 +101,8 @@ def natural_accuracy(
         table: from `robustness.ensemble_table`.
         behind: tables of other seeds, whose values are drawn lightly and without intervals.
         published: (ensemble, measure) -> fraction, drawn as open stars.
-        majority: what always answering the commonest class scores on these records.
+        majority: what always answering the commonest class scores on these records; where the
+            classes count alike, that is one class of all.
 
     Raises:
         ValueError: the table has two rows for an ensemble and measure.
@@ -127,7 +129,10 @@ def natural_accuracy(
                 value = published[ensemble, measure]
                 _draw_published(axes, ensemble, position + shift, value, named=False)
     if majority is not None:
-        axes.axhline(100 * majority, color=BLACK, linestyle=":", linewidth=1)
+        for position, measure in enumerate(NATURAL_MEASURES):
+            floor = 1 / len(CLASS_COLOURS) if "class" in measure else majority
+            ends = (position - 0.5, position + 0.5)
+            axes.plot(ends, [100 * floor] * 2, color=BLACK, linestyle=":", linewidth=1)
     for edge in np.arange(len(NATURAL_MEASURES) - 1) + 0.5:
         axes.axvline(edge, color=GREY, linewidth=0.5)
     dress(axes, x="Measure", y="Share of records (%)")

@@ -145,7 +145,11 @@ def _tint(colour: str) -> tuple[float, float, float]:
 def _draw_order(axes: Axes) -> None:
     """base → dec1 → dec2, with what each hands on."""
     names = ("base", "dec1", "dec2")
-    under = ("cross-entropy", "+ $w\\,L$ against base", "+ $w\\,L$ against\nbase and dec1")
+    under = (
+        "cross-entropy",
+        "+ $w\\,L_{dec}$ against base",
+        "+ $w\\,L_{dec}$ against\nbase and dec1",
+    )
     for place, (name, text) in enumerate(zip(names, under, strict=True)):
         x = 0.4 + 4.2 * place
         _box(axes, x, 1.0, 2.4, 0.8, name, FROZEN if place < 2 else LEARNING)
@@ -173,9 +177,17 @@ def _draw_loss(axes: Axes) -> None:
         "least squares\n$\\hat{Y}$ from [$XR$, 1],\nscored by $R^2$",
         PLAIN,
     )
-    _box(axes, 9.0, 1.5, 3.0, 1.2, "$L$ = log $SS_{tot}$\n− log $SS_{res}$,\nmean over $i$", PLAIN)
+    _box(
+        axes,
+        9.0,
+        1.5,
+        3.0,
+        1.2,
+        "$L_{dec}$ = log $SS_{tot}$\n− log $SS_{res}$,\nmean over $i$",
+        PLAIN,
+    )
     _box(axes, 2.7, 0.0, 3.0, 0.9, "cross-entropy", PLAIN)
-    _box(axes, 6.9, 0.0, 5.1, 0.9, "loss = cross-entropy + $w\\,L$", GOAL)
+    _box(axes, 6.9, 0.0, 5.1, 0.9, "loss = cross-entropy + $w\\,L_{dec}$", GOAL)
     for start, end in (
         ((1.9, 3.9), (2.7, 5.0)),
         ((1.9, 3.4), (2.7, 2.3)),
@@ -194,7 +206,7 @@ def _draw_loss(axes: Axes) -> None:
     axes.text(
         6.15,
         6.0,
-        "which of the two is $X$: drawn anew for each batch, ½ : ½",
+        "which of the two is $X$: drawn anew for each $i$ and batch, ½ : ½",
         ha="center",
         va="bottom",
         fontsize=SMALL,

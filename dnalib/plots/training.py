@@ -30,7 +30,10 @@ SHORT_NAME = 8  # letters of a name of which five stand beside each other in a l
 
 
 def learning_curves(
-    histories: Mapping[str, pd.DataFrame], *, majority: float | None = None
+    histories: Mapping[str, pd.DataFrame],
+    *,
+    majority: float | None = None,
+    chance: float | None = None,
 ) -> Figure:
     """Loss and test accuracy an epoch, one line a model.
 
@@ -40,6 +43,7 @@ def learning_curves(
         histories: model name ("base", "dec1", …) -> columns epoch, train_loss (nats),
             decorrelation_loss (nats, may be NaN) and test_accuracy (fraction).
         majority: share of the commonest class in the test records, drawn as a floor.
+        chance: decorrelation loss of features that share nothing (nats), drawn in its panel.
 
     Raises:
         ValueError: no history, or one lacks a column.
@@ -67,6 +71,8 @@ def learning_curves(
         dress(panel, y=labels[column])
     if majority is not None:
         axes[1].axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
+    if decorrelated and chance is not None:
+        axes[-1].axhline(chance, color=BLACK, linestyle="--", linewidth=1)
     panel_letters(axes)
     axes[-1].set_xlabel("Training time (epochs)", fontsize=TEXT)
     handles = axes[1].get_legend_handles_labels()[0]

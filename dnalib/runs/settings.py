@@ -60,6 +60,7 @@ class Settings:
         rivals: ensembles by other methods that are trained, attacked and compared.
         adversarial_epsilon: largest change of a sample in the training of rivals, raw units (µV).
         adversarial_steps: gradient steps that such a change takes.
+        parallel_weight: factor of the loss between networks that are trained together.
         swept_weights, swept_dimensions, swept_bands: values of `decorrelation_weight`,
             `projected_dimension` and `bands` that the chapters on them compare.
         sweep_seeds: trainings at each such value, with seeds from `seed` on.
@@ -97,6 +98,7 @@ class Settings:
     rivals: tuple[Rival, ...]
     adversarial_epsilon: float
     adversarial_steps: int
+    parallel_weight: float
     swept_weights: tuple[float, ...]
     swept_dimensions: tuple[int, ...]
     swept_bands: tuple[int, ...]

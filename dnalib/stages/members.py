@@ -192,9 +192,7 @@ def member_recipe(settings: Settings, *, batch_size: int, number: int, **changes
         schedule=settings.schedule,
         precision=settings.precision,
         seed=derived_seed(settings.seed, number) % 2**31,
-        decorrelation_weight=settings.decorrelation_weight,
-        projected_dimension=settings.projected_dimension,
-        **changes,
+        **(settings.values(DECORRELATION) | changes),
     )
 
 

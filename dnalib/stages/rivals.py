@@ -126,7 +126,7 @@ def training_stage(name: str) -> Stage:
     if inputs and name != "dverge":
         settings += DECORRELATION
     if name == "parallel":
-        settings += ("decorrelation_weight",)
+        settings += ("parallel_weight",)
     settings += (batch_setting(name),)
     compute = partial(train_rival, name=name)
     return Stage(name, ".safetensors", settings, inputs, compute, "training")
@@ -160,6 +160,8 @@ def rival_training(run: ComputingRun, name: str) -> Training:
         changes["method"] = name
     if name == "dverge" or name.startswith("adversarial"):
         changes |= settings.values(ADVERSARIAL)
+    if name == "parallel":
+        changes["decorrelation_weight"] = settings.parallel_weight
     recipe = member_recipe(
         settings,
         batch_size=getattr(settings, batch_setting(name)),

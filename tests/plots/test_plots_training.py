@@ -49,6 +49,15 @@ def test_the_decorrelation_loss_has_its_panel_where_there_is_one(drawn):
     assert len(figure.axes[1].get_lines()) == 2  # no floor asked for
 
 
+def test_the_loss_of_chance_is_drawn_among_decorrelation_losses_alone(drawn):
+    both = {"base": history(), "dec1": history(0.8)}
+    *others, decorrelation = drawn(plots.learning_curves(both, chance=1.002)).axes
+    assert decorrelation.get_lines()[-1].get_ydata() == pytest.approx([1.002, 1.002])
+    assert [len(axes.get_lines()) for axes in others] == [2, 2]
+    alone = drawn(plots.learning_curves({"base": history()}, chance=1.002)).axes
+    assert [len(axes.get_lines()) for axes in alone] == [1, 1]
+
+
 def test_published_curves_stand_behind_ours_on_a_common_axis(drawn):
     names = {"cor": ["base", "cor1", "cor2"], "fdec": ["base", "fdec1", "fdec2"]}
     ours = {name: history() for name in {name: None for one in names.values() for name in one}}
