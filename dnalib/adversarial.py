@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from dnalib.attacks.ascent import Objective, ascend
 from dnalib.attacks.losses import cross_entropy
 from dnalib.crafting import InPrecision
-from dnalib.model import Network
+from dnalib.model import Network, evaluation_mode
 from dnalib.trimming import folded
 
 
@@ -133,7 +133,5 @@ class MapsAfter(nn.Module):
 
 def attacked_copy(network: Network) -> Network:
     """The network as it stands, in evaluation mode, with its batch norms folded."""
-    was_training = network.training
-    copy = folded(network.eval())
-    network.train(was_training)
-    return copy
+    with evaluation_mode(network):
+        return folded(network)

@@ -259,25 +259,22 @@ def _indicators_of_each(
     conditions: Mapping[str, Answers],
 ) -> dict[str, dict[str, dict[str, Booleans]]]:
     """Condition -> `Answers.indicators`, of conditions that can be joined record by record."""
+    check_alike(conditions)
+    return {condition: answers.indicators() for condition, answers in conditions.items()}
+
+
+def check_alike(conditions: Mapping[str, Answers]) -> None:
+    """Refuse no condition, and those whose labels or ensembles are not those of the first."""
     check_conditions(conditions)
-    survived = {condition: answers.indicators() for condition, answers in conditions.items()}
-    _check_alike(conditions, survived)
-    return survived
-
-
-def _check_alike(
-    conditions: Mapping[str, Answers], survived: Mapping[str, dict[str, dict[str, Booleans]]]
-) -> None:
-    """Refuse conditions whose labels, ensembles or measures are not those of the first."""
     first, *others = conditions
+    members = {
+        condition: {ensemble: len(logits) for ensemble, logits in answers.logits.items()}
+        for condition, answers in conditions.items()
+    }
     for other in others:
         if not np.array_equal(conditions[first].labels, conditions[other].labels):
             raise ValueError(f"conditions {first!r} and {other!r} hold different records")
-        measures = [
-            {ensemble: tuple(found) for ensemble, found in survived[condition].items()}
-            for condition in (first, other)
-        ]
-        if measures[0] != measures[1]:
+        if members[first] != members[other]:
             raise ValueError(f"conditions {first!r} and {other!r} hold different ensembles")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dnalib.data import GAIN, RATE, DataError, prepare_signal
 from dnalib.metrics import softmax
+from dnalib.model import evaluation_mode
 from dnalib.uncertainty import mutual_information
 
 
@@ -94,12 +95,8 @@ class Ensemble(nn.Module):
         padded, _, _ = prepare_signal(signal, length=self.length, rate=self.rate, cut=self.cut)
         device = next(self.parameters()).device
         inputs = torch.from_numpy(padded).to(device).float().view(1, 1, -1)
-        modes = [(module, module.training) for module in self.modules()]
-        try:
-            logits = self.eval()(inputs)[:, 0].double().cpu().numpy()  # (member, class)
-        finally:
-            for module, mode in modes:  # each its own: some may have been frozen
-                module.training = mode
+        with evaluation_mode(self):
+            logits = self(inputs)[:, 0].double().cpu().numpy()  # (member, class)
         probabilities = softmax(logits)  # (member, class)
         return Prediction(
             probabilities=probabilities.mean(axis=0),

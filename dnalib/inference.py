@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.memory import records_that_fit
-from dnalib.model import Network
+from dnalib.model import Network, evaluation_mode
 from dnalib.signals import PackedSignals
 from dnalib.trimming import TrimmedNetwork, folded
 
@@ -22,14 +22,12 @@ class Evaluator:
     """
 
     def __init__(self, network: Network, *, length: int) -> None:
-        was_training = network.training
-        network.eval()
         self.length = length
-        self.full = folded(network)
-        self.trimmed = (
-            TrimmedNetwork(network, length=length) if network.fourier_filter is None else None
-        )
-        network.train(was_training)
+        self.trimmed = None
+        with evaluation_mode(network):
+            self.full = folded(network)
+            if network.fourier_filter is None:
+                self.trimmed = TrimmedNetwork(network, length=length)
 
     @property
     def trims(self) -> bool:

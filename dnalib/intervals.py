@@ -162,8 +162,7 @@ def resampled_interval(
     Returns:
         low, high: scalars, or (measure,) each.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; it must lie between 0 and 1")
+    check_confidence(confidence)
     if np.all(values == values[0]):  # also the single record, which scipy refuses
         value = statistic(values[:1], axis=-1)  # of one record: exact, where a mean of many rounds
         return value, value
@@ -224,10 +223,12 @@ def crossed_seeds(
         confidence, resamples, seed: as in `bootstrap_interval`.
 
     Raises:
-        ValueError: not two axes, other records in `classes`, or a seed without a record.
+        ValueError: not two axes, other records in `classes`, a seed without a record, or a
+            confidence outside (0, 1).
 
     Source: :eq:`eq-over-seeds` of chapter 8; Owen 2007, "The pigeonhole bootstrap".
     """
+    check_confidence(confidence)
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 2)
     counted = np.isfinite(values)
@@ -270,3 +271,9 @@ def crossed_seeds(
         over_seeds=float(means.std(ddof=1)) if seeds > 1 else float("nan"),
         over_records=float(np.nanmean(by_seed, axis=1).std(ddof=1)),
     )
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence outside (0, 1)."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; it must lie between 0 and 1")

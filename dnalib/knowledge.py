@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import metrics, robustness, transfer
-from dnalib.answers import RULES, Answers, answers_of, worst_case_table
+from dnalib.answers import RULES, Answers, answers_of, check_alike, worst_case_table
 from dnalib.convergence import longer_conditions
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
@@ -150,7 +150,11 @@ def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
 
     Args:
         attacks: name -> answers of the same ensembles to the same records.
+
+    Raises:
+        ValueError: there is none, or records or ensembles differ.
     """
+    check_alike(attacks)
     (first, *_) = attacks.values()
     labels = first.labels
     records = np.arange(len(labels))

@@ -185,8 +185,18 @@ def projected_loss(regressor: Tensor, regressand: Tensor, *, projection: Tensor)
     Returns:
         Scalar, float64. Gradients reach both feature matrices.
 
+    Raises:
+        ValueError: different records, no more of them than columns and one, or a projection of
+            other features.
+
     Source: :eq:`eq-fit` and :eq:`eq-decorrelation` of chapter 4; Wiedeman & Wang, equations 4–6.
     """
+    check_features(regressor, regressand, columns=projection.shape[-1] + 1)
+    if projection.ndim != 2 or len(projection) != regressor.shape[1]:
+        raise ValueError(
+            f"projection has shape {tuple(projection.shape)}; accepted is a matrix of "
+            f"{regressor.shape[1]} rows, one a feature of the regressor"
+        )
     return _DecorrelationLoss.apply((True,), projection.unsqueeze(0), regressor, regressand)
 
 

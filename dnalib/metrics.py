@@ -63,8 +63,7 @@ def correct_predictions(logits: ArrayLike, labels: ArrayLike) -> Booleans:
     check_dimensions("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
     check_classes("labels", labels, logits.shape[-1])
-    if np.isnan(logits).any():
-        raise ValueError("logits hold NaN, of which no answer follows; accepted are numbers")
+    check_numbers("logits", logits)
     return logits.argmax(axis=-1) == labels  # (member, record)
 
 
@@ -238,6 +237,7 @@ def mean_softmax_prediction(logits: ArrayLike) -> Integers:
     """The class with the greatest mean probability over members: (record,)."""
     logits = np.asarray(logits)
     check_dimensions("logits", logits, 3)
+    check_numbers("logits", logits)
     return softmax(logits).mean(axis=0).argmax(axis=-1)
 
 
@@ -245,6 +245,7 @@ def majority_vote(logits: ArrayLike) -> Integers:
     """The class most members answer, ties going to the greater mean probability: (record,)."""
     logits = np.asarray(logits)
     check_dimensions("logits", logits, 3)
+    check_numbers("logits", logits)
     answers = logits.argmax(axis=-1)  # (member, record)
     votes = (answers[..., None] == np.arange(logits.shape[-1])).sum(axis=0)  # (record, class)
     tied = votes == votes.max(axis=-1, keepdims=True)
@@ -279,3 +280,9 @@ def as_correct(correct: ArrayLike) -> Booleans:
     correct = as_booleans("correct", correct)
     check_dimensions("correct", correct, 2)
     return correct
+
+
+def check_numbers(name: str, values: NDArray[np.generic]) -> None:
+    """Refuse logits that hold NaN: their largest would be the first class."""
+    if np.isnan(values).any():
+        raise ValueError(f"{name} hold NaN, of which no answer follows; accepted are numbers")

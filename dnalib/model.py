@@ -1,5 +1,7 @@
 """The 13-layer convolutional network of Goodfellow et al. 2018, at any width."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,3 +231,15 @@ def load_published(path: Path | str, *, fourier_filter: FourierFilter | None = N
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the 13-layer network: {error}") from error
     return network.eval()
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode within; then each submodule as it was, for some may have been frozen."""
+    modes = [(one, one.training) for one in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for one, mode in modes:
+            one.training = mode

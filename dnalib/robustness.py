@@ -72,7 +72,8 @@ def _measure_rows(
     check_classes("labels", labels, CLASSES)
     members, records = correct.shape
     # Every measure depends on a record only through this code, so one small array is resampled.
-    codes = (correct.sum(axis=0) * CLASSES + labels).astype(np.uint8)  # (record,)
+    codes = correct.sum(axis=0) * CLASSES + labels  # (record,)
+    codes = codes.astype(np.min_scalar_type((members + 1) * CLASSES))
 
     def measures(codes: Integers, axis: int = -1) -> Floats:
         return _measures(codes, members=members, axis=axis)

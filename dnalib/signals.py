@@ -104,7 +104,8 @@ class PackedSignals:
         added = PackedSignals.pack(perturbation, starts=self.starts, lengths=self.lengths)
         if added.samples.count_nonzero() != perturbation.count_nonzero():
             raise ValueError("perturbation is not zero on the padding of a record")
-        place = torch.arange(len(added.samples)) - added.offsets.repeat_interleave(self.lengths)
+        every = torch.arange(len(added.samples), device=added.samples.device)
+        place = every - added.offsets.repeat_interleave(self.lengths)
         own = self.samples[self.offsets.repeat_interleave(self.lengths) + place]
         return replace(added, samples=own.float() + added.samples.float())
 

@@ -20,7 +20,12 @@ class TrainingData:
         labels: (record,), int64.
         rows: (row,), int64, record of each training row after oversampling.
         test_signals, test_labels: the test records, for the learning curve only.
-        earlier: features (record, 64), float32, of each earlier model, in the records' order.
+        earlier: features (record, 64), float32, of each earlier model, in the records' order: a
+            row a record, not a training row.
+
+    Raises:
+        ValueError: labels or features of another number of records, a row of no record, or no
+            test record.
     """
 
     signals: PackedSignals
@@ -29,6 +34,26 @@ class TrainingData:
     test_signals: PackedSignals
     test_labels: Tensor
     earlier: tuple[Tensor, ...] = ()
+
+    def __post_init__(self) -> None:
+        records = len(self.signals)
+        parts = {"labels": self.labels, "test_labels": self.test_labels}
+        parts |= {f"earlier[{place}]": one for place, one in enumerate(self.earlier)}
+        for name, part in parts.items():
+            of = len(self.test_signals) if name == "test_labels" else records
+            if len(part) != of:
+                raise ValueError(
+                    f"{name} is of {len(part)} records; accepted is one of each of {of}"
+                )
+        if not len(self.test_signals):
+            raise ValueError("test_signals hold no record; at least one is needed")
+        # Only where reading waits for no device: it is checked before it is moved.
+        if self.rows.device.type == "cpu" and len(self.rows):
+            first, last = self.rows.min(), self.rows.max()
+            if first < 0 or last >= records:
+                raise ValueError(
+                    f"rows are of records {first} to {last}; accepted are 0 to {records - 1}"
+                )
 
     def to(self, device: torch.device) -> "TrainingData":
         """The same data, resident on a device."""

@@ -20,6 +20,15 @@ def signals():
     return torch.randint(-300, 300, (40, 300), generator=torch.Generator().manual_seed(1)).short()
 
 
+def test_the_network_keeps_the_mode_of_each_of_its_parts(signals):
+    network = random_network(width=0.05).train()
+    network.bn1.eval()  # as one does who trains on with a frozen normalisation
+    modes = {name: one.training for name, one in network.named_modules()}
+    infer(network, PackedSignals.pack(signals))
+    assert {name: one.training for name, one in network.named_modules()} == modes
+    assert modes["bn2"] and not modes["bn1"]
+
+
 def test_inference_does_not_depend_on_the_batch(signals):
     torch.manual_seed(0)
     model = Network(width=0.02, dropout=0.1).train()

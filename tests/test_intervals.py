@@ -141,6 +141,10 @@ def test_the_interval_of_an_f1_holds_it():
     [
         (lambda: intervals.bootstrap_interval([], seed=0), "at least one record"),
         (lambda: intervals.bootstrap_interval([0, 1], confidence=95, seed=0), "confidence is 95"),
+        (
+            lambda: intervals.crossed_seeds(np.ones((2, 5)), confidence=0, seed=0),
+            "confidence is 0",
+        ),
         (lambda: intervals.paired_difference(np.zeros(5), np.zeros(6), seed=0), r"\(5,\).*\(6,\)"),
         (
             lambda: intervals.resampled_records(lambda drawn: drawn, records=0, seed=0),

@@ -86,6 +86,20 @@ def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks, known
         assert same.any(axis=0).all()
 
 
+def test_attacks_on_other_records_or_ensembles_are_not_joined(attacks):
+    (first, one), (second, other), *_ = attacks.items()
+    reversed_records = Answers(
+        {name: x[:, ::-1] for name, x in other.logits.items()}, other.labels[::-1]
+    )
+    with pytest.raises(ValueError, match="hold different records"):
+        knowledge.fewest_right({first: one, second: reversed_records})
+    fewer = Answers({"cor": other.logits["cor"]}, other.labels)
+    with pytest.raises(ValueError, match="hold different ensembles"):
+        knowledge.fewest_right({first: one, second: fewer})
+    with pytest.raises(ValueError):
+        knowledge.fewest_right({})
+
+
 def test_of_attacks_that_mislead_as_many_the_surer_one_counts():
     labels = np.array([0, 0])
     weak = np.array([[[1.0, 2, 0, 0], [5, 0, 0, 0]]])  # wrong by little, right

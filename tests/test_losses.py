@@ -355,6 +355,10 @@ def test_arguments_that_do_not_fit_are_refused():
         decorrelation_loss(random_features(80), [random_features(79)], generator=generator)
     with pytest.raises(ValueError, match=r"\(80,\)"):
         r_squared(random_features(80)[:, 0], random_features(80))
+    with pytest.raises(ValueError, match="40 records; a fit on 51 columns needs at least 52"):
+        projected_loss(random_features(40), random_features(40), projection=torch.ones(64, 50))
+    with pytest.raises(ValueError, match=r"projection has shape \(32, 50\); .* 64 rows"):
+        projected_loss(enough, enough, projection=torch.ones(32, 50))
     with pytest.raises(ValueError, match="at least one earlier model"):
         decorrelation_loss(enough, [], generator=generator)
     for dimension in (0, 65):

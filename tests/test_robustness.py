@@ -34,6 +34,12 @@ def test_table_holds_the_measures_and_their_intervals():
         assert averaged.low < averaged.value < averaged.high
 
 
+def test_an_ensemble_may_have_many_members():
+    correct = np.ones((70, 8), dtype=bool)
+    table = robustness.ensemble_table({"many": correct}, np.arange(8) % 4, seed=0)
+    assert (table.value == 1).all()
+
+
 def test_table_leaves_out_classes_without_a_record():
     correct = np.array([[True, False, True, True]])
     with warnings.catch_warnings():

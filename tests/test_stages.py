@@ -145,7 +145,8 @@ def test_a_training_that_time_cuts_off_leaves_its_checkpoint_alone(tmp_path, run
     assert len(list(cut.folder.glob("checkpoints/base-*/epoch1*"))) == 2
     with pytest.raises(OutOfTime, match="survey is not begun"):
         open_tiny(tmp_path, max_minutes=1e-9).obtain("survey")
-    finished = open_tiny(tmp_path, max_minutes=10)
+    # A setting that the base model's training does not follow is no reason to begin again.
+    finished = open_tiny(tmp_path, max_minutes=10, decorrelation_weight=0.5, projected_dimension=7)
     assert finished.obtain("base").results["history"]["epoch"] == [1, 2, 3]
     weights, uninterrupted = tensors(finished, "base"), tensors(run, "base")
     assert all(torch.equal(weights[name], uninterrupted[name]) for name in uninterrupted)
@@ -169,8 +170,9 @@ def test_what_each_member_is_trained_with(run, monkeypatch, tmp_path):
         recipe, data = seen[member]
         assert recipe.batch_size == (64 if member == "base" else 80)
         assert recipe.epochs == 3 and recipe.learning_rate == SETTINGS.learning_rate
-        assert recipe.decorrelation_weight == SETTINGS.decorrelation_weight
-        assert recipe.projected_dimension == SETTINGS.projected_dimension
+        if member in EARLIER:
+            assert recipe.decorrelation_weight == run.settings.decorrelation_weight
+            assert recipe.projected_dimension == run.settings.projected_dimension
         assert data.rows.tolist() == run.dataset.rows.tolist()
         assert data.labels.tolist() == run.dataset.records.labels[run.dataset.split.train].tolist()
         assert len(data.test_signals) == 16
@@ -382,6 +384,11 @@ def test_another_epsilon_leaves_the_others(run, folder):
     assert other["attacked-strip-10"] == run.identity("attacked-strip-10")
     assert "attacked-mask-75" in other and "attacked-mask-50" not in other
     assert other["examples"] != run.identity("examples")
+
+
+def test_bounds_that_print_alike_are_told_apart(folder):
+    close = identities(folder, epsilons=(50.0, 50.00001))
+    assert "attacked-strip-50" in close and "attacked-strip-50.00001" in close
 
 
 def test_another_weight_trains_what_it_must_and_keeps_the_rest(run, folder, capsys):

@@ -15,7 +15,7 @@ from dnalib.training_data import number_of_batches
     [(9589, 80, 120), (9589, 64, 150), (120, 60, 2), (121, 60, 3), (5, 64, 1)],
 )
 def test_rows_are_spread_evenly_over_batches(rows, batch_size, batches):
-    spread = dataclasses.replace(make_data(), rows=torch.arange(rows))
+    spread = dataclasses.replace(make_data(), rows=torch.arange(rows) % 120)
     recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
     assert number_of_batches(spread, recipe) == batches
 
@@ -46,6 +46,22 @@ def test_rows_and_batches_that_cannot_be_trained_on_are_refused():
         train(network, data_with_earlier, recipe=recipe, report=quiet)
 
 
+def test_parts_that_do_not_belong_together_are_refused():
+    data = make_data(earlier_models=1)
+
+    def refused(message, **parts):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(data, **parts)
+
+    refused("labels is of 119 records; accepted is one of each of 120", labels=data.labels[1:])
+    refused("test_labels is of", test_labels=data.test_labels[1:])
+    # As the authors publish features: of training rows, the oversampled ones among them.
+    rows = data.earlier[0].repeat(2, 1)
+    refused(r"earlier\[0\] is of 240 records", earlier=(rows,))
+    refused("rows are of records 0 to 120; accepted are 0 to 119", rows=torch.arange(121))
+    refused("rows are of records -1 to 4", rows=torch.arange(-1, 5))
+
+
 def other(tensor):
     """The same tensor but for its last number."""
     changed = tensor.clone()
@@ -56,12 +72,15 @@ def other(tensor):
 def test_data_is_told_from_data_that_differs_in_one_number():
     data = make_data(earlier_models=2)
     assert data.digests() == make_data(earlier_models=2).digests()
-    moved = dataclasses.replace(data.signals, starts=other(data.signals.starts))
+    moved, moved_test = (
+        dataclasses.replace(one, starts=other(one.starts))
+        for one in (data.signals, data.test_signals)
+    )
     changes = {
         "training signals": {"signals": moved},
         "training labels": {"labels": other(data.labels)},
-        "training rows": {"rows": other(data.rows)},
-        "test signals": {"test_signals": data.test_signals.select(torch.arange(39))},
+        "training rows": {"rows": data.rows.roll(1)},
+        "test signals": {"test_signals": moved_test},
         "test labels": {"test_labels": other(data.test_labels)},
         "features of earlier model 2": {"earlier": (data.earlier[0], other(data.earlier[1]))},
     }

@@ -127,8 +127,7 @@ def check_search(
         raise ValueError(
             f"schedule is {schedule!r}; accepted are {', '.join(map(repr, SCHEDULES))}"
         )
-    if step_size is not None and not (step_size > 0 and math.isfinite(step_size)):
-        raise ValueError(f"step_size is {step_size}; accepted are finite values above 0")
+    check_step_size(step_size)
     if not momentum >= 0:
         raise ValueError(f"momentum is {momentum}; accepted are values from 0")
     if schedule == "apgd" and (step_size is not None or momentum):
@@ -144,3 +143,9 @@ def check_search(
             f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
             "generator a record"
         )
+
+
+def check_step_size(step_size: float | None) -> None:
+    """Raise a ValueError unless it is left to the attack or is a number above 0."""
+    if step_size is not None and not (step_size > 0 and math.isfinite(step_size)):
+        raise ValueError(f"step_size is {step_size}; accepted are finite values above 0")

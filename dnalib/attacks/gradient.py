@@ -146,7 +146,7 @@ def sap(
         random_start: of that `pgd`.
 
     Returns:
-        Perturbation smooth(θ) (batch, lead, time), `|δ| ≤ ε`, zero on the padding.
+        Perturbation smooth(θ) (batch, lead, time), `|δ| ≤ ε`, zero on the padding (unless kept).
 
     Raises:
         ValueError: as in `pgd`; a start outside the ε-ball, or beside random starts.

@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from dnalib.attacks.arguments import Padding, as_bound, check_arguments, perturbation_mask
+from dnalib.attacks.arguments import (
+    Padding,
+    as_bound,
+    check_arguments,
+    check_step_size,
+    perturbation_mask,
+)
 from dnalib.attacks.ascent import Objective, ascend
 from dnalib.attacks.losses import Loss, cross_entropy, cut
 
@@ -57,6 +63,7 @@ def universal_perturbation(
         raise ValueError(f"epochs is {epochs}; accepted are whole numbers from 0")
     check_arguments(model, signals, labels, valid=valid, steps=epochs, padding=padding)
     check_batches(records=len(signals), batch_size=batch_size)
+    check_step_size(step_size)
     loss = cut(loss, largest_loss=largest_loss)
     bound = as_bound(epsilon, signals[:1])
     mask = perturbation_mask(signals, valid, padding=padding).expand_as(signals)

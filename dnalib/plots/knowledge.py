@@ -26,7 +26,7 @@ def knowledge(table: pd.DataFrame, *, measure: str, name: str) -> Figure:
     """A panel an ε, a row an ensemble, a point for each thing that the attacker may know.
 
     Args:
-        table: from `adaptive.knowledge_table`.
+        table: from `knowledge.knowledge_table`.
         measure: the rows to draw.
         name: the measure's, for the axis, such as "P(≥1)".
 

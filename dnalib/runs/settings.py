@@ -15,7 +15,19 @@ Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
 SMALL_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-LIMITED = {"most_members": range(3, 6), "sweep_seeds": range(1, 101)}
+LIMITED = {
+    "most_members": range(3, 6),
+    "sweep_seeds": range(1, 101),
+    "projected_dimension": range(1, 65),
+}
+LOWEST = {
+    "rate": 1,
+    "length": 1,
+    "epochs": 1,
+    "batch_size": 1,
+    "auxiliary_batch_size": 1,
+    "bands": 2,
+}
 FROM_ZERO = ("swept_weights",)  # lists of numbers that may be 0
 SEEDS = "seeds"  # the parameter of a chapter that shows several runs
 NOTEBOOK_NAMES = ("In", "Out")
@@ -199,8 +211,9 @@ def accept(name: str, value: Any) -> Any:
     if name in LIMITED and value not in LIMITED[name]:
         first, last = LIMITED[name][0], LIMITED[name][-1]
         raise ParameterError(f"{name} is {value!r}; accepted are {first} to {last}")
-    if not is_number(value) or value < 0 or (kind is int and value != int(value)):
-        wanted = "a whole number from 0" if kind is int else "a number from 0"
+    lowest = LOWEST.get(name, 0)
+    if not is_number(value) or value < lowest or (kind is int and value != int(value)):
+        wanted = f"a whole number from {lowest}" if kind is int else "a number from 0"
         raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
     return kind(value)
 

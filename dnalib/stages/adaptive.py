@@ -20,7 +20,7 @@ from dnalib.model import Network
 from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
-from dnalib.stages.ensembles import MEMBERS, PREPARATION
+from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.gradient_checks import check_stage
 from dnalib.stages.longer import longer_stages
 from dnalib.stages.members import finite, load_member
@@ -104,12 +104,12 @@ def shared_stages(settings: Settings) -> list[Stage]:
 
 def crafted_name(model: str, epsilon: float) -> str:
     """Name of the stage that attacks one model."""
-    return f"crafted-on-{model}-{epsilon:g}"
+    return f"crafted-on-{model}-{in_full(epsilon)}"
 
 
 def adaptive_name(ensemble: str, epsilon: float) -> str:
     """Name of the stage that attacks one ensemble."""
-    return f"adaptive-{ensemble.replace(' ', '-')}-{epsilon:g}"
+    return f"adaptive-{ensemble.replace(' ', '-')}-{in_full(epsilon)}"
 
 
 def middle_epsilon(settings: Settings) -> float:

@@ -40,3 +40,9 @@ def earlier_models(member: str) -> tuple[str, ...]:
 def filter_index(member: str) -> int | None:
     """0 for a member behind h₁, 1 behind h₂, None without a filter; further ones take turns."""
     return (int(member[-1]) - 1) % 2 if member.startswith("f") else None
+
+
+def in_full(value: float) -> str:
+    """A number in as few digits as tell it from every other, unlike `g` from the seventh on."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

@@ -16,7 +16,7 @@ from dnalib import attacks, metrics
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
 from dnalib.runs import ComputingRun, Stage
-from dnalib.stages.ensembles import PREPARATION
+from dnalib.stages.ensembles import PREPARATION, in_full
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import Load, craft_masked, logits_under_each, records_at
 
@@ -31,7 +31,7 @@ LOSSES: Mapping[str, attacks.Loss] = {
 
 def longer_name(ensemble: str, epsilon: float) -> str:
     """Name of the stage that attacks one ensemble with more steps."""
-    return f"longer-{ensemble.replace(' ', '-')}-{epsilon:g}"
+    return f"longer-{ensemble.replace(' ', '-')}-{in_full(epsilon)}"
 
 
 def doubled_name(ensemble: str) -> str:

@@ -151,6 +151,7 @@ def member_training(run: ComputingRun, member: str, *, swap_persists: bool = Fal
             batch_size=settings.batch_size if member == "base" else settings.auxiliary_batch_size,
             number=training_number(member),
             swap_persists=swap_persists,
+            **(settings.values(DECORRELATION) if earlier_models(member) else {}),
         ),
     )
 
@@ -183,7 +184,8 @@ def member_recipe(settings: Settings, *, batch_size: int, number: int, **changes
         settings: of the run.
         batch_size: rows a step.
         number: of the training in its run; each has a start and an order of rows of its own.
-        changes: further attributes of `Recipe`.
+        changes: further attributes of `Recipe`; of the settings only those that the training's
+            stage names, or a checkpoint would not go on under others.
     """
     return Recipe(
         epochs=settings.epochs,
@@ -192,7 +194,7 @@ def member_recipe(settings: Settings, *, batch_size: int, number: int, **changes
         schedule=settings.schedule,
         precision=settings.precision,
         seed=derived_seed(settings.seed, number) % 2**31,
-        **(settings.values(DECORRELATION) | changes),
+        **changes,
     )
 
 

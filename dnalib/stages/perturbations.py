@@ -16,7 +16,7 @@ from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
-from dnalib.stages.ensembles import MEMBERS, PREPARATION
+from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
 
 Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation mode, by its name
@@ -59,12 +59,12 @@ def attack_stages(epsilon: float) -> list[Stage]:
 
 def perturbation_name(padding: str, epsilon: float) -> str:
     """Name of the stage that crafts perturbations."""
-    return f"perturbations-{padding}-{epsilon:g}"
+    return f"perturbations-{padding}-{in_full(epsilon)}"
 
 
 def attacked_name(padding: str, epsilon: float) -> str:
     """Name of the stage that stores logits under attack."""
-    return f"attacked-{padding}-{epsilon:g}"
+    return f"attacked-{padding}-{in_full(epsilon)}"
 
 
 def attacked_positions(run: ComputingRun, network: Network) -> np.ndarray:

@@ -160,6 +160,8 @@ def rival_training(run: ComputingRun, name: str) -> Training:
         changes["method"] = name
     if name == "dverge" or name.startswith("adversarial"):
         changes |= settings.values(ADVERSARIAL)
+    if name in RIVAL_EARLIER:
+        changes |= settings.values(DECORRELATION)
     if name == "parallel":
         changes["decorrelation_weight"] = settings.parallel_weight
     recipe = member_recipe(

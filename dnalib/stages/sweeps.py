@@ -17,7 +17,7 @@ from torch import Tensor
 from dnalib.inference import infer
 from dnalib.losses import adjusted_r_squared
 from dnalib.runs import ComputingRun, Settings, Stage
-from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, members_of
+from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full, members_of
 from dnalib.stages.members import (
     DECORRELATION,
     TRAINING,
@@ -103,12 +103,6 @@ def sweep_name(changes: Mapping[str, Any]) -> str:
     """Name of the stage that stores what a variant answers, such as "sweep-bands-2-seed-0"."""
     words = [f"{name}-{in_full(value)}" for name, value in changes.items()]
     return "-".join(["sweep", *words])
-
-
-def in_full(value: float) -> str:
-    """A number in as few digits as tell it from every other, unlike `g` from the seventh on."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
 
 
 def variant_stage(changes: Mapping[str, Any]) -> Stage:

@@ -12,7 +12,7 @@ from torch import Tensor
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.runs import ComputingRun, Stage
 from dnalib.signals import PackedSignals
-from dnalib.stages.ensembles import MEMBERS, PREPARATION
+from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import (
     ATTACKS,
@@ -27,7 +27,7 @@ BANDS = ("h1", "h2")  # filters that a perturbation is projected on
 
 def transfer_name(epsilon: float) -> str:
     """Name of the stage that shows all models the perturbations of each."""
-    return f"transfer-{epsilon:g}"
+    return f"transfer-{in_full(epsilon)}"
 
 
 def transfer_stage(epsilon: float, *, crafted: Mapping[str, str]) -> Stage:

@@ -16,7 +16,7 @@ from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, fitting_batch
 from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Stage
-from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION
+from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import half_within, logits_under_each
 
@@ -28,7 +28,7 @@ LARGEST_LOSS = 5.0  # nats: a record whose true class has less than 1 % left cou
 
 def universal_name(epsilon: float) -> str:
     """Name of the stage that stores logits under universal perturbations."""
-    return f"universal-{epsilon:g}"
+    return f"universal-{in_full(epsilon)}"
 
 
 def universal_stages(epsilon: float, *, records: str) -> list[Stage]:

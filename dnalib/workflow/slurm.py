@@ -182,7 +182,7 @@ def jobs_in(told: str, prefix: str, *, folder: Path, logs: Path) -> list[QueuedJ
     found = []
     for line in told.splitlines():
         number, state, name, place, comment = (line.split("|", 4) + [""] * 4)[:5]
-        if name.startswith(prefix) and place == str(folder):
+        if name.startswith(f"{prefix}_") and place == str(folder):
             work = work_in(comment) or logged.get(number, "")
             found.append(QueuedJob(number, state.split()[0], work))
     return found

@@ -22,6 +22,12 @@ def answered():
     return ensemble, signals, end_to_end_answers(ensemble, signals)
 
 
+@pytest.mark.parametrize("step_size", [-0.5, 0.0, float("nan"), float("inf")])
+def test_a_step_size_that_climbs_nothing_is_refused(answered, step_size):
+    with pytest.raises(ValueError, match="step_size is"):
+        learnt(*answered, loss=end_to_end(), step_size=step_size)
+
+
 def end_to_end_answers(ensemble, signals):
     return ensemble(signals).softmax(-1).mean(0).argmax(-1)
 

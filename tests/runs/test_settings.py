@@ -86,6 +86,11 @@ def test_values_that_are_accepted(name, given, accepted):
     [
         ("epochs", 2.5),
         ("epochs", -1),
+        ("epochs", 0),
+        ("length", 0),
+        ("bands", 1),  # one filter would pass everything, the other nothing
+        ("projected_dimension", 0),
+        ("projected_dimension", 65),  # a network has 64 features
         ("epochs", "3"),
         ("epochs", True),
         ("epochs", None),

@@ -122,6 +122,8 @@ def test_jobs_of_a_make_that_died_are_found(commands, tmp_path, state):
         "with `scancel 7 8`, and call again"
     )
     slurm.check_nothing_is_left("dnalib-small", folder=OURS, logs=tmp_path)
+    # A profile whose name begins another's has no part in its jobs.
+    slurm.check_nothing_is_left("dnalib-dem", folder=OURS, logs=tmp_path)
 
 
 def test_accounts_without_comments_are_told_apart_by_their_logs(commands, tmp_path):
