@@ -62,12 +62,13 @@ def test_momentum_keeps_on_through_a_ripple():
     assert heavy.item() == 12  # twelve steps, none back
 
 
-def test_momentum_is_that_of_dong_et_al_by_hand():
+@pytest.mark.parametrize("shape", [(1, 1, 2), (1, 2, 1)])  # two samples, or two leads
+def test_momentum_is_that_of_dong_et_al_by_hand(shape):
     # Divided by their sums the gradients are (0.8, 0.2) and (−1/3, −2/3), and half the first plus
     # the second is (0.07, −0.57). Undivided it would be (−0.96, −1.99).
     gradients = iter([torch.tensor([0.08, 0.02]), torch.tensor([-1.0, -2.0])])
-    start = torch.zeros(1, 1, 2)
-    objective = objective_of(lambda x: (x[:, 0] * next(gradients)).sum(1), start)
+    start = torch.zeros(shape)
+    objective = objective_of(lambda x: (x.flatten(1) * next(gradients)).sum(1), start)
     found = ascend(objective, start=start, bound=9.0, steps=2, step_size=1.0, momentum=0.5)
     assert found.flatten().tolist() == [1 + 1, 1 - 1]
 
@@ -129,6 +130,30 @@ def test_apgd_keeps_the_step_as_long_as_every_step_raises_the_loss():
     ascend_adaptively(Rising(), start=torch.zeros(1, 1, 1), bound=1.0, steps=100)
     swings = torch.tensor(visited).diff().abs()
     assert swings[-10:].min() > 0.9 * swings[10:20].max() > 0.5
+
+
+class Scripted:
+    """An objective of one record whose losses are told beforehand and whose gradient is 1."""
+
+    def __init__(self, losses):
+        self.losses, self.seen = iter(losses), []
+
+    def gradient(self, theta):
+        self.seen.append(theta.item())
+        return torch.tensor([next(self.losses)]), torch.ones_like(theta)
+
+
+def test_apgd_goes_back_where_rising_steps_never_reach_the_best():
+    # One fall, then every step rises, three quarters of all by far, below the best.
+    below = [0.1 * step for step in range(11)]  # steps 1 … 11, up to the first checkpoint
+    # From the best again: a step that falls short of it is no rise, though above the step before.
+    # Seven of the ten up to the second checkpoint rise, so that the step is halved once more.
+    again = [5.0, *(5.1 + 0.1 * step for step in range(7)), 5.6, 5.5]
+    objective = Scripted([10.0, *below, *again, *[0.0] * 30])
+    ascend_adaptively(objective, start=-torch.ones(1, 1, 1), bound=1.0, steps=50)
+    assert objective.seen[0] == -1 and objective.seen[11] == 1
+    assert objective.seen[12] < 0, "the best was the start"
+    assert objective.seen[21] > 0.5 and objective.seen[22] < 0
 
 
 def test_apgd_goes_on_from_the_best_with_half_the_step():

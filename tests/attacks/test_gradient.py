@@ -162,6 +162,22 @@ def test_sap_goes_on_from_pgd(padded):
         assert torch.equal(start, kept)  # not written into
 
 
+def test_the_pgd_that_sap_starts_from_takes_its_options(padded, monkeypatch):
+    signals, valid, labels = padded
+    given = {}
+
+    def spy(*arguments, **options):
+        given.update(options)
+        return pgd(*arguments, **options)
+
+    monkeypatch.setattr("dnalib.attacks.gradient.pgd", spy)
+    options = {"loss": margin, "step_size": 3.0, "momentum": 0.4, "valid": valid}
+    sap(small_network(), signals, labels, epsilon=9.0, steps=1, start_steps=2, **options)
+    assert given["epsilon"] == 9.0 and given["steps"] == 2 and given["padding"] == "keep"
+    assert all(given[name] is value for name, value in options.items())
+    assert given["schedule"] == "constant" and not given["random_start"]
+
+
 def test_a_record_is_attacked_alike_in_any_batch(attack, padded):
     signals, valid, labels = padded
     model = small_network()
