@@ -25,7 +25,7 @@ def root(tmp_path, monkeypatch):
     ("words", "sentence"),
     [
         (["sweep", "--seeds", "4-0"], "SEEDS is '4-0'; the range 4-0 ends before it begins"),
-        (["sweep", "--vary", "bands", "10,x"], "bands is 'x'; accepted is a whole number from 0"),
+        (["sweep", "--vary", "bands", "10,x"], "bands is 'x'; accepted is a whole number from 2"),
         (["sweep", "-p", "speed", "1"], "there is no parameter 'speed'"),
         (["sweep", "-p", "seed", "3"], "SET names seed; accepted is SEEDS=0-4"),
         (["sweep", "-p", "epochs", "["], "'[' is no value; accepted are numbers, words, lists"),
