@@ -315,8 +315,14 @@ class AttackedExample:
 
 
 def attacked_example(run: Run, *, number: int = 0) -> AttackedExample:
-    """One of the few attacked records that a run keeps for its figures, at each ε."""
+    """One of the few attacked records that a run keeps for its figures, at each ε.
+
+    Args:
+        run: with at least one attacked record.
+        number: which of them, from 0; the last, where there are fewer.
+    """
     artefact = run.obtain("examples")
+    number = min(number, len(artefact.results["records"]) - 1)
     stored = load_file(artefact.path)  # attack -> (epsilon, record, time)
     return AttackedExample(
         record=artefact.results["records"][number],

@@ -86,6 +86,9 @@ def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
 
 
 def test_example_holds_the_stored_perturbations_at_each_epsilon(tiny_run: ComputingRun) -> None:
+    kept = len(tiny_run.obtain("examples").results["records"])
+    last = tables.attacked_example(tiny_run, number=kept - 1)
+    assert tables.attacked_example(tiny_run, number=kept + 3).record == last.record
     example = tables.attacked_example(tiny_run, number=1)
     position = tiny_run.dataset.split.test[load_positions(tiny_run)[1]]
     assert example.record == tiny_run.dataset.records.names[position]

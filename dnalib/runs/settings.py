@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from dnalib.runs.cells import made_by_a_chapter
+
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
@@ -282,6 +284,7 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters among a notebook's variables: those of simple types, set to something.
 
     Papermill only warns of a parameter that a notebook does not have and runs on. This refuses it.
+    What the chapter's cells made when they were executed before, in this kernel, is left out.
 
     Args:
         variables: `globals()` of a notebook that has run its parameters cell and imports.
@@ -293,10 +296,11 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
         ParameterError: a name that is neither a setting, a place nor `SEEDS`.
     """
     simple = (str, int, float, bool, list, tuple, dict, type(None))
+    no_parameters = {*NOTEBOOK_NAMES, *made_by_a_chapter(variables)}
     found = {
         name: value
         for name, value in variables.items()
-        if not name.startswith("_") and name not in NOTEBOOK_NAMES and isinstance(value, simple)
+        if not name.startswith("_") and name not in no_parameters and isinstance(value, simple)
     }
     for name in found:
         if name not in (*PLACES, SEEDS) and name not in setting_names():

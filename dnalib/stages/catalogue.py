@@ -131,7 +131,7 @@ def computing_run(
         place, split: where the real records and their split are, as in `load_dataset`.
         max_minutes: how long it may compute from now on; None for as long as it takes.
     """
-    folder = Path(runs_folder) if runs_folder else root / "data" / "runs"
+    folder = Path(runs_folder).expanduser() if runs_folder else root / "data" / "runs"
     return ComputingRun(
         profile=profile,
         settings=settings,
