@@ -135,15 +135,15 @@ def sap(
     """Smooth adversarial perturbation: the gradient steps act on θ, and x′ = x + smooth(θ).
 
     Args:
-        model, signals, labels, step_size, valid, padding: as in `pgd`.
+        model, signals, labels, valid, padding, restarts, compared_by: as in `pgd`.
         epsilon: as in `pgd`; where each sample has its own, smooth(θ) is cut to it.
         steps: gradient steps on θ.
         start: θ to start from, (batch, lead, time), `|θ| ≤ ε`, such as an earlier `pgd` answer;
             None runs `pgd` first. With "strip" that answer still covers the padding, as with
             `padding="keep"`: the published code strips only the final perturbation.
         start_steps: steps of that `pgd`.
-        loss, momentum, schedule, restarts, compared_by, generators: as in `pgd`, and passed to it.
-        random_start: of that `pgd`.
+        loss, step_size, momentum, schedule: as in `pgd`, for that `pgd` as well.
+        random_start, generators: of that `pgd`, which is what starts at random.
 
     Returns:
         Perturbation smooth(θ) (batch, lead, time), `|δ| ≤ ε`, zero on the padding (unless kept).
