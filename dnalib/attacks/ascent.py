@@ -35,13 +35,19 @@ class Objective:
     change: Callable[[Tensor], Tensor]
 
     def gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of each record, (batch,), and its gradient in θ, shaped like θ."""
+        """The loss of each record, (batch,), and its gradient in θ, shaped like θ.
+
+        The gradient of a loss that is NaN is NaN: behind a cut it would be 0.
+        """
         theta = theta.detach().requires_grad_(True)
         with torch.enable_grad(), frozen_parameters(self.model):
             values = self.loss(self.model(self.signals + self.change(theta)), self.labels)
             # The sum keeps each record's gradient independent of the batch that it stands in.
             (gradient,) = torch.autograd.grad(values.sum(), theta)
-        return values.detach(), gradient
+        lost = values.detach().isnan()[:, None, None]  # (batch, 1, 1)
+        if len(theta) == 1:  # one θ for all records
+            lost = lost.any(dim=0, keepdim=True)
+        return values.detach(), gradient.masked_fill(lost, torch.nan)
 
 
 def climb(
@@ -54,13 +60,20 @@ def climb(
     momentum: float,
     schedule: Schedule,
 ) -> Tensor:
-    """θ after `ascend` or, with the schedule "apgd", the best θ of `ascend_adaptively`."""
+    """θ after `ascend` or, with the schedule "apgd", the best θ of `ascend_adaptively`.
+
+    Raises:
+        ValueError: the gradient of a record was NaN.
+    """
     if schedule == "apgd":
-        return ascend_adaptively(objective, start=start, bound=bound, steps=steps)
-    step_size = bound / 10 if step_size is None else step_size
-    return ascend(
-        objective, start=start, bound=bound, steps=steps, step_size=step_size, momentum=momentum
-    )
+        found = ascend_adaptively(objective, start=start, bound=bound, steps=steps)
+    else:
+        step_size = bound / 10 if step_size is None else step_size
+        found = ascend(
+            objective, start=start, bound=bound, steps=steps, step_size=step_size, momentum=momentum
+        )
+    check_numbers(found)
+    return found
 
 
 def ascend(
@@ -78,7 +91,7 @@ def ascend(
     sum of absolute values and weighted by μ to the power of its age.
 
     Returns:
-        θ after the last step, (batch, lead, time).
+        θ after the last step, (batch, lead, time); NaN where a gradient was.
 
     Source: momentum as in Dong et al. 2018, "Boosting adversarial attacks with momentum".
     """
@@ -91,7 +104,7 @@ def ascend(
             smallest = torch.finfo(size.dtype).tiny
             velocity = momentum * velocity + direction / size.clamp_min(smallest)
             direction = velocity
-        theta = (theta + step_size * direction.sign()).clamp_(-bound, bound)
+        theta = (theta + step_size * signs(direction)).clamp_(-bound, bound)
     return theta
 
 
@@ -105,7 +118,8 @@ def ascend_adaptively(
     steps raised the loss, or if neither the step nor the best loss has changed.
 
     Returns:
-        Each record's best θ, of all visited, the start included: (batch, lead, time).
+        Each record's best θ, of all visited, the start included: (batch, lead, time); NaN for a
+        record whose loss or gradient was.
 
     Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
     diverse parameter-free attacks", Algorithm 1.
@@ -118,14 +132,14 @@ def ascend_adaptively(
     step_size = 2 * bound * torch.ones_like(theta[:, :1, :1])  # (batch, 1 or lead, 1 or time)
     raised = torch.zeros_like(loss)
     for step in range(1, steps + 1):
-        target = (theta + step_size * gradient.sign()).clamp_(-bound, bound)
+        target = (theta + step_size * signs(gradient)).clamp_(-bound, bound)
         weight = APGD_MOMENTUM if step > 1 else 1.0
         moved = theta + weight * (target - theta) + (1 - weight) * (theta - previous)
         previous, theta = theta, moved.clamp_(-bound, bound)
         last_loss = loss
         loss, gradient = objective.gradient(theta)
         raised = raised + (loss > last_loss)
-        better = loss > best_loss
+        better = (loss > best_loss) | loss.isnan()  # NaN stays to the end
         best_loss = torch.where(better, loss, best_loss)
         best, best_gradient = choose(better, (theta, gradient), (best, best_gradient))
         if step in checkpoints:
@@ -136,6 +150,25 @@ def ascend_adaptively(
             loss = torch.where(halved, best_loss, loss)
             checked, checked_loss, raised = step, best_loss, torch.zeros_like(raised)
     return best
+
+
+def signs(direction: Tensor) -> Tensor:
+    """-1, 0 and 1, but NaN for NaN, of which `sign` makes 0: a record would pass as robust."""
+    return torch.where(direction.isnan(), direction, direction.sign())
+
+
+def check_numbers(theta: Tensor) -> None:
+    """Raise a ValueError if a perturbation (batch, lead, time) holds NaN, as after such gradients.
+
+    A NaN stays where it came up, so that an ascent waits for its device once, at its end.
+    """
+    lost = theta.isnan().flatten(1).any(dim=1)  # (batch,)
+    if lost.any():
+        raise ValueError(
+            f"the loss or its gradient is not a number for {int(lost.sum())} of {len(lost)} "
+            f"perturbations, the first at place {int(lost.nonzero()[0])} of the batch; accepted "
+            "are a model and a loss with numbers for every record"
+        )
 
 
 def choose(

@@ -22,9 +22,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         (batch,). Its gradient fades where the classifier is sure and right.
 
     Raises:
-        ValueError: logits of another number of axes, as of an ensemble's members.
+        ValueError: logits of another number of axes, as of an ensemble's members, or of a single
+            class, of which every answer is right.
     """
-    check_number_of_classes(logits, at_least=1, loss="the cross-entropy")
+    check_number_of_classes(logits, at_least=2, loss="the cross-entropy")
     return functional.cross_entropy(logits, labels, reduction="none")
 
 

@@ -10,7 +10,7 @@ from dnalib.attacks.arguments import (
     check_step_size,
     perturbation_mask,
 )
-from dnalib.attacks.ascent import Objective, ascend
+from dnalib.attacks.ascent import Objective, ascend, check_numbers
 from dnalib.attacks.losses import Loss, cross_entropy, cut
 
 
@@ -86,6 +86,7 @@ def universal_perturbation(
                 steps=1,
                 step_size=bound / 10 if step_size is None else step_size,
             )
+    check_numbers(theta)
     return theta[0]
 
 

@@ -534,3 +534,44 @@ def test_a_start_beside_random_starts_is_refused():
                 generators=generators,
                 **search,
             )
+
+
+class Breaking(nn.Module):
+    """Two classes by the sum of a record; one record's loss or gradient is not a number.
+
+    Its square root is at 0: there the slope is infinite, and times 0 it is NaN, whatever the loss.
+    """
+
+    def __init__(self, *, broken, only_gradient):
+        super().__init__()
+        self.broken, self.only_gradient = broken, only_gradient
+        self.eval()
+
+    def forward(self, signals):
+        score = signals.sum((1, 2))  # (batch,)
+        own = signals[self.broken].sum()
+        wrong = (0 * own).sqrt() if self.only_gradient else torch.nan * own
+        here = torch.arange(len(score)) == self.broken
+        return torch.stack([torch.zeros_like(score), torch.where(here, score + wrong, score)], 1)
+
+
+@pytest.mark.parametrize("only_gradient", [True, False])
+@pytest.mark.parametrize("schedule", ["constant", "apgd"])
+def test_a_record_without_a_gradient_is_not_taken_for_a_robust_one(attack, only_gradient, schedule):
+    model = Breaking(broken=2, only_gradient=only_gradient)
+    signals, labels = random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="not a number for 1 of 4 .* place 2 of the batch"):
+        attack(model, signals, labels, epsilon=0.5, schedule=schedule)
+
+
+def test_a_momentum_without_a_gradient_is_refused_as_well(attack):
+    model = Breaking(broken=0, only_gradient=True)
+    signals, labels = random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="not a number for 1 of 4 .* at place 0"):
+        attack(model, signals, labels, epsilon=0.5, momentum=0.9)
+
+
+def test_a_classifier_of_one_class_is_not_called_robust(attack):
+    only = nn.Sequential(nn.Flatten(), nn.Linear(30, 1).double()).eval()
+    with pytest.raises(ValueError, match="the cross-entropy needs .* at least 2 classes"):
+        attack(only, random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64), epsilon=0.5)

@@ -151,3 +151,14 @@ def test_no_record_is_refused(answered):
     ensemble, signals, labels = answered
     with pytest.raises(ValueError, match="at least one"):
         learnt(ensemble, signals[:0], labels[:0])
+
+
+@pytest.mark.parametrize("largest_loss", [None, 3.0])  # behind a cut the gradient of NaN would be 0
+def test_a_record_without_a_loss_does_not_undo_what_the_others_teach(largest_loss):
+    def score(x):
+        total = x.sum((1, 2))
+        return torch.where(torch.arange(len(total)) == 1, torch.nan * total, total)
+
+    signals, labels = random_numbers(10, 1, 30), torch.zeros(10, dtype=torch.int64)
+    with pytest.raises(ValueError, match="is not a number for 1 of 1 perturbations"):
+        learnt(TwoClasses(score), signals, labels, largest_loss=largest_loss, batch_size=5)
