@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from dnalib.attacks.ascent import Objective, ascend
 from dnalib.attacks.losses import cross_entropy
-from dnalib.crafting import InPrecision
 from dnalib.model import Network, evaluation_mode
+from dnalib.precision import InPrecision
 from dnalib.trimming import folded
 
 

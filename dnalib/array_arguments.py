@@ -14,6 +14,13 @@ def check_dimensions(name: str, array: NDArray, dimensions: int) -> None:
         raise ValueError(f"{name} has shape {array.shape}; at least one record is needed")
 
 
+def check_numbers(name: str, array: NDArray) -> None:
+    """Refuse NaN, which neither an order nor a mean of records can hold."""
+    lost = np.isnan(array).sum()
+    if lost:
+        raise ValueError(f"{name} holds {lost} values that are not numbers; expected none")
+
+
 def check_records(name: str, array: NDArray, axis: int, other_name: str, other: NDArray) -> None:
     """Refuse two arrays whose records (along `axis`, and all of `other`) cannot be the same."""
     check_dimensions(other_name, other, 1)

@@ -12,9 +12,8 @@ from dnalib.attacks.smoothing import SMOOTHING_REACH
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
+from dnalib.precision import InPrecision
 from dnalib.signals import PackedSignals
-
-PRECISIONS = ("32-true", "bf16-mixed")
 
 
 class Attack(Protocol):
@@ -28,33 +27,6 @@ class Attack(Protocol):
     def __call__(
         self, model: nn.Module, inputs: Tensor, labels: Tensor, valid: Tensor, /, **options: object
     ) -> Mapping[str, Tensor]: ...
-
-
-class InPrecision(nn.Module):
-    """A classifier or ensemble that runs, forward and backward, under bf16 autocast.
-
-    Args:
-        model: the classifier or ensemble, in evaluation mode.
-        precision: "32-true" changes nothing; "bf16-mixed" multiplies in bf16.
-
-    Raises:
-        ValueError: an unknown precision.
-    """
-
-    def __init__(self, model: nn.Module, *, precision: str) -> None:
-        super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision is {precision!r}; accepted are {', '.join(map(repr, PRECISIONS))}"
-            )
-        self.model = model
-        self.in_bf16 = precision == "bf16-mixed"
-        self.training = model.training
-
-    def forward(self, signals: Tensor) -> Tensor:
-        """(batch, lead, time) -> the model's logits, (batch, class) of a classifier, float32."""
-        with torch.autocast(signals.device.type, torch.bfloat16, enabled=self.in_bf16):
-            return self.model(signals).float()
 
 
 def attack_records(
@@ -89,8 +61,8 @@ def attack_records(
         the whole padded axis, float32, on the CPU.
 
     Raises:
-        ValueError: an unknown precision, no network, another number of generators than records, or
-            what the attack raises.
+        ValueError: an unknown precision, no network, a batch size below 1, another number of
+            generators than records, or what the attack raises.
     """
     networks = [network] if isinstance(network, Network) else network
     if not networks:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from torch import Tensor, nn
 
-from dnalib.data import GAIN, RATE, DataError, prepare_signal
+from dnalib.data import GAIN, RATE, DataError, check_options, prepare_signal
 from dnalib.metrics import softmax
 from dnalib.model import evaluation_mode
 from dnalib.uncertainty import mutual_information
@@ -46,7 +46,7 @@ class Ensemble(nn.Module):
         cut: part of longer records that is kept, "start" or "middle".
 
     Raises:
-        ValueError: no members.
+        ValueError: no members, or what `dnalib.data.prepare_signal` does not take.
 
     Source: Wiedeman & Wang, section "Ensembles".
     """
@@ -62,6 +62,7 @@ class Ensemble(nn.Module):
         super().__init__()
         if not members:
             raise ValueError("members is empty; an ensemble needs at least one")
+        check_options(length=length, rate=rate, cut=cut)
         self.members = nn.ModuleList(members)
         self.rate = rate
         self.length = length
@@ -135,8 +136,9 @@ def raw_units(record: wfdb.Record, *, lead: int) -> NDArray[np.float32]:
         DataError: no such lead, a unit that is not of voltage, or a value that is not finite.
     """
     if not 0 <= lead < record.n_sig:
+        names = ", ".join(record.sig_name or [])
         raise DataError(
-            f"{record.record_name}: lead is {lead}; accepted are 0 to {record.n_sig - 1}"
+            f"{record.record_name}: lead is {lead}; accepted are 0 to {record.n_sig - 1} ({names})"
         )
     factors = {"V": 1000 * GAIN, "mV": GAIN, "uV": 1.0, "µV": 1.0}
     unit = record.units[lead]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dnalib.memory import records_that_fit
 from dnalib.model import Network, evaluation_mode
-from dnalib.signals import PackedSignals
+from dnalib.signals import PackedSignals, check_batches
 from dnalib.trimming import TrimmedNetwork, folded
 
 SIMILAR = 0.8  # of a batch's longest record
@@ -54,7 +54,11 @@ def batches_by_length(signals: PackedSignals, *, batch_size: int) -> Iterator[Te
     """Positions of the records in batches of similar length, the longest first: (batch,).
 
     Nothing in a batch is shorter than four fifths of its longest record, which sets the window.
+
+    Raises:
+        ValueError: no record, or a batch size below 1.
     """
+    check_batches(records=len(signals), batch_size=batch_size)
     order = signals.lengths.argsort(descending=True, stable=True)
     lengths = signals.lengths[order].tolist()
     first = 0
@@ -93,6 +97,9 @@ def infer(
 
     Returns:
         (record, 4) logits or (record, 64) features, float32, on the CPU, in the records' order.
+
+    Raises:
+        ValueError: as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
         signals = PackedSignals.pack(signals)

@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -12,6 +12,11 @@ Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Method = Literal["alone", "parallel", "dverge"]
 
+CHOICES = {
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "method": get_args(Method),
+}
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # of processors, as Linux names them
 
 
@@ -36,6 +41,10 @@ class Recipe:
         adversarial_epsilon: largest change of a sample in inputs that an attack makes for training,
             raw units; with "alone", 0 trains on natural records.
         adversarial_steps: gradient steps of that attack.
+
+    Raises:
+        ValueError: a value that no training can follow, or "dverge", which learns from inputs that
+            are made, without an attack to make them.
     """
 
     epochs: int
@@ -51,23 +60,38 @@ class Recipe:
     adversarial_epsilon: float = 0.0
     adversarial_steps: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "projected_dimension"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; accepted are values above 0")
+        for name in ("decorrelation_weight", "adversarial_epsilon", "adversarial_steps"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted are values from 0")
+        for name, accepted in CHOICES.items():
+            if getattr(self, name) not in accepted:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; accepted are "
+                    f"{', '.join(map(repr, accepted))}"
+                )
+        if self.method == "dverge" and not (self.adversarial_epsilon and self.adversarial_steps):
+            raise ValueError(
+                f"adversarial_epsilon is {self.adversarial_epsilon} and adversarial_steps is "
+                f"{self.adversarial_steps}; accepted with the method 'dverge' are values above 0"
+            )
+
 
 def make_schedule(
     optimizer: torch.optim.Optimizer, recipe: Recipe, *, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning-rate schedule of a recipe over all its steps.
-
-    Raises:
-        ValueError: an unknown schedule.
-    """
+    """The learning-rate schedule of a recipe over all its steps."""
     if recipe.schedule == "one-cycle":
         # One step more than is taken: the schedule is stepped once after the last of them.
         return torch.optim.lr_scheduler.OneCycleLR(
             optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1
         )
-    if recipe.schedule == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    raise ValueError(f"schedule is {recipe.schedule!r}; accepted are 'one-cycle' and 'constant'")
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
 
 
 def resolve_precision(precision: Precision) -> str:

@@ -119,3 +119,11 @@ class PackedSignals:
         time = torch.arange(first, last, device=self.samples.device)  # (time,)
         position = time - self.starts[records, None]  # (batch, time)
         return position, (position >= 0) & (position < self.lengths[records, None])
+
+
+def check_batches(*, records: int, batch_size: int) -> None:
+    """Raise a ValueError unless there are records, and room for one in a batch."""
+    if records < 1:
+        raise ValueError("signals hold no record; at least one is needed")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; accepted are whole numbers from 1")

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from dnalib.array_arguments import as_booleans, check_dimensions, check_records, check_same_shape
+from dnalib.array_arguments import (
+    as_booleans,
+    check_dimensions,
+    check_numbers,
+    check_records,
+    check_same_shape,
+)
 from dnalib.intervals import resampled_records
 
 Floats = NDArray[np.floating]
@@ -23,6 +29,7 @@ def predictive_entropy(probabilities: ArrayLike) -> Floats:
     """Entropy of the mean probabilities in nats; (member, record, class) -> (record,)."""
     probabilities = np.asarray(probabilities, dtype=float)
     check_dimensions("probabilities", probabilities, 3)
+    check_numbers("probabilities", probabilities)
     return special.entr(probabilities.mean(axis=0)).sum(axis=-1)
 
 
@@ -109,6 +116,7 @@ def _certain_from(
     """From which threshold on each record is certain, and whether it is right: (record,) both."""
     uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
     check_dimensions("uncertainty", uncertainty, 1)
+    check_numbers("uncertainty", uncertainty)
     check_records("uncertainty", uncertainty, 0, "correct", correct)
     low, high = np.min(reference), np.max(reference)
     if not high > low:
@@ -243,4 +251,5 @@ def _same_records(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Floats, B
     """Both as arrays of one shape (..., record)."""
     uncertainty, correct = np.asarray(uncertainty), as_booleans("correct", correct)
     check_same_shape("uncertainty", uncertainty, "correct", correct)
+    check_numbers("uncertainty", uncertainty)
     return uncertainty.astype(float), correct

@@ -7,7 +7,7 @@ import torch
 from random_network import random_network, random_records
 
 from dnalib import attacks
-from dnalib.crafting import InPrecision, attack_records
+from dnalib.crafting import attack_records
 from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.signals import PackedSignals
@@ -120,14 +120,6 @@ def test_bf16_changes_products_and_not_the_step(network, signals, labels):
     assert set(rounded.unique().tolist()) <= {5.0 * step for step in range(-1, 2)}
     agree = (exact == rounded)[exact != 0].double().mean()
     assert 0.4 < agree < 0.9999
-
-
-def test_logits_are_float32_in_both_precisions(network, padded):
-    for precision in ("32-true", "bf16-mixed"):
-        model = InPrecision(network, precision=precision)
-        assert model(padded).dtype == torch.float32 and not model.training
-    with pytest.raises(ValueError, match="'16-true'; accepted are '32-true', 'bf16-mixed'"):
-        InPrecision(network, precision="16-true")
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,9 @@ def test_a_lead_is_chosen(members, tmp_path):
     assert ensemble.predict(both, lead=1).probabilities == pytest.approx(expected)
     assert ensemble.predict(both).probabilities != pytest.approx(expected, abs=1e-3)
     for lead in (-1, 2):
-        with pytest.raises(DataError, match=f"both: lead is {lead}; accepted are 0 to 1"):
+        with pytest.raises(
+            DataError, match=f"both: lead is {lead}; accepted are 0 to 1 .lead0, lead1"
+        ):
             ensemble.predict(both, lead=lead)
 
 
@@ -163,6 +165,9 @@ def test_records_that_cannot_be_used_are_refused(members, tmp_path):
 
 
 def test_an_ensemble_has_members():
+    for option, message in ({"rate": 130}, "rate is 130"), ({"cut": "end"}, "cut is 'end'"):
+        with pytest.raises(ValueError, match=message):
+            Ensemble([member(0)], **option)
     with pytest.raises(ValueError, match="members is empty"):
         Ensemble([])
 

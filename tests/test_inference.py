@@ -114,3 +114,12 @@ def test_memory_does_not_grow_with_the_number_of_records():
     # 16 records of 3,000 samples take 25 MB in their widest layer alone. 512 more records add
     # their int16 samples, 3 MB, and packing them a few times that; not one layer more.
     assert peak(528) - peak(16) < 40e6
+
+
+@pytest.mark.parametrize(
+    ("records", "batch_size", "message"),
+    [(0, None, "signals hold no record"), (3, 0, "batch_size is 0"), (3, -1, "batch_size is -1")],
+)
+def test_nothing_to_infer_and_batches_of_nothing_are_refused(signals, records, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        infer(random_network(width=0.02), signals[:records], batch_size=batch_size)

@@ -32,8 +32,38 @@ def test_schedules():
     assert rates[:peak] == sorted(rates[:peak])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[0] < 4e-4 and rates[-1] < 1e-5
-    with pytest.raises(ValueError, match="schedule is 'cosine'; accepted are"):
-        learning_rates("cosine")
+
+
+ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "cosine"}, "schedule is 'cosine'; accepted are 'one-cycle', 'constant'"),
+        ({"method": "foo"}, "method is 'foo'; accepted are 'alone', 'parallel', 'dverge'"),
+        ({"precision": "16"}, "precision is '16'; accepted are 'auto'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"projected_dimension": 0}, "projected_dimension is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"decorrelation_weight": -0.1}, "decorrelation_weight is -0.1"),
+        ({"decorrelation_weight": float("nan")}, "decorrelation_weight is nan"),
+        (ATTACK | {"adversarial_epsilon": -5.0}, "adversarial_epsilon is -5.0"),
+        (ATTACK | {"adversarial_steps": -1}, "adversarial_steps is -1"),
+        (ATTACK | {"method": "dverge", "adversarial_steps": 0}, "adversarial_steps is 0; accepted"),
+        ({"method": "dverge"}, "adversarial_epsilon is 0.0 and .* with the method 'dverge'"),
+    ],
+)
+def test_a_recipe_that_no_training_can_follow_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE, **changes)
+
+
+def test_recipes_of_every_method_are_taken():
+    for method, changes in [("alone", {}), ("alone", ATTACK), ("parallel", {}), ("dverge", ATTACK)]:
+        assert dataclasses.replace(RECIPE, method=method, **changes).method == method
 
 
 @pytest.mark.parametrize(

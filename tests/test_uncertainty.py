@@ -167,3 +167,20 @@ def test_the_area_is_the_mean_risk_and_the_order_of_the_records_is_immaterial(se
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_doubt_that_is_no_number_is_refused_not_ranked():
+    probabilities = np.full((2, 5, 4), 0.25)
+    probabilities[1, 2, 0] = np.nan
+    doubt, correct = probabilities[1, :, 0], np.array([True, False, True, True, False])
+    for measure in (uncertainty.mutual_information, uncertainty.predictive_entropy):
+        with pytest.raises(ValueError, match="probabilities holds 1 values that are not numbers"):
+            measure(probabilities)
+    for score in (
+        uncertainty.error_detection,
+        uncertainty.selective_risk,
+        uncertainty.risk_coverage_area,
+        lambda doubt, correct: uncertainty.uncertainty_scores(doubt, correct, reference=[0, 1]),
+    ):
+        with pytest.raises(ValueError, match="uncertainty holds 1 values that are not numbers"):
+            score(doubt, correct)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from dnalib.data import GAIN
+from dnalib.units import GAIN
 
 Bound = TypeVar("Bound", float, Tensor)
 

@@ -12,6 +12,7 @@ from dnalib.attacks.arguments import (
 )
 from dnalib.attacks.ascent import Objective, ascend, check_numbers
 from dnalib.attacks.losses import Loss, cross_entropy, cut
+from dnalib.signals import check_batches
 
 
 def universal_perturbation(
@@ -88,11 +89,3 @@ def universal_perturbation(
             )
     check_numbers(theta)
     return theta[0]
-
-
-def check_batches(*, records: int, batch_size: int) -> None:
-    """Raise a ValueError unless there is something to learn from, in batches."""
-    if records < 1:
-        raise ValueError("signals hold no record; at least one is needed")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; accepted are whole numbers from 1")

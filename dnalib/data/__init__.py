@@ -4,17 +4,17 @@ Imports go one way: records, locations, record_files, reading, index, packed, ca
 preparation, download.
 """
 
+from dnalib.units import GAIN, RATE
+
 from .cache import export_packed, load_records
 from .download import Expected, fetch
 from .locations import find_labels, locate, locate_split
-from .preparation import PreparedRecords, prepare, prepare_signal
+from .preparation import PreparedRecords, check_options, prepare, prepare_signal
 from .records import (
     ATRIAL_FIBRILLATION,
     CLASS_NAMES,
     CLASSES,
-    GAIN,
     NOISE,
-    RATE,
     DataError,
     Records,
     read_labels,
@@ -33,6 +33,7 @@ __all__ = [
     "PreparedRecords",
     "Records",
     "Split",
+    "check_options",
     "export_packed",
     "fetch",
     "find_labels",

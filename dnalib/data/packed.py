@@ -12,9 +12,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from dnalib.units import RATE
+
 from .index import DamagedError, Index, digest_of, read_index, write_index, written_beside
 from .locations import PACKED_NAME
-from .records import RATE, DataError
+from .records import DataError
 
 PACKED_SUFFIX = Path(PACKED_NAME).suffix
 PARTS = 16  # of the stream, decoded side by side

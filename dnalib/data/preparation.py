@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import firwin, resample_poly
 
-from .records import RATE, DataError, Records
+from dnalib.units import RATE
+
+from .records import DataError, Records
 
 CUTS = ("start", "middle")
 LARGEST = 32767  # raw units that int16 holds on both sides of zero
@@ -102,7 +104,7 @@ def prepare_signal(
 
     Source: :eq:`eq-padding` of chapter 1.
     """
-    _check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
+    check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
     signal = _check_signal(np.asarray(signal))
     kept = _cut(_decimate(signal, source_rate // rate), length, cut)  # (time,), at most `length`
     padded = np.zeros(length, dtype=kept.dtype)
@@ -111,7 +113,8 @@ def prepare_signal(
     return padded, start, len(kept)
 
 
-def _check_options(*, length: int, rate: int, cut: str, source_rate: int) -> None:
+def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) -> None:
+    """Raise a ValueError for the first of these options that `prepare_signal` does not take."""
     if length < 1:
         raise ValueError(f"length is {length}; accepted: 1 or more samples.")
     if rate <= 0 or source_rate % rate:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import GAIN, RATE, DataError
+from dnalib.units import GAIN, RATE
+
+from .records import DataError
 
 INVALID = -32768  # what WFDB's format 16 stores where there is no value
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")

@@ -1,6 +1,6 @@
 """What a record is: constants of the data set, `Records`, and the labels file.
 
-Raw units: a stored integer of 1 is 1/1000 mV = 1 µV.
+Raw units: see `dnalib.units`.
 
 Source: Clifford et al., "AF classification from a short single lead ECG recording", Computing in
 Cardiology 2017 (the PhysioNet/CinC Challenge 2017 training set).
@@ -18,8 +18,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 300  # samples a second, Hz
-GAIN = 1000.0  # raw units per mV
 CLASSES = ("N", "A", "O", "~")  # as written in the labels file; the position is the class
 CLASS_NAMES = ("Normal", "Atrial fibrillation", "Other rhythm", "Noise")
 ATRIAL_FIBRILLATION = CLASSES.index("A")

@@ -28,7 +28,6 @@ GREY, LIGHT_GREY = "#666666", "#D9D9D9"
 OLIVE, BROWN = "#8A7A00", "#7B4B3A"
 
 CLASS_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)  # Normal, atrial fibrillation, Other, noise
-CLASS_HATCHES = ("", "////", "....", "xxxx")
 FILTER_COLOURS = (BLUE, ORANGE)  # h₁, h₂
 FILTER_HATCHES = ("////", "....")
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnalib import attacks
-from dnalib.crafting import InPrecision
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, fitting_batch
+from dnalib.precision import InPrecision
 from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
