@@ -35,7 +35,8 @@ def test_rows_and_batches_that_cannot_be_trained_on_are_refused():
         small(59)
     with pytest.raises(ValueError, match="all 120 training rows are of one class; method 'dverge'"):
         one_class = dataclasses.replace(data, labels=torch.full((120,), 3))
-        number_of_batches(one_class, dataclasses.replace(RECIPE, method="dverge"))
+        attack = {"adversarial_epsilon": 10.0, "adversarial_steps": 2}
+        number_of_batches(one_class, dataclasses.replace(RECIPE, method="dverge", **attack))
     assert small(59, data) == 3
     fitting = dataclasses.replace(data_with_earlier, rows=torch.arange(104))
     assert small(52, fitting) == 2
