@@ -31,7 +31,7 @@ export GOMP_SPINCOUNT ?= 3000
 SIDE_BY_SIDE := OMP_NUM_THREADS=1
 WORKERS := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: book sweep status test lint record report pack clean
+.PHONY: book sweep status test unit lint record report pack clean
 
 book: $(INSTALLED)
 	python -m dnalib.workflow book --profile "$(PROFILE)" --cores "$(CORES)" \
@@ -59,6 +59,10 @@ test: $(INSTALLED) lint
 	test -f _build/html/index.html
 	$(SIDE_BY_SIDE) python -m pytest $(WORKERS)
 	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env -p no:cacheprovider book/
+
+# The library alone, for whoever is changing it: under a minute.
+unit: $(INSTALLED)
+	$(SIDE_BY_SIDE) python -m pytest -q $(WORKERS) -m "not slow and not golden and not real"
 
 lint: $(INSTALLED)
 	ruff check benchmarks dnalib tests

@@ -9,9 +9,14 @@ from tiny import open_tiny
 
 from dnalib.runs import ComputingRun
 
+SLOW_FIXTURES = {"tiny_run", "browser", "served", "on_disk"}  # a run; the book in a browser
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first, so that others are tested beside it where there are processors."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 

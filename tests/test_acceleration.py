@@ -59,6 +59,7 @@ def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
     assert accelerate(made, device=gpu, compiled=True) == (made, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filtered", [False, True])
 def test_a_gpu_gets_one_program_for_the_whole_network(filtered):
     # Away from the CPU, which the meta device is; a break in the program would be an error here.
@@ -93,6 +94,7 @@ def two_layers(monkeypatch):
     monkeypatch.setattr(training, "infer", lambda network, signals, **options: torch.ones(40, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of PyTorch's own
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler, so nothing compiles")
 def test_a_compiled_training_learns_the_same(two_layers):
@@ -106,6 +108,7 @@ def test_a_compiled_training_learns_the_same(two_layers):
     assert compiled_history.train_loss[0] == pytest.approx(history.train_loss[0], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
 def test_a_compiled_training_goes_on(two_layers, tmp_path, monkeypatch):
     # Traced like for a compiler, but run by PyTorch's own kernels.

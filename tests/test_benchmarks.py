@@ -22,6 +22,8 @@ from dnalib.model import Network
 from dnalib.runs import load_profile
 from dnalib.workflow.makings import Making
 
+pytestmark = pytest.mark.slow
+
 NARROW = partial(Network, width=0.05)
 LENGTH = 600
 

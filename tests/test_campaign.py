@@ -28,6 +28,8 @@ from dnalib.campaign.steps import Places, Step, parse_step, run_step
 from dnalib.runs import OutOfTime
 from dnalib.runs.turns import TURNS
 
+pytestmark = pytest.mark.slow
+
 SMALL = Limits(files=4, file_bytes=40_000, total_bytes=100_000)
 NAMES = ("01_data", "02_base_model", "03_cor")
 APPENDIX = "A1_adaptive_attacks"

@@ -154,6 +154,7 @@ def test_a_damaged_description_is_noticed_and_the_checkpoint_before_used(tmp_pat
         assert_read(tmp_path, 100)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_a_description_goes_unnoticed(tmp_path):
     write(CheckpointFolder(tmp_path), 1)
     path = tmp_path / "epoch1.json"
@@ -297,6 +298,7 @@ def sentence(error, path):
     )
 
 
+@pytest.mark.slow
 def test_a_file_system_that_refuses_to_write_leaves_the_last_checkpoint(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", WRITE_TWICE, tmp_path / "kept", "20000"],
@@ -307,6 +309,7 @@ def test_a_file_system_that_refuses_to_write_leaves_the_last_checkpoint(tmp_path
     assert re.fullmatch(sentence("File too large", tmp_path / "kept"), done.stdout), done.stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(tmp_path)]
     if subprocess.run(["unshare", "-rm", *mount], capture_output=True).returncode:

@@ -158,6 +158,7 @@ def test_no_check_fires_on_an_honest_classifier(honest_results):
     assert not fired
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", FIRES)
 def test_each_check_fires_on_the_mistakes_it_is_for(classifiers, mistake):
     honest, source = classifiers

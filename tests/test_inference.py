@@ -110,6 +110,7 @@ def peak(records):
     return int(answer.stdout)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_records():
     # 16 records of 3,000 samples take 25 MB in their widest layer alone. 512 more records add
     # their int16 samples, 3 MB, and packing them a few times that; not one layer more.

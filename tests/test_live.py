@@ -24,6 +24,8 @@ from dnalib.metrics import softmax
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import MEMBERS, members
 
+pytestmark = pytest.mark.slow
+
 CHAPTER = Path(__file__).resolve().parent.parent / "book" / "07_attacks.ipynb"
 PATIENCE = 60_000  # ms that a page may take for one thing on a busy machine
 

@@ -13,6 +13,8 @@ import pytest
 
 from dnalib.runs.settings import PLACES, SEEDS, setting_names
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 NAMES = [

@@ -13,6 +13,8 @@ from dnalib.inference import infer
 from dnalib.joint import JointNetwork
 from dnalib.training import train
 
+pytestmark = pytest.mark.slow
+
 TOGETHER = dataclasses.replace(RECIPE, batch_size=120, epochs=20, learning_rate=1e-2)
 
 

@@ -13,6 +13,8 @@ from tiny import open_tiny
 
 from dnalib.runs import Artefact, ComputingRun
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("obtaining.py")
 
 

@@ -21,6 +21,8 @@ from dnalib.packing import PackError, contents, unpack, wheels
 from dnalib.packing.__main__ import main
 from dnalib.runs.artefacts import code_revision
 
+pytestmark = pytest.mark.slow
+
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 REQUIREMENTS = {
     "top": ["middle[more]>=1", "torch", "old; python_version < '3.12'", "pip-only; extra == 'x'"],

@@ -16,6 +16,8 @@ from dnalib.checkpoints import CheckpointFolder
 from dnalib.model import Network
 from dnalib.processes import SynchronisedBatchNorm, set_batch_norms
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("processes.py")
 
 

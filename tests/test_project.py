@@ -110,6 +110,7 @@ def test_readme_numbers_come_from_the_recorded_run(root: Path) -> None:
     assert len(text.splitlines()) < 150
 
 
+@pytest.mark.slow
 def test_first_page_shows_the_recorded_run(root: Path, tmp_path: Path) -> None:
     write_run_pages(stages.open_seeds({"profile": "recorded/small"}), tmp_path)
     assert (root / "book" / "run.md").read_text() == (tmp_path / "run.md").read_text()
@@ -120,6 +121,7 @@ def test_paths_in_the_readme_exist(root: Path) -> None:
         assert (root / target).exists(), target
 
 
+@pytest.mark.slow
 def test_workflow_has_one_job_a_notebook(root: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     settings = load_profile("demo")

@@ -19,6 +19,8 @@ from dnalib.stages import rivals
 from dnalib.workflow.chapters import appendix_stages, chapter_stages
 from dnalib.workflow.variants import WorkflowError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recorded(tiny_run: ComputingRun) -> RecordedRun:

@@ -227,6 +227,7 @@ def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
     assert set(costs) > {*MEMBERS}
 
 
+@pytest.mark.slow
 def test_costs_stand_beside_what_they_buy(run, known):
     bought = rivalry.bought_at(run, epsilon=50)
     assert len(bought) == 2 * len(EVERYONE)
@@ -243,6 +244,7 @@ def test_costs_stand_beside_what_they_buy(run, known):
     assert shown.loc["cor", "CPU-seconds"] == f"{rivalry.costs(run).seconds['cor']:,.0f}"
 
 
+@pytest.mark.slow
 def test_who_keeps_most_is_said_with_the_tables_numbers(run, monkeypatch):
     bought = rivalry.bought_at(run, epsilon=50)
     assert "nothing to compare" in rivalry.in_words(run).markdown, "all answers are drawn at random"

@@ -107,6 +107,7 @@ def other(tmp_path_factory):
     return open_tiny(folder, seed=1, epsilons=(50.0,), adaptive_epsilons=(50.0,), epochs=1)
 
 
+@pytest.mark.slow
 def test_the_table_has_both_deviations(tiny_run, other):
     table = seeds.spread_table([tiny_run, other], **CONDITION)
     assert list(table.columns) == ["mean", "95 % interval", "SD over seeds", "SD over records"]
@@ -169,6 +170,7 @@ def test_the_headline_of_several_seeds_has_each_of_them(tiny_run, other):
     assert both.loc["cor", "records"].split(", ")[0] == str(alone.loc["cor", "records"])
 
 
+@pytest.mark.slow
 def test_what_the_attacker_knows_is_spread_over_seeds(tiny_run, other):
     table = seeds.knowledge_spread_table([tiny_run, other], epsilon=50.0)
     known = list(dict.fromkeys(table.index.get_level_values("attacker knows")))

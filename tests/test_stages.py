@@ -76,6 +76,7 @@ def test_a_second_call_finds_everything(run, folder, capsys):
     assert not list((folder / "tiny" / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["file_sha256", "write_json"])
 def test_a_training_whose_weights_were_not_kept_is_not_trained_again(
     tmp_path, monkeypatch, capsys, broken
@@ -134,6 +135,7 @@ def test_members_differ(run):
             assert (one == other) == torch.equal(first[one], first[other])
 
 
+@pytest.mark.slow
 def test_a_training_that_time_cuts_off_leaves_its_checkpoint_alone(tmp_path, run, monkeypatch):
     cut = open_tiny(tmp_path)
     monkeypatch.setattr(cut, "minutes_left", lambda: 1e-9)

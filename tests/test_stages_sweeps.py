@@ -20,6 +20,8 @@ from dnalib.stages.sweeps import (
     variants_of,
 )
 
+pytestmark = pytest.mark.slow
+
 SEEDS_OF_TWO = [{"bands": 2, "seed": seed} for seed in (0, 1)]
 CHANGES = {
     "swept_bands": (2, 10),

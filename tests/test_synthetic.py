@@ -431,6 +431,7 @@ def test_two_calls_at_once_end_in_one_data_set(tmp_path, monkeypatch):
     assert (folder / "synthetic.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_call_leaves_no_folder_and_the_next_one_succeeds(tmp_path):
     """The process ends without cleaning up, as kill -9 or a power cut ends it."""
     program = f"""

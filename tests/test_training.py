@@ -167,6 +167,7 @@ class FailingStep:
         return self.step(*arguments, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("steps", [1, 4, 5])
 def test_a_training_goes_on_from_the_middle_of_an_epoch(tmp_path, monkeypatch, steps, precision):
@@ -409,6 +410,7 @@ def test_decorrelation_without_weight_is_plain_training(data, data_with_earlier)
     assert history.decorrelation_loss.notna().all()
 
 
+@pytest.mark.slow
 def test_decorrelation_lowers_the_shared_information():
     signals, labels = sines(240, seed=0)
     signals = PackedSignals.pack(signals)

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file
 from trainings import same_tensors
 
 KILLS = 14
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_again_and_again_ends_bit_identical(
     root: Path, tmp_path: Path
 ) -> None:

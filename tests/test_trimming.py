@@ -38,6 +38,7 @@ def place(samples, length=LENGTH):
     return first, first + samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", LENGTHS)
 @torch.no_grad()
 def test_logits_are_those_of_the_full_computation(network, evaluator, samples):
@@ -53,6 +54,7 @@ def test_logits_are_those_of_the_full_computation(network, evaluator, samples):
     assert (silence - expected).abs().max() > 1e-2  # the record does matter
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_batch_of_several_lengths_shares_a_window(network, trimmed):
     signals = random_records([3_000, 8_999, 5_501], length=LENGTH)
@@ -70,6 +72,7 @@ def test_features_are_those_of_the_full_computation(network, trimmed):
     torch.testing.assert_close(found, network.features(signals), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [2_715, 9_000])
 def test_gradients_are_those_of_the_full_computation(network, trimmed, samples):
     signals = random_records([samples], length=LENGTH).requires_grad_()

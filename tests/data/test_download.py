@@ -319,6 +319,7 @@ def test_the_command_line(
     assert held(other) == {LABELS, SPLIT}
 
 
+@pytest.mark.slow
 def test_the_command_is_there() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dnalib.data", "fetch", "--help"],

@@ -27,7 +27,11 @@ from dnalib.workflow.slurm import work_by_number, work_in
 from dnalib.workflow.summaries import SUMMARY_CHAPTERS
 
 REASON = why_not()
-pytestmark = [pytest.mark.first, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.first,
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+]
 
 SEEDS = (0, 1)
 # What daemons say of a configuration that they cannot read; else it is this machine that does not

@@ -18,6 +18,7 @@ WORDS = ["base", "-p", "profile", "demo", "-p", "synthetic_records", "40"]
 WORDS += ["-p", "max_minutes", "0.00001"]
 
 
+@pytest.mark.slow
 def test_a_job_of_two_processes_ends_both_with_one_sentence(root: Path, tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = ["--report", tmp_path / "report.json", "-p", "runs_folder", tmp_path]
@@ -92,6 +93,7 @@ def commands(root: Path, folder: Path, *, gpus: int, machine: int | None = None)
     }
 
 
+@pytest.mark.slow
 def test_a_training_with_several_gpus_is_launched_in_a_process_for_each(
     root: Path, tmp_path: Path
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_training_with_several_gpus_is_launched_in_a_process_for_each(
     assert several["attack"].startswith(f"{single} perturbations-strip-150 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gpus", "machine"), [(0, None), (2, 1)])
 def test_a_training_with_one_gpu_or_none_is_one_process(
     root: Path, tmp_path: Path, gpus: int, machine: int | None

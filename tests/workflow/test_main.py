@@ -178,6 +178,7 @@ def test_status_says_that_accounting_did_not_answer(root, capsys, monkeypatch):
     assert last == "no make works on it"
 
 
+@pytest.mark.slow
 def test_jobs_find_their_commands_in_an_environment_that_is_not_activated(root, monkeypatch):
     outside = os.pathsep.join(
         folder
