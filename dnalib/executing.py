@@ -1,6 +1,5 @@
 """Executing the book's notebooks in place on a recorded run, and cleaning them."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from dnalib.files import written_beside
 
 PROFILE = re.compile(r'profile = "([^"]*)"')  # in a cell of parameters
 KEPT_METADATA = "metadata.widgets"
@@ -35,10 +36,9 @@ def execute_notebooks(root: Path, *, profile: str, left: Collection[str] = ()) -
             coalesce_streams=True,  # how often a cell wrote is no result
             resources={"metadata": {"path": str(path.parent)}},
         ).execute()
-        temporary = path.with_suffix(".tmp")
-        nbformat.write(notebook, temporary)
-        clean(temporary)
-        os.replace(temporary, path)
+        with written_beside(path) as part:
+            nbformat.write(notebook, part)
+            clean(part)
 
 
 def shown_profile(notebook: nbformat.NotebookNode) -> str | None:

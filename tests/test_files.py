@@ -4,8 +4,52 @@ import errno
 import os
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from dnalib import files
+
+
+@pytest.fixture
+def umask():
+    """What a folder that a group shares has; undone after the test."""
+    before = os.umask(0o002)
+    yield 0o002
+    os.umask(before)
+
+
+def permissions(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_what_another_library_put_in_its_place_follows_the_umask(tmp_path, umask):
+    path = tmp_path / "weights.safetensors"
+    with files.written_beside(path) as part:
+        save_file({"weights": torch.zeros(3)}, part)
+        assert permissions(part) == 0o600, "else this test shows nothing"
+    assert permissions(path) == 0o666 & ~umask
+    files.write_durably(path, b"again")
+    assert permissions(path) == 0o666 & ~umask and os.listdir(tmp_path) == [path.name]
+
+
+def test_of_several_writers_the_last_one_stays(tmp_path):
+    path = tmp_path / "file"
+    with files.written_beside(path) as first, files.written_beside(path) as second:
+        second.write_text("second")
+        first.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first" and os.listdir(tmp_path) == ["file"]
+
+
+def test_an_error_leaves_the_old_file_and_a_lone_writer_clears_up(tmp_path):
+    path, left = tmp_path / "file", tmp_path / ".file.writing"
+    path.write_text("before")
+    left.write_text("of a process that was killed")
+    with pytest.raises(ZeroDivisionError), files.written_beside(path, alone=True) as part:
+        assert part == left and not part.exists()
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]
 
 
 def test_a_file_is_written_down_to_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import time
 import uuid
@@ -21,6 +20,7 @@ from dnalib.campaign.pieces import (
     whole_piece,
 )
 from dnalib.checkpoints import CheckpointFolder
+from dnalib.files import write_durably
 from dnalib.stages import MEMBERS
 from dnalib.stages.perturbations import PERTURBATIONS
 
@@ -214,9 +214,9 @@ def write_set(pieces: list[Piece], runs: Path, output: Path, *, limits: Limits) 
     for part in cut(read_pieces(pieces, runs), size=limits.file_bytes):
         digest = hashlib.sha256(part).hexdigest()
         volumes.append(Volume(f"{name}.part{len(volumes) + 1}", len(part), digest))
-        write_beside(output / volumes[-1].name, part)
+        write_durably(output / volumes[-1].name, part)
     manifest = Manifest(tuple(volumes), tuple(pieces))
-    write_beside(output / f"{name}.json", manifest.text().encode())
+    write_durably(output / f"{name}.json", manifest.text().encode())
     return name
 
 
@@ -238,10 +238,3 @@ def cut(stream: Iterable[bytes], *, size: int) -> Iterator[bytes]:
             content = content[size:]
     if content:
         yield content
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it."""
-    part = path.with_name(f".{path.name}")
-    part.write_bytes(content)
-    os.replace(part, path)

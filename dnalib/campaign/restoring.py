@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -12,7 +11,7 @@ from typing import Any
 
 from dnalib.campaign.limits import CampaignError
 from dnalib.campaign.pieces import Ledger, Manifest, Piece, read_manifest
-from dnalib.files import file_sha256
+from dnalib.files import file_sha256, write_durably
 
 MADE = ("name", "identity", "parameters", "inputs", "sha256", "results")  # what a sidecar says
 FILE_OF_A_SET = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}\.(json|part\d+)")
@@ -44,7 +43,8 @@ def restore(files: Sequence[Path], runs: Path) -> list[str]:
             contents[path] = content
     ledger = Ledger(runs)
     for path, content in contents.items():
-        write_beside(runs / path, content)
+        (runs / path).parent.mkdir(parents=True, exist_ok=True)
+        write_durably(runs / path, content)
         digest = hashlib.sha256(content).hexdigest()
         ledger.note(Piece(path, 0, len(content), len(content), digest))
     ledger.save()
@@ -199,11 +199,3 @@ def without_seconds(content: Any) -> Any:
         kept = {name: value for name, value in content.items() if name != "seconds"}
         return {name: without_seconds(value) for name, value in kept.items()}
     return content
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
-    part.write_bytes(content)
-    os.replace(part, path)

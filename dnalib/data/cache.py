@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnalib.files import written_beside
+
 from .index import (
     STORED,
     DamagedError,
@@ -25,7 +27,6 @@ from .index import (
     index_path,
     read_index,
     write_index,
-    written_beside,
 )
 from .locations import LABELS_NAME, PACKED_NAME, find_labels
 from .packed import PACKED_SUFFIX, read_packed, write_packed

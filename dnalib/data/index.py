@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnalib.files import written_beside
 
 STORED = np.dtype("<i2")  # of samples in files, and of those that the digest is taken of
 
@@ -68,14 +66,3 @@ def read_index(path: Path) -> Index:
 
 def _own_digest(content: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-@contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """A file of a name of its own (several processes may write at once), renamed when whole."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -12,9 +12,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from dnalib.files import written_beside
 from dnalib.units import RATE
 
-from .index import DamagedError, Index, digest_of, read_index, write_index, written_beside
+from .index import DamagedError, Index, digest_of, read_index, write_index
 from .locations import PACKED_NAME
 from .records import DataError
 

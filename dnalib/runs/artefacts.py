@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dnalib.files import file_sha256, synchronise, write_durably, write_json
+from dnalib.files import file_sha256, synchronise, write_durably, write_json, written_beside
 
 REVISION = "REVISION"  # a file beside code that was packed without its repository
 RESULTS_DIGEST = "results_sha256"  # in a sidecar
@@ -101,25 +100,20 @@ def make(
     identity = identity_of(name=name, parameters=parameters, inputs=inputs)
     path = artefact_path(folder, name=name, suffix=suffix, identity=identity)
     folder.mkdir(parents=True, exist_ok=True)
-    # One name for all attempts: what a killed one left behind is written over and renamed.
-    temporary = folder / f".{name}-{identity}{suffix}"
     started = time.perf_counter()
-    try:
-        results = compute(temporary)
+    with written_beside(path, alone=True) as part:
+        results = compute(part)
         sidecar = {
             "name": name,
             "identity": identity,
             "parameters": dict(parameters),
             "inputs": dict(inputs),
-            "sha256": file_sha256(temporary),
+            "sha256": file_sha256(part),
             "results": results,
             RESULTS_DIGEST: digest(results),
             **provenance(root, seconds=time.perf_counter() - started),
         }
-        synchronise(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        synchronise(part)
     write_json(path.with_name(path.name + ".json"), sidecar, durable=True)
     return Artefact(name, path, identity, sidecar)
 
