@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -47,6 +48,34 @@ class Stage:
     inputs: tuple[str, ...]
     compute: Callable[["ComputingRun", Path], dict[str, Any]]
     kind: Kind = "part"
+
+
+def identities(
+    stages: Mapping[str, Stage], settings: Settings, *, records: str
+) -> Callable[[str], str]:
+    """The identity of each stage's artefact, by the stage's name.
+
+    Args:
+        stages: all stages of a run by name.
+        settings: of the run.
+        records: identity of its records; of artefacts that exist, the one that they name.
+    """
+
+    @cache
+    def identity(name: str) -> str:
+        stage = stages[name]
+        return artefacts.identity_of(
+            name=name,
+            parameters=settings.values(stage.settings),
+            inputs=inputs_of(stage, records=records, identity=identity),
+        )
+
+    return identity
+
+
+def inputs_of(stage: Stage, *, records: str, identity: Callable[[str], str]) -> dict[str, str]:
+    """Identities of what a stage reads; every stage reads the records."""
+    return {"records": records, **{name: identity(name) for name in stage.inputs}}
 
 
 class Run(Protocol):
@@ -141,15 +170,7 @@ class ComputingRun:
 
     def identity(self, name: str) -> str:
         """The identity that a stage's artefact has with these settings and records."""
-        stage = self.stages[name]
-        return artefacts.identity_of(
-            name=name, parameters=self.settings.values(stage.settings), inputs=self.inputs(name)
-        )
-
-    def inputs(self, name: str) -> dict[str, str]:
-        """Identities of what a stage reads; every stage reads the records."""
-        names = self.stages[name].inputs
-        return {"records": self.dataset.identity, **{name: self.identity(name) for name in names}}
+        return identities(self.stages, self.settings, records=self.dataset.identity)(name)
 
     def find(self, name: str) -> Artefact | None:
         """The artefact of a stage if the run's folder holds it; nothing is computed."""
@@ -223,7 +244,7 @@ class ComputingRun:
             name=name,
             suffix=stage.suffix,
             parameters=self.settings.values(stage.settings),
-            inputs=self.inputs(name),
+            inputs=inputs_of(stage, records=self.dataset.identity, identity=self.identity),
             compute=lambda path: stage.compute(self, path),
             root=self.root,
         )

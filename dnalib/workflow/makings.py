@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dnalib.runs import Settings
+from dnalib.runs.run import identities
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
-from dnalib.workflow.parts import identities
 
 # Trained alike in all but which features are regressed on which, so for as long.
 ALIKE = {"dec2-swapped": "dec2"}

@@ -1,7 +1,6 @@
 """The parts of a plan: jobs, notebooks and sites, and which stages are which jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -10,6 +9,7 @@ import yaml
 from dnalib.dataset import RECORDS
 from dnalib.runs import Settings, Stage
 from dnalib.runs.artefacts import identity_of
+from dnalib.runs.run import identities
 
 RESOURCES = Path(__file__).with_name("resources.yaml")
 
@@ -110,27 +110,6 @@ def job_names(
     """The stages that are jobs, each with its job's name, which tells whether two are the same."""
     key = identities(stages, settings, records=records_key(settings))
     return {name: f"{name}-{key(name)}" for name, stage in stages.items() if stage.kind in kinds}
-
-
-def identities(
-    stages: Mapping[str, Stage], settings: Settings, *, records: str
-) -> Callable[[str], str]:
-    """The identity of each stage's artefact, by the stage's name.
-
-    Args:
-        stages: all stages of a run by name.
-        settings: of the run.
-        records: identity of its records; of artefacts that exist, the one that they name.
-    """
-
-    @cache
-    def identity(name: str) -> str:
-        stage = stages[name]
-        inputs = {one: identity(one) for one in stage.inputs}
-        parameters = settings.values(stage.settings)
-        return identity_of(name=name, parameters=parameters, inputs={"records": records} | inputs)
-
-    return identity
 
 
 def records_key(settings: Settings) -> str:

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from dnalib.runs import load_profile
+from dnalib.runs.run import identities
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
 from dnalib.workflow.makings import makings_of
-from dnalib.workflow.parts import identities
 
 SMALL = load_profile("small")
 
