@@ -12,6 +12,7 @@ from dnalib.runs.artefacts import identity_of
 from dnalib.runs.run import identities
 
 RESOURCES = Path(__file__).with_name("resources.yaml")
+DEFAULT = "default"  # its entry for all profiles that it does not name
 
 
 class Resources(TypedDict):
@@ -53,7 +54,9 @@ class Plan(TypedDict):
 
     Attributes:
         profile: name.
-        executor: what runs the jobs, "local" or "slurm"; set once they are to run.
+        executor: what runs the jobs, "local" or "slurm"; set once they are to run, as are:
+        places: where the records are and their split, "data" and "split", if that was said.
+        max_minutes: that each chapter and each job may compute, if that was said.
         sites: by name, a folder in `_build`.
         jobs: by name, `<stage>-<key>`: what two variants share is one job.
         notebooks: by name, `<variant>/<chapter>`.
@@ -62,6 +65,8 @@ class Plan(TypedDict):
 
     profile: str
     executor: NotRequired[str]
+    places: NotRequired[dict[str, str]]
+    max_minutes: NotRequired[float]
     sites: dict[str, Site]
     jobs: dict[str, Job]
     notebooks: dict[str, Notebook]
@@ -137,5 +142,6 @@ def nearest(
 
 
 def load_resources(profile: str) -> dict[str, Resources]:
-    """What the jobs of a profile take, by kind."""
-    return yaml.safe_load(RESOURCES.read_text())[profile]
+    """What the jobs of a profile take, by kind; of one that the file does not name, its default."""
+    known = yaml.safe_load(RESOURCES.read_text())
+    return known.get(profile, known[DEFAULT])

@@ -52,6 +52,12 @@ def test_every_profile_says_what_its_jobs_take():
         assert (resources["training"]["gpus"] > 0) == (profile in ("full", "paper"))
 
 
+def test_a_profile_of_ones_own_takes_what_the_default_says():
+    assert load_resources("mine") == load_resources("default")
+    assert set(load_resources("mine")) == set(load_resources("full"))
+    assert load_resources("mine")["training"]["gpus"] == 0, "asks for nothing that may not be there"
+
+
 @pytest.mark.parametrize("profile", ["demo", "small"])
 def test_nothing_waits_for_itself_and_everything_that_is_needed_is_there(profile):
     plan = plan_of(profile, seed=[0, 1])
