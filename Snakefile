@@ -15,10 +15,12 @@ PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossa
          "book/api.md", "book/references.bib",
          "_config.yml", "_toc.yml"]
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
-# Where the records are, if that was said; absolute, since notebooks may run elsewhere.
-PLACES = {name: config[name] for name in ("data", "split") if config.get(name)}
-# Each chapter and each job may compute that long; the next call goes on.
-LIMIT = {name: float(config[name]) for name in ("max_minutes",) if config.get(name)}
+MARKS = f"{RUN}/marks"
+# Where the records are, if that was said.
+PLACES = PLAN.get("places", {})
+# Each chapter and each job may compute that long; the next call goes on. Not among a rule's `params`:
+# another limit is no reason to execute again what is done.
+LIMIT = f"-p max_minutes {PLAN['max_minutes']}" if "max_minutes" in PLAN else ""
 
 
 def parameters(changed={}):
@@ -33,7 +35,16 @@ def text(value):
 
 def for_papermill(changed={}):
     """Parameters as papermill takes them, all at once: of single ones it reads no lists."""
-    return "-y " + shlex.quote(json.dumps({"profile": PROFILE, **PLACES, **LIMIT, **changed}))
+    return "-y " + shlex.quote(json.dumps({"profile": PROFILE, **PLACES, **changed}))
+
+
+def marked(mark, command):
+    """A command that leaves word, for `make status`: that it runs, then that it failed, or none."""
+    file = f"{MARKS}/{mark}"
+    return (
+        f"mkdir -p {MARKS}; trap 'echo FAILED > {file}' EXIT; echo RUNNING > {file}; "
+        f"{command} && trap - EXIT && rm -f {file}"
+    )
 
 
 def job(wildcards):
@@ -96,7 +107,7 @@ for kind in KINDS:
             f"{JOBS}/{kind}/{{job}}.json",
         params:
             stage=lambda wildcards: job(wildcards)["stage"],
-            parameters=lambda wildcards: parameters({**LIMIT, **job(wildcards)["parameters"]}),
+            parameters=lambda wildcards: parameters(job(wildcards)["parameters"]),
             program=lambda wildcards, resources, threads, kind=kind: program(
                 kind, resources, threads
             ),
@@ -107,8 +118,11 @@ for kind in KINDS:
             **gpus(kind),
         message: "stage {wildcards.job}"
         shell:
-            "{params.program} -m dnalib.workflow.job {params.stage} "
-            "{params.parameters} --report {output}"
+            marked(
+                "{wildcards.job}",
+                "{params.program} -m dnalib.workflow.job {params.stage} "
+                "{params.parameters} {LIMIT} --report {output}",
+            )
 
 
 rule chapter:
@@ -134,8 +148,11 @@ rule chapter:
         **gpus("chapter"),
     message: "chapter {wildcards.chapter} of {wildcards.variant}"
     shell:
-        "OMP_NUM_THREADS={threads} papermill {input.notebook} {params.part} {params.parameters} "
-        "--no-progress-bar --stdout-file /dev/stdout && mv {params.part} {output}"
+        marked(
+            "{wildcards.variant}_{wildcards.chapter}",
+            "OMP_NUM_THREADS={threads} papermill {input.notebook} {params.part} {params.parameters} "
+            "{LIMIT} --no-progress-bar --stdout-file /dev/stdout && mv {params.part} {output}",
+        )
 
 
 rule site:

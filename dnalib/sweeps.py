@@ -11,8 +11,9 @@ from dnalib import metrics, tables
 from dnalib.comparisons import record_values
 from dnalib.intervals import crossed_seeds
 from dnalib.runs import Artefact, Run
+from dnalib.runs.values import SWEPT
 from dnalib.stages.ensembles import ENSEMBLES, members_of
-from dnalib.stages.sweeps import SWEPT, seeds_of, sizes_name, sweep_name, variants_of
+from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
 from dnalib.tables import INTERVAL_SEED
 
 NATURAL, ATTACKED = "natural", "attacked"
@@ -33,7 +34,7 @@ def sweep_table(run: Run, parameter: str, *, attack: str = "sap") -> pandas.Data
 
     Args:
         run: that has the sweep.
-        parameter: one of `stages.sweeps.SWEPT`.
+        parameter: one of `runs.values.SWEPT`.
         attack: "pgd" or "sap", on the base model at the largest ε.
 
     Returns:

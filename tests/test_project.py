@@ -127,16 +127,15 @@ def test_workflow_has_one_job_a_notebook(root: Path, tmp_path: Path) -> None:
     settings = load_profile("demo")
     chapter = {**load_resources("demo")["chapter"], "cpus": None}
     plan = make_plan(settings, profile="demo", variants={BOOK: {}}, resources={"chapter": chapter})
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "max_minutes": 2.5}))
     command = [
         *(sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "1"),
-        *("--nolock", "--printshellcmds", "--config"),
-        *(f"plan={tmp_path / 'plan.json'}", "max_minutes=2.5"),
+        *("--nolock", "--printshellcmds", "--config", f"plan={tmp_path / 'plan.json'}"),
     ]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert re.search(rf"^chapter +{len(CHAPTERS)}$", done.stdout, re.MULTILINE)
-    executed = re.findall(r"papermill book/(\w+)\.ipynb .*\"max_minutes\": 2.5", done.stdout)
+    executed = re.findall(r"papermill book/(\w+)\.ipynb .* -p max_minutes 2.5 ", done.stdout)
     assert sorted(executed) == sorted(CHAPTERS)
     assert re.search(r"^site +1$", done.stdout, re.MULTILINE)
     assert not re.search(r"dnalib.pages .*max_minutes", done.stdout), "drawing pages takes no limit"

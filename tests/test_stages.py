@@ -488,6 +488,8 @@ def test_a_chapter_of_several_seeds_opens_a_run_for_each(project):
     first, *others = stages.open_seeds(variables | {"seeds": [3, 0, 1]})
     assert [run.settings.seed for run in (first, *others)] == [3, 0, 1]
     assert {run.settings.epochs for run in (first, *others)} == {2}
+    words = stages.open_seeds(variables | {"seeds": "[3, 0, 1]"})  # as papermill's -p gives it
+    assert [run.settings for run in words] == [run.settings for run in (first, *others)]
     first._dataset = object()
     assert all(run.dataset is first.dataset for run in others), "the records are read once"
 
@@ -496,6 +498,7 @@ def test_a_chapter_of_several_seeds_opens_a_run_for_each(project):
     ("variables", "message"),
     [
         ({"profile": "demo", "seeds": 3}, "seeds is 3; accepted is a list"),
+        ({"profile": "demo", "seeds": "fast"}, "seeds is 'fast'; accepted is a list"),
         ({"profile": "demo", "seeds": []}, r"seeds is \[\]; accepted is a list"),
         ({"profile": "demo", "seeds": [1, 1]}, r"seeds is \[1, 1\]; accepted is a list"),
         ({"profile": "demo", "seeds": ["a"]}, "seed is 'a'; accepted is a whole number"),

@@ -5,12 +5,12 @@ from dnalib.runs.folders import project_root
 from dnalib.runs.recorded import RecordedRun
 from dnalib.runs.run import ComputingRun, OutOfTime, Run, Stage
 from dnalib.runs.settings import (
-    ParameterError,
     Settings,
     computing_profiles,
     load_profile,
     notebook_parameters,
 )
+from dnalib.runs.values import ParameterError
 
 __all__ = [
     "Artefact",

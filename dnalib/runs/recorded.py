@@ -7,7 +7,8 @@ from typing import Any
 
 from dnalib.files import file_sha256
 from dnalib.runs.artefacts import Artefact, ArtefactError
-from dnalib.runs.settings import RECORDED, ParameterError, accept, settings_from
+from dnalib.runs.settings import RECORDED, accept, settings_from
+from dnalib.runs.values import ParameterError
 
 MANIFEST = "manifest.json"
 

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 from dnalib.processes import Alone, Processes
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
-from dnalib.runs.settings import Settings, accept_minutes, override
+from dnalib.runs.settings import Settings, override
 from dnalib.runs.turns import turn
+from dnalib.runs.values import accept_minutes
 
 Kind = Literal["data", "training", "attack", "part"]
 

@@ -1,7 +1,5 @@
 """Profiles: the parameters of a run, and the notebooks' way to change one."""
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,33 +8,21 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from dnalib.runs.cells import made_by_a_chapter
+from dnalib.runs.values import (
+    ParameterError,
+    accept_choice,
+    accept_number,
+    accept_several,
+    read_value,
+)
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
-SMALL_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-LIMITED = {
-    "most_members": range(3, 6),
-    "sweep_seeds": range(1, 101),
-    "projected_dimension": range(1, 65),
-}
-LOWEST = {
-    "rate": 1,
-    "length": 1,
-    "epochs": 1,
-    "batch_size": 1,
-    "auxiliary_batch_size": 1,
-    "bands": 2,
-}
-FROM_ZERO = ("swept_weights",)  # lists of numbers that may be 0
 SEEDS = "seeds"  # the parameter of a chapter that shows several runs
 NOTEBOOK_NAMES = ("In", "Out")
-
-
-class ParameterError(ValueError):
-    """A parameter that does not exist or has a value that is not accepted."""
 
 
 @dataclass(frozen=True)
@@ -142,21 +128,30 @@ def load_profile(name: str) -> Settings:
             f"profile is {name!r}; accepted are {', '.join(computing_profiles())}, which compute, "
             f"and the recorded runs, such as '{RECORDED}small', which are only read"
         )
-    return settings_from(yaml.safe_load(path.read_text()), origin=str(path))
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path}: {' '.join(str(error).split())}; accepted is YAML") from error
+    return settings_from(values, origin=str(path))
 
 
-def settings_from(values: Mapping[str, Any], *, origin: str) -> Settings:
+def settings_from(values: Any, *, origin: str) -> Settings:
     """Settings from a mapping that names every one of them.
 
     Raises:
-        ParameterError: a name is missing or unknown, or a value is not accepted.
+        ParameterError: it is none, a name is missing or unknown, or a value is not accepted.
     """
+    if not isinstance(values, Mapping):
+        raise ParameterError(f"{origin} holds no settings; accepted is a line NAME: VALUE for each")
     names = setting_names()
     missing = sorted(set(names) - set(values))
     unknown = sorted(set(values) - set(names))
     if missing or unknown:
         raise ParameterError(f"{origin}: missing settings {missing}, unknown settings {unknown}")
-    return Settings(**{name: accept(name, value) for name, value in values.items()})
+    try:
+        return Settings(**{name: accept(name, value) for name, value in values.items()})
+    except ParameterError as error:
+        raise ParameterError(f"{origin}: {error}") from error
 
 
 def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
@@ -165,19 +160,7 @@ def given_settings(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
     Raises:
         ParameterError: a value is no YAML.
     """
-    return {name: read_value(value) for name, value in pairs}
-
-
-def read_value(text: str) -> Any:
-    """A value as it is written on a command line.
-
-    Raises:
-        ParameterError: it is no YAML.
-    """
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{text!r} is no value; accepted are numbers, words, lists") from error
+    return {name: read_value(name, value) for name, value in pairs}
 
 
 def setting_names() -> tuple[str, ...]:
@@ -202,82 +185,14 @@ def accept(name: str, value: Any) -> Any:
     """A setting's value in its own type.
 
     Raises:
-        ParameterError: the value is of another kind, or negative where that means nothing.
+        ParameterError: the value is of another kind, or none that makes sense there.
     """
     kind = get_type_hints(Settings)[name]
     if get_origin(kind) is Literal:
         return accept_choice(name, value, choices=get_args(kind))
     if get_origin(kind) is tuple:
         return accept_several(name, value, kind=get_args(kind)[0])
-    value = read_number(value)
-    if name in LIMITED and value not in LIMITED[name]:
-        first, last = LIMITED[name][0], LIMITED[name][-1]
-        raise ParameterError(f"{name} is {value!r}; accepted are {first} to {last}")
-    lowest = LOWEST.get(name, 0)
-    if not is_number(value) or value < lowest or (kind is int and value != int(value)):
-        wanted = f"a whole number from {lowest}" if kind is int else "a number from 0"
-        raise ParameterError(f"{name} is {value!r}; accepted is {wanted}")
-    return kind(value)
-
-
-def accept_several(name: str, value: Any, *, kind: Any) -> tuple[Any, ...]:
-    """One or several numbers above 0, or words of a kind, as a tuple.
-
-    Raises:
-        ParameterError: there is none, or one is not accepted.
-    """
-    values = value if isinstance(value, list | tuple) else [value]
-    if get_origin(kind) is Literal:
-        choices = get_args(kind)
-        if not values:
-            raise ParameterError(f"{name} is {value!r}; accepted are some of {', '.join(choices)}")
-        return tuple(dict.fromkeys(accept_choice(name, one, choices=choices) for one in values))
-    values = [read_number(item) for item in values]
-    fits = [
-        is_number(item)
-        and (item > 0 or (item == 0 and name in FROM_ZERO))
-        and (kind is float or item == int(item))
-        for item in values
-    ]
-    if not values or not all(fits):
-        wanted = "numbers" if kind is float else "whole numbers"
-        lowest = "from" if name in FROM_ZERO else "above"
-        raise ParameterError(f"{name} is {value!r}; accepted are {wanted} {lowest} 0")
-    return tuple(dict.fromkeys(kind(item) for item in values))
-
-
-def accept_choice(name: str, value: Any, *, choices: tuple[str, ...]) -> str:
-    """One of some words.
-
-    Raises:
-        ParameterError: it is none of them.
-    """
-    if not isinstance(value, str) or value not in choices:
-        raise ParameterError(f"{name} is {value!r}; accepted are {', '.join(choices)}")
-    return value
-
-
-def accept_minutes(value: Any) -> float | None:
-    """The longest time that a call may take, in minutes; None without a limit.
-
-    Raises:
-        ParameterError: neither None nor a number above 0.
-    """
-    if value is None:
-        return None
-    if not is_number(value) or value <= 0:
-        raise ParameterError(f"max_minutes is {value!r}; accepted is a number above 0")
-    return float(value)
-
-
-def read_number(value: Any) -> Any:
-    """A number that YAML took for a word, as it does 5e-05 for want of a dot; or what it is."""
-    return float(value) if isinstance(value, str) and SMALL_NUMBER.fullmatch(value) else value
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite int or float (and not a bool)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return accept_number(name, value, kind=kind)
 
 
 def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from dnalib.runs import (
     notebook_parameters,
     project_root,
 )
-from dnalib.runs.settings import PLACES, RECORDED, SEEDS, accept, accept_minutes, override
+from dnalib.runs.consistency import check_places, check_together
+from dnalib.runs.settings import PLACES, RECORDED, SEEDS, accept, override
+from dnalib.runs.values import accept_minutes, read_several
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
@@ -41,8 +43,9 @@ def open_run(variables: Mapping[str, Any]) -> Run:
         A recorded run, only read, for a profile such as "recorded/small"; else one that computes.
 
     Raises:
-        runs.ParameterError: an unknown parameter or profile, a value that is not accepted, or a
-            change to a recorded run.
+        runs.ParameterError: an unknown parameter or profile, a value that is not accepted or does
+            not go together with another, a place of records for a run that reads none, or a change
+            to a recorded run.
     """
     parameters = notebook_parameters(variables)
     if SEEDS in parameters:
@@ -60,6 +63,7 @@ def open_run(variables: Mapping[str, Any]) -> Run:
         run.check_unchanged(parameters)
         return run
     settings = override(load_profile(profile), parameters)
+    check_together(settings, names=parameters)
     return computing_run(
         settings,
         profile=profile,
@@ -98,11 +102,12 @@ def open_seeds(variables: Mapping[str, Any]) -> list[Run]:
 
 def accepted_seeds(variables: Mapping[str, Any]) -> list[int] | None:
     """The seeds that a chapter is asked for; None if it is not asked for several."""
-    seeds = variables.get(SEEDS)
-    if seeds is None:
+    given = variables.get(SEEDS)
+    if given is None:
         return None
-    if not isinstance(seeds, list | tuple) or not seeds or len(set(seeds)) < len(seeds):
-        raise ParameterError(f"seeds is {seeds!r}; accepted is a list of whole numbers, each once")
+    seeds = read_several(given)
+    if seeds == [given] or not seeds or len(set(seeds)) < len(seeds):
+        raise ParameterError(f"seeds is {given!r}; accepted is a list of whole numbers, each once")
     if variables.get("seed") is not None:
         raise ParameterError("seed and seeds are both given; accepted is one of them")
     return [accept("seed", seed) for seed in seeds]
@@ -130,7 +135,11 @@ def computing_run(
         runs_folder: None for `data/runs` in the project's folder.
         place, split: where the real records and their split are, as in `load_dataset`.
         max_minutes: how long it may compute from now on; None for as long as it takes.
+
+    Raises:
+        runs.ParameterError: `place` or `split` is given and the run is on synthetic records.
     """
+    check_places(settings, profile=profile, data=place, split=split)
     folder = Path(runs_folder).expanduser() if runs_folder else root / "data" / "runs"
     return ComputingRun(
         profile=profile,

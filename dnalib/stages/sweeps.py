@@ -17,6 +17,7 @@ from torch import Tensor
 from dnalib.inference import infer
 from dnalib.losses import adjusted_r_squared
 from dnalib.runs import ComputingRun, Settings, Stage
+from dnalib.runs.values import SWEPT
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full, members_of
 from dnalib.stages.members import (
     DECORRELATION,
@@ -35,12 +36,6 @@ from dnalib.stages.perturbations import (
     perturbation_name,
 )
 
-# Parameters that are swept, each with the setting that lists its values.
-SWEPT: Mapping[str, str] = {
-    "decorrelation_weight": "swept_weights",
-    "projected_dimension": "swept_dimensions",
-    "bands": "swept_bands",
-}
 SIZES = "sweep-members"
 SWEPT_PADDING = "strip"  # the paper's way
 # All that trainings and the attacks on them hang on.

@@ -2,30 +2,27 @@
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dnalib.files import write_json
-from dnalib.runs import ParameterError, load_profile, project_root
-from dnalib.runs.settings import accept_minutes, given_settings, read_value
+from dnalib.runs import ParameterError, Settings, load_profile, project_root
+from dnalib.runs.consistency import check_places, check_together
+from dnalib.runs.settings import given_settings, override
 from dnalib.runs.turns import turn
+from dnalib.runs.values import accept_minutes, read_value
 from dnalib.workflow import slurm
+from dnalib.workflow.engine import here, job_prefix, local_gpus, on_slurm, run_snakemake
 from dnalib.workflow.parts import Plan, Resources, load_resources
 from dnalib.workflow.plan import BOOK, make_plan
-from dnalib.workflow.status import progress
+from dnalib.workflow.status import marked_jobs, progress
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 PLAN = "plan.json"
 LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
 EXECUTORS = ("local", "slurm")
-RETRIES = 2  # on a cluster, where machines fail
-RETRIES_HERE = 1  # kernels that start at once may race for a port
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_book(options: argparse.Namespace) -> int:
     """Execute every chapter of a profile here and render the book."""
     settings = load_profile(options.profile)
+    check_together(settings)
+    check_records([settings], options)
     resources: dict[str, Resources] = {
         "chapter": {**load_resources(options.profile)["chapter"], "cpus": None}
     }
@@ -70,24 +69,33 @@ def make_sweep(options: argparse.Namespace) -> int:
         if name in (*varied, "seed"):
             wanted = "SEEDS=0-4" if name == "seed" else f'VARY="{name} 4,10" once, with all values'
             raise WorkflowError(f"VARY names {name}; accepted is {wanted}")
-        varied[name] = [read_value(value) for value in values.split(",")]
+        varied[name] = [read_value(name, value) for value in values.split(",")]
     fixed = given_settings(pairs("SET", options.p, example="epochs 6"))
     if "seed" in fixed:
         raise WorkflowError("SET names seed; accepted is SEEDS=0-4")
+    seeds = parse_seeds(options.seeds)
+    variants = make_variants(settings, fixed=fixed, varied=varied | {"seed": seeds})
+    check_records([override(settings, one) for one in variants.values()], options)
     plan = make_plan(
         settings,
         profile=options.profile,
-        variants=make_variants(
-            settings,
-            fixed=fixed,
-            varied=varied | {"seed": parse_seeds(options.seeds)},
-        ),
+        variants=variants,
         resources=load_resources(options.profile),
     )
     if options.executor == "slurm":
         slurm.check_scheduler(options.partition or None)
         return follow(plan, options, on_slurm(options, jobs=jobs))
     return follow(plan, options, [*here(options), "--resources", f"gpu={local_gpus()}"])
+
+
+def check_records(variants: Iterable[Settings], options: argparse.Namespace) -> None:
+    """Make sure that records are named only where they are read.
+
+    Raises:
+        ParameterError: a variant is on synthetic records, and a place was named.
+    """
+    for settings in variants:
+        check_places(settings, profile=options.profile, DATA=options.data, SPLIT=options.split)
 
 
 def check_engine(options: argparse.Namespace) -> None:
@@ -119,49 +127,6 @@ def pairs(what: str, given: Sequence[Sequence[str]], *, example: str) -> Sequenc
     return given
 
 
-def here(options: argparse.Namespace) -> list[str]:
-    """Snakemake's options for this machine.
-
-    A chapter whose minutes are over fails, and tried again it would have as many once more; so with
-    a limit nothing is tried again.
-    """
-    retries = 0 if options.max_minutes else RETRIES_HERE
-    return ["--cores", options.cores, "--retries", str(retries)]
-
-
-def on_slurm(options: argparse.Namespace, *, jobs: int) -> list[str]:
-    """Snakemake's options for a cluster: every job is submitted, and tried again where it fails.
-
-    Args:
-        options: of the command line.
-        jobs: that may be in the scheduler's queue at a time.
-    """
-    accounting = slurm.keeps_accounts()
-    words = ["--executor", "slurm", "--jobs", str(jobs), "--slurm-requeue"]
-    words += ["--retries", str(RETRIES)]
-    # Where nothing is kept of ended jobs, sacct never answers.
-    words += ["--slurm-status-command", "sacct" if accounting else "squeue"]
-    words += ["--slurm-jobname-prefix", job_prefix(options.profile)]
-    words += ["--slurm-init-seconds-before-status-checks", str(options.seconds_between_checks)]
-    words += ["--seconds-between-status-checks", str(options.seconds_between_checks)]
-    words += [] if options.account else ["--slurm-no-account"]
-    defaults = {"slurm_partition": options.partition, "slurm_account": options.account}
-    chosen = [f"{name}={value}" for name, value in defaults.items() if value]
-    return [*words, *(["--default-resources", *chosen] if chosen else [])]
-
-
-def job_prefix(profile: str) -> str:
-    """What the names of a profile's jobs begin with in the scheduler's queue."""
-    return f"dnalib-{profile}"
-
-
-def local_gpus() -> int:
-    """How many GPUs this machine has."""
-    import torch
-
-    return torch.cuda.device_count()
-
-
 def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> int:
     """Let Snakemake do what a plan says; alone in the run's folder.
 
@@ -174,7 +139,9 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
     """
     root = project_root()
     folder = root / "data" / "runs" / plan["profile"]
-    said = places(options)
+    said: dict[str, Any] = {"places": places(options)}
+    if options.max_minutes:
+        said["max_minutes"] = read_minutes(options.max_minutes)
     executor = getattr(options, "executor", "local")
     with turn(folder, "workflow", seconds=0) as ours:
         if not ours:
@@ -184,25 +151,27 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
         if executor == "slurm":
             place, logs = root.resolve(), root / LOGS
             slurm.check_nothing_is_left(job_prefix(plan["profile"]), folder=place, logs=logs)
-        write_json(folder / PLAN, {**plan, "executor": executor})
-        config = {"plan": str(folder / PLAN), **said}
-        words = [*engine, "--config", *(f"{name}={value}" for name, value in config.items())]
-        return run_snakemake(words, root=root)
+        write_json(folder / PLAN, {**plan, **said, "executor": executor})
+        # All else is in that file: Snakemake reads a value given here as YAML, and cuts it at " #".
+        plan_file = (folder / PLAN).relative_to(root)
+        return run_snakemake([*engine, "--config", f"plan={plan_file}"], root=root)
 
 
-def run_snakemake(words: Sequence[str], *, root: Path) -> int:
-    """Run Snakemake in the project's folder; returns its status."""
-    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "host"]
-    # The turn in the run's folder is the lock; unlike Snakemake's it ends with the process.
-    # Two profiles have no file in common: Snakemake's notes are one a file that is made.
-    command += ["--rerun-incomplete", "--keep-going", "--nolock", *words]
-    # Its jobs call python and papermill by name: those beside this interpreter, activated or not.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return subprocess.run(command, cwd=root, env={**os.environ, "PATH": path}).returncode
+def read_minutes(text: str) -> float | None:
+    """The minutes that a chapter may compute, as a user wrote them.
+
+    Raises:
+        ParameterError: they are no number above 0.
+    """
+    try:
+        value: Any = float(text)
+    except ValueError:
+        value = text
+    return accept_minutes(value)
 
 
 def places(options: argparse.Namespace) -> dict[str, str]:
-    """Where the records are and how long a chapter may take, as far as that was said.
+    """Where the records are, as far as that was said; absolute, as notebooks run elsewhere.
 
     Raises:
         WorkflowError: there is nothing at a place that was named.
@@ -214,9 +183,6 @@ def places(options: argparse.Namespace) -> dict[str, str]:
             if not path.exists():
                 raise WorkflowError(f"{name.upper()} is {place!r}; there is nothing at {path}")
             said[name] = str(path)
-    if options.max_minutes:
-        accept_minutes(yaml.safe_load(options.max_minutes))
-        said["max_minutes"] = options.max_minutes
     return said
 
 
@@ -231,7 +197,7 @@ def show_status(options: argparse.Namespace) -> int:
         ) from None
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
-    queue, missing = [], None
+    queue, missing = marked_jobs(folder, since=folder / PLAN, working=working), None
     if plan.get("executor") == "slurm":
         root = project_root()
         prefix, place = job_prefix(options.profile), root.resolve()

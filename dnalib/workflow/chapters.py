@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from dnalib.runs import Settings, Stage
+from dnalib.runs.values import SWEPT
 from dnalib.stages import all_stages
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import COSTS
 from dnalib.stages.ensembles import ENSEMBLES
 from dnalib.stages.rivals import rival_stages
 from dnalib.stages.sweeps import (
-    SWEPT,
     further_members,
     seeds_of,
     sizes_name,

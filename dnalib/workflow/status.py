@@ -9,6 +9,7 @@ import pandas
 from dnalib.workflow.parts import Plan
 from dnalib.workflow.slurm import FAILED, RUNNING, WAITING, QueuedJob
 
+MARKS = "marks"  # folder in which each job of this machine says that it runs, or failed
 COLUMNS = ("done", "running", "waiting", "failed", "to come")
 
 
@@ -35,6 +36,25 @@ def progress(plan: Plan, folder: Path, *, queue: Iterable[QueuedJob] = ()) -> pa
         rows.setdefault(notebook["chapter"], Counter())[found] += 1
     table = pandas.DataFrame.from_dict(rows, orient="index", dtype="Int64")
     return table.reindex(columns=list(COLUMNS)).fillna(0).rename_axis("job").astype(int)
+
+
+def marked_jobs(folder: Path, *, since: Path, working: bool) -> list[QueuedJob]:
+    """What jobs of this machine left word of in the run's folder: that they run, or failed.
+
+    Args:
+        folder: of the run.
+        since: a file that the last make wrote when it began; a word from before tells of another.
+        working: whether that make still works: if not, whatever says that it runs was cut off.
+    """
+    marks = [path for path in (folder / MARKS).glob("*") if path.is_file()]
+    if not working:
+        return [QueuedJob("0", "FAILED", path.name) for path in marks]
+    began = since.stat().st_mtime_ns
+    return [
+        QueuedJob("0", path.read_text().strip(), path.name)
+        for path in marks
+        if path.stat().st_mtime_ns >= began
+    ]
 
 
 def column_of(state: str | None) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from dnalib.runs import Settings
 from dnalib.runs.settings import override
+from dnalib.runs.values import SWEPT
 from dnalib.stages import all_stages
-from dnalib.stages.sweeps import SIZES, SWEPT, seeds_of, variant_stages, variants_of
+from dnalib.stages.sweeps import SIZES, seeds_of, variant_stages, variants_of
 from dnalib.workflow.chapters import CHAPTERS, SWEEP_CHAPTERS
 from dnalib.workflow.parts import Plan, add_jobs, job_names
 from dnalib.workflow.variants import WorkflowError, variant_name

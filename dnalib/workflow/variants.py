@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dnalib.runs import Settings
-from dnalib.runs.settings import ParameterError, override
+from dnalib.runs.consistency import check_together
+from dnalib.runs.settings import override
+from dnalib.runs.values import ParameterError
 
 MOST_SEEDS = 10_000  # a range beyond it is a slip of the pen
 PLAIN = re.compile(r"[^A-Za-z0-9.-]+")
@@ -51,8 +53,8 @@ def make_variants(
         varied: setting -> its values; a variant for each combination.
 
     Raises:
-        WorkflowError: an unknown setting, a value that is not accepted, one given twice, or several
-            numbers of members.
+        WorkflowError: an unknown setting, a value that is not accepted or does not go together with
+            another, one given twice, or several numbers of members.
     """
     both = sorted(fixed.keys() & varied.keys())
     if both:
@@ -69,7 +71,7 @@ def make_variants(
     for values in itertools.product(*varied.values()):
         parameters = {**fixed, **dict(zip(varied, values, strict=True))}
         try:
-            override(settings, parameters)
+            check_together(override(settings, parameters))
         except ParameterError as error:
             raise WorkflowError(str(error)) from error
         name = variant_name(parameters)

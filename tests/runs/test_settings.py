@@ -7,17 +7,16 @@ import math
 import pytest
 import yaml
 
-from dnalib.runs import computing_profiles, load_profile, notebook_parameters
+from dnalib.runs import computing_profiles, load_profile, notebook_parameters, settings
 from dnalib.runs.settings import (
     PROFILES,
-    ParameterError,
     Settings,
     accept,
-    accept_minutes,
     override,
     setting_names,
     settings_from,
 )
+from dnalib.runs.values import ParameterError, accept_minutes
 
 
 @pytest.mark.parametrize("name", ["demo", "small", "full", "paper"])
@@ -55,6 +54,23 @@ def test_a_profile_names_every_setting_and_no_other():
         settings_from({k: v for k, v in values.items() if k != "epochs"}, origin="mine.yaml")
     with pytest.raises(ParameterError, match=r"unknown settings \['epoch'\]"):
         settings_from(values | {"epoch": 3}, origin="mine.yaml")
+    with pytest.raises(ParameterError, match="mine.yaml: epochs is 0; accepted is a whole number"):
+        settings_from(values | {"epochs": 0}, origin="mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "mine.yaml holds no settings; accepted is a line NAME: VALUE for each"),
+        ("- epochs", "mine.yaml holds no settings"),
+        ("epochs: [", "mine.yaml: while parsing .*; accepted is YAML"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_named(tmp_path, monkeypatch, text, sentence):
+    (tmp_path / "mine.yaml").write_text(text)
+    monkeypatch.setattr(settings, "PROFILES", tmp_path)
+    with pytest.raises(ParameterError, match=sentence):
+        load_profile("mine")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +86,12 @@ def test_a_profile_names_every_setting_and_no_other():
         ("epsilons", 10, (10.0,)),
         ("epsilons", [10, 2.5], (10.0, 2.5)),
         ("epsilons", (10.0,), (10.0,)),
+        ("epsilons", "[10, 2.5]", (10.0, 2.5)),  # as papermill's -p hands it over
+        ("swept_weights", "[0, 5e-05]", (0.0, 5e-05)),
+        ("rivals", "[dverge, wide]", ("dverge", "wide")),
+        ("rate", 100, 100),
+        ("dropout", 0, 0.0),
+        ("width", 4, 4.0),
         ("cut", "start", "start"),
         ("rivals", "wide", ("wide",)),
         ("rivals", ["dverge", "wide", "dverge"], ("dverge", "wide")),
@@ -101,6 +123,18 @@ def test_values_that_are_accepted(name, given, accepted):
         ("epsilons", [10, 0]),
         ("epsilons", [10, -5]),
         ("epsilons", "10"),
+        ("epsilons", "10, 50"),
+        ("epsilons", "[10, 50"),
+        ("rivals", "[wide, tall]"),
+        ("swept_bands", [4, 1]),
+        ("swept_dimensions", [50, 65]),
+        ("swept_weights", [0.2, -0.1]),
+        ("batch_size", 1),  # its batch norm has no variance
+        ("rate", 0),
+        ("rate", 7),  # 300 Hz are decimated by a whole number
+        ("dropout", 1),
+        ("width", 0),
+        ("width", 5),
         ("epsilons", ["10"]),
         ("epsilons", [True]),
         ("cut", "end"),

@@ -28,7 +28,19 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--vary", "bands", "10,x"], "bands is 'x'; accepted is a whole number from 2"),
         (["sweep", "-p", "speed", "1"], "there is no parameter 'speed'"),
         (["sweep", "-p", "seed", "3"], "SET names seed; accepted is SEEDS=0-4"),
-        (["sweep", "-p", "epochs", "["], "'[' is no value; accepted are numbers, words, lists"),
+        (["sweep", "-p", "epochs", "["], "epochs is '[', which is no value; accepted are numbers"),
+        (["sweep", "--vary", "bands", "[4,10"], "bands is '[4', which is no value; accepted are"),
+        (["sweep", "--vary", "bands", "4,1"], "bands is 1; accepted is a whole number from 2"),
+        (["sweep", "--vary", "bands", "4,601"], "bands has 601; accepted with length 1200 are num"),
+        (["sweep", "-p", "swept_bands", "[4,1]"], "swept_bands is [4, 1]; accepted are whole numb"),
+        (["sweep", "--vary", "members", "1"], "there is no parameter 'members'; accepted are"),
+        (["sweep", "--vary", "most_members", "2"], "most_members is 2; accepted is a whole number"),
+        (["book", "--data", "_toc.yml"], "DATA is '_toc.yml', but the profile demo makes its own"),
+        (["sweep", "--split", "_toc.yml"], "SPLIT is '_toc.yml', but the profile demo makes its"),
+        (
+            ["sweep", "--profile", "small", "-p", "source", "synthetic", "--data", "_toc.yml"],
+            "DATA is '_toc.yml', but the profile small makes its own synthetic ECGs",
+        ),
         (["sweep", "--vary", "seed", "1,2"], "VARY names seed; accepted is SEEDS=0-4"),
         (
             ["sweep", "--vary", "bands", "4,10", "--vary", "bands", "20"],
@@ -37,6 +49,8 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--profile", "tiny"], "profile is 'tiny'; accepted are demo, full, paper"),
         (["book", "--max-minutes", "soon"], "max_minutes is 'soon'; accepted is a number above 0"),
+        (["book", "--max-minutes", "["], "max_minutes is '['; accepted is a number above 0"),
+        (["sweep", "--max-minutes", "nan"], "max_minutes is nan; accepted is a number above 0"),
         (["sweep", "--jobs", "0"], "JOBS is '0'; accepted is a whole number from 1 to 999999"),
         (["sweep", "--jobs", "many"], "JOBS is 'many'; accepted is a whole number from 1"),
         (["sweep", "--jobs", "2.5"], "JOBS is '2.5'; accepted is a whole number from 1"),
@@ -52,8 +66,14 @@ def root(tmp_path, monkeypatch):
             ["sweep", "--seeds", "0,3,7", "--vary", "bands", "4,10"],
             "SEEDS is 0, 3, 7; accepted with bands, whose values B2_bands compares, are seeds",
         ),
-        (["sweep", "--data", "nowhere.zip"], "DATA is 'nowhere.zip'; there is nothing at /"),
-        (["book", "--split", "no/where.npy"], "SPLIT is 'no/where.npy'; there is nothing at /"),
+        (
+            ["sweep", "--profile", "small", "--data", "nowhere.zip"],
+            "DATA is 'nowhere.zip'; there is nothing at /",
+        ),
+        (
+            ["book", "--profile", "small", "--split", "no/where.npy"],
+            "SPLIT is 'no/where.npy'; there is nothing at /",
+        ),
         (["status", "--profile", "small"], "nothing was begun with profile small"),
     ],
 )
@@ -92,15 +112,17 @@ def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
     monkeypatch.setattr(command.slurm, "ask", lambda words: "")  # nothing is in the queue
     (root / "records.zip").touch()
-    words = ["sweep", "--seeds", "0-1", "--executor", "slurm", "--partition", "long"]
+    words = ["sweep", "--profile", "small", "--seeds", "0-1", "--executor", "slurm"]
+    words += ["--partition", "long"]
     assert command.main([*words, "--account", "ecg", "--data", "records.zip"]) == 0
     partition, engine = said
     assert partition == "long"
     text = " ".join(engine)
     assert "--executor slurm" in text and "--slurm-status-command squeue" in text
     assert "--default-resources slurm_partition=long slurm_account=ecg" in text
-    assert f"data={root / 'records.zip'}" in engine
-    plan = json.loads((root / "data" / "runs" / "demo" / command.PLAN).read_text())
+    assert "plan=data/runs/small/plan.json" in engine
+    plan = json.loads((root / "data" / "runs" / "small" / command.PLAN).read_text())
+    assert plan["places"] == {"data": str(root / "records.zip")}
     folders = {name.partition("/")[0] for name in plan["notebooks"]}
     assert folders == {"seed-0", "seed-1", "seeds-0-1"}
 

@@ -1,12 +1,13 @@
 """Status: each job in one column, the last try of it counts, and what is there is done."""
 
 import json
+import os
 
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan, make_variants
 from dnalib.workflow.parts import load_resources
 from dnalib.workflow.slurm import QueuedJob
-from dnalib.workflow.status import progress
+from dnalib.workflow.status import MARKS, marked_jobs, progress
 
 DEMO = load_profile("demo")
 PLAN = make_plan(
@@ -48,3 +49,20 @@ def test_jobs_and_chapters_are_counted_by_their_state(tmp_path):
     assert rows["02_base_model"] == {"done": 1, "running": 1}
     assert rows["01_data"] == {"to come": 1}
     assert table.to_numpy().sum() == len(PLAN["jobs"]) + len(PLAN["notebooks"])
+
+
+def test_a_word_from_before_the_last_make_tells_of_another(tmp_path):
+    plan, marks = tmp_path / "plan.json", tmp_path / MARKS
+    marks.mkdir()
+    for place, name, word in (
+        (marks, "book_02_base_model", "RUNNING"),  # its make was killed with the machine
+        (tmp_path, plan.name, "{}"),
+        (marks, "book_03_cor", "FAILED"),
+        (marks, "book_04_dec", "RUNNING"),
+    ):
+        (place / name).write_text(f"{word}\n")
+        os.utime(place / name, ns=(0, len(list(tmp_path.rglob("*")))))
+    now = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=True)}
+    assert now == {"book_03_cor": "FAILED", "book_04_dec": "RUNNING"}
+    later = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=False)}
+    assert later == dict.fromkeys(["book_02_base_model", "book_03_cor", "book_04_dec"], "FAILED")

@@ -1,0 +1,150 @@
+"""Snakemake: what it is told for this machine or a cluster, and how it ends."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from dnalib.workflow import slurm
+
+RETRIES = 2  # on a cluster, where machines fail
+RETRIES_HERE = 1  # kernels that start at once may race for a port
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 60  # seconds that Snakemake has to cancel what it submitted
+
+
+class ToldToEnd(BaseException):
+    """A signal told this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def here(options: argparse.Namespace) -> list[str]:
+    """Snakemake's options for this machine.
+
+    A chapter whose minutes are over fails, and tried again it would have as many once more; so with
+    a limit nothing is tried again.
+    """
+    retries = 0 if options.max_minutes else RETRIES_HERE
+    return ["--cores", options.cores, "--retries", str(retries)]
+
+
+def on_slurm(options: argparse.Namespace, *, jobs: int) -> list[str]:
+    """Snakemake's options for a cluster: every job is submitted, and tried again where it fails.
+
+    Args:
+        options: of the command line.
+        jobs: that may be in the scheduler's queue at a time.
+    """
+    accounting = slurm.keeps_accounts()
+    words = ["--executor", "slurm", "--jobs", str(jobs), "--slurm-requeue"]
+    words += ["--retries", str(RETRIES)]
+    # Where nothing is kept of ended jobs, sacct never answers.
+    words += ["--slurm-status-command", "sacct" if accounting else "squeue"]
+    words += ["--slurm-jobname-prefix", job_prefix(options.profile)]
+    words += ["--slurm-init-seconds-before-status-checks", str(options.seconds_between_checks)]
+    words += ["--seconds-between-status-checks", str(options.seconds_between_checks)]
+    words += [] if options.account else ["--slurm-no-account"]
+    defaults = {"slurm_partition": options.partition, "slurm_account": options.account}
+    chosen = [f"{name}={value}" for name, value in defaults.items() if value]
+    return [*words, *(["--default-resources", *chosen] if chosen else [])]
+
+
+def job_prefix(profile: str) -> str:
+    """What the names of a profile's jobs begin with in the scheduler's queue."""
+    return f"dnalib-{profile}"
+
+
+def local_gpus() -> int:
+    """How many GPUs this machine has."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def run_snakemake(words: Sequence[str], *, root: Path) -> int:
+    """Run Snakemake in the project's folder until it and all that it started have ended.
+
+    Returns:
+        Its status; 128 and the signal's number where a signal ended this process and so that one.
+    """
+    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "host"]
+    # The turn in the run's folder is the lock; unlike Snakemake's it ends with the process.
+    # Two profiles have no file in common: Snakemake's notes are one a file that is made.
+    command += ["--rerun-incomplete", "--keep-going", "--nolock", *words]
+    # Its jobs call python and papermill by name: those beside this interpreter, activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with signals_raise():
+        # In a session of its own, or the terminal would tell the jobs and Snakemake apart from us.
+        process = subprocess.Popen(
+            command, cwd=root, env={**os.environ, "PATH": path}, start_new_session=True
+        )
+        try:
+            return process.wait()
+        except ToldToEnd as told:
+            end(process)
+            print(f"ended by {told}; the same call goes on", file=sys.stderr)
+            return 128 + told.number
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Raise `ToldToEnd` on the first signal that ends a process, if it is not ignored already."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: one for number, one in before.items() if one is not signal.SIG_IGN}
+
+    def tell(number: int, frame: object) -> None:
+        # A second one must not cut off what the first one began: processes would be left.
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        raise ToldToEnd(number)
+
+    for number in before:
+        signal.signal(number, tell)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end(process: subprocess.Popen) -> None:
+    """End Snakemake with all that it started: jobs, their kernels, and what a cluster has of it.
+
+    Kernels have sessions of their own, so no signal to a group of processes would reach them.
+    """
+    started = below(process.pid)
+    # As if its user interrupted it: only then it cancels the jobs of a cluster, too.
+    process.send_signal(signal.SIGINT)
+    tell_all(started, signal.SIGTERM)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        started += below(process.pid)
+        process.kill()
+        process.wait()
+    tell_all(started, signal.SIGKILL)
+    psutil.wait_procs(started, timeout=PATIENCE)
+
+
+def below(number: int) -> list[psutil.Process]:
+    """All processes that one started, and those that these did."""
+    try:
+        return psutil.Process(number).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def tell_all(processes: Sequence[psutil.Process], number: int) -> None:
+    """Send a signal to processes, of which some may have ended meanwhile."""
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            one.send_signal(number)

@@ -1,0 +1,64 @@
+"""Settings that cannot go together are named before anything runs, and places that nobody reads."""
+
+import dataclasses
+
+import pytest
+
+from dnalib import stages
+from dnalib.runs import computing_profiles, load_profile
+from dnalib.runs.consistency import check_places, check_together
+from dnalib.runs.values import ParameterError
+
+DEMO = load_profile("demo")  # 1,200 samples, 80 rows a batch
+
+
+@pytest.mark.parametrize("name", computing_profiles())
+def test_the_profiles_go_together(name):
+    check_together(load_profile(name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"bands": 601}, "bands has 601; accepted with length 1200 are numbers up to 600"),
+        ({"length": 18}, "bands has 10; accepted with length 18 are numbers up to 9"),
+        ({"swept_bands": (4, 601, 2)}, "swept_bands has 601; accepted with length 1200"),
+        (
+            {"auxiliary_batch_size": 51, "rivals": ("wide",)},
+            "projected_dimension has 50; accepted with auxiliary_batch_size 51 are numbers",
+        ),
+        (
+            {"auxiliary_batch_size": 60, "swept_dimensions": (10, 59), "rivals": ("wide",)},
+            "swept_dimensions has 59; accepted with auxiliary_batch_size 60 are numbers up to 58",
+        ),
+        ({"auxiliary_batch_size": 65}, "rivals has parallel, which needs an auxiliary_batch_size"),
+    ],
+)
+def test_what_does_not_go_together_is_named(changes, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        check_together(dataclasses.replace(DEMO, **changes))
+
+
+def test_what_is_not_about_to_be_used_does_not_matter():
+    narrow = dataclasses.replace(DEMO, auxiliary_batch_size=30)
+    check_together(narrow, names=["auxiliary_batch_size", "epochs"])
+    with pytest.raises(ParameterError, match="projected_dimension has 50"):
+        check_together(narrow, names=["projected_dimension"])
+
+
+def test_a_chapter_refuses_before_it_computes(tmp_path):
+    given = {"profile": "demo", "runs_folder": str(tmp_path)}
+    with pytest.raises(ParameterError, match="swept_bands has 601"):
+        stages.open_run({**given, "swept_bands": "[2, 601]"})
+    for name in ("data", "split"):
+        with pytest.raises(ParameterError, match=f"{name} is '/x', but the profile demo makes"):
+            stages.open_run({**given, name: "/x"})
+    assert stages.open_run({**given, "data": "/x", "source": "cinc2017"}).settings.rate == 100
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_are_for_runs_that_read_records():
+    check_places(load_profile("small"), profile="small", data="/x", split="/y")
+    check_places(DEMO, profile="demo", data=None, split="")
+    with pytest.raises(ParameterError, match="split is '/y', .* such as small .*PROFILE=small"):
+        check_places(DEMO, profile="demo", data=None, split="/y")

@@ -1,0 +1,111 @@
+"""What Snakemake is told reaches the jobs, and a signal ends it with all that it started."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from toy_project import make_toy_project
+
+from dnalib.runs.turns import turn
+from dnalib.workflow import __main__ as command
+from dnalib.workflow.chapters import CHAPTERS
+
+HELD = "02_base_model"
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A project of which every chapter takes no time, as the current folder."""
+    monkeypatch.setenv("BASH_ENV", str(make_toy_project(tmp_path, list(CHAPTERS))))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def calls(folder: Path) -> list[list[str]]:
+    """The words of each call of papermill."""
+    return [shlex.split(line) for line in (folder / "calls").read_text().splitlines()]
+
+
+def row(capsys, name: str) -> dict[str, int]:
+    """What `status` says of a chapter: its columns that are not 0."""
+    capsys.readouterr()
+    assert command.main(["status"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith(name)]
+    columns = header.replace("to come", "to_come").split()
+    found = zip(columns, map(int, line.split()[1:]), strict=True)
+    return {column: count for column, count in found if count}
+
+
+def begin(folder: Path) -> tuple[subprocess.Popen, psutil.Process]:
+    """A make that has begun with a chapter that does not end, and that chapter's process."""
+    (folder / "hold").touch()
+    # Without the current folder in its path: the toy's dnalib is no library.
+    words = [sys.executable, "-P", "-m", "dnalib.workflow", "book"]
+    process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with one.oneshot():
+                if one.is_running() and one.cmdline() == ["sleep", "600"]:
+                    return process, one
+        time.sleep(0.2)
+    raise AssertionError(f"the chapter did not begin: {process.stderr.read()}")
+
+
+def test_names_of_records_arrive_whole_and_another_limit_executes_nothing_again(toy):
+    records, split = toy / "a #1: {b} 'c' \"d\" é.zip", toy / "yes"
+    for path in (records, split):
+        path.touch()
+    words = ["book", "--profile", "small", "--data", str(records), "--split", str(split)]
+    assert command.main([*words, "--max-minutes", "2.5"]) == 0
+    first = calls(toy)
+    assert len(first) == len(CHAPTERS)
+    for words_of_one in first:
+        given = yaml.safe_load(words_of_one[words_of_one.index("-y") + 1])
+        assert given == {"profile": "small", "data": str(records), "split": str(split)}
+        limit = words_of_one.index("-p")
+        assert words_of_one[limit : limit + 3] == ["-p", "max_minutes", "2.5"]
+    for limit in (["--max-minutes", "7"], []):
+        assert command.main([*words, *limit]) == 0
+    assert calls(toy) == first
+
+
+def test_status_tells_what_failed_here_until_it_is_done(toy, capsys):
+    (toy / "fail").touch()
+    assert command.main(["book"]) != 0
+    assert row(capsys, "01_data") == {"done": 1}
+    assert row(capsys, HELD) == {"failed": 1}
+    assert row(capsys, "03_cor") == {"to_come": 1}
+    (toy / "fail").unlink()
+    assert command.main(["book"]) == 0
+    assert row(capsys, HELD) == {"done": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_was_started_before_another_make_may_begin(toy, capsys, number):
+    process, chapter = begin(toy)
+    try:
+        assert row(capsys, HELD) == {"running": 1}
+        assert command.main(["book"]) == 1
+        assert "another make works in" in capsys.readouterr().err
+        os.kill(process.pid, number)
+        _, said = process.communicate(timeout=120)
+        assert not chapter.is_running()
+        assert process.returncode == 128 + number
+        assert f"ended by {number.name}; the same call goes on" in said
+    finally:
+        process.kill()
+        if chapter.is_running():
+            chapter.kill()
+    with turn(toy / "data" / "runs" / "demo", "workflow", seconds=0) as ours:
+        assert ours
+    assert row(capsys, HELD) == {"failed": 1}
