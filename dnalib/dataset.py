@@ -109,7 +109,7 @@ def load_dataset(
     else:
         source = data.locate(place, root=run.root)
         split_file = data.locate_split(source, split)
-        cache, origin = run.root / "data" / "cache", "PhysioNet/CinC Challenge 2017"
+        cache, origin = data.locate_cache(root=run.root), "PhysioNet/CinC Challenge 2017"
     records = data.load_records(source, cache=cache)
     chosen = choose_split(records, split_file, settings=settings)
     dataset = Dataset(records, chosen, settings, origin)

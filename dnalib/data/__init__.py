@@ -8,7 +8,7 @@ from dnalib.units import GAIN, RATE
 
 from .cache import export_packed, load_records
 from .download import Expected, fetch
-from .locations import find_labels, locate, locate_split
+from .locations import find_labels, locate, locate_cache, locate_split
 from .preparation import PreparedRecords, check_options, prepare, prepare_signal
 from .records import (
     ATRIAL_FIBRILLATION,
@@ -39,6 +39,7 @@ __all__ = [
     "find_labels",
     "load_records",
     "locate",
+    "locate_cache",
     "locate_split",
     "oversampled_rows",
     "prepare",

@@ -28,7 +28,7 @@ from .index import (
     read_index,
     write_index,
 )
-from .locations import LABELS_NAME, PACKED_NAME, find_labels
+from .locations import CACHE_VARIABLE, LABELS_NAME, PACKED_NAME, find_labels
 from .packed import PACKED_SUFFIX, read_packed, write_packed
 from .reading import Source, open_source, with_progress
 from .records import DataError, Records, labels_in_order, read_labels
@@ -54,7 +54,8 @@ def load_records(
         The records; samples are bit-identical to wfdb's.
 
     Raises:
-        DataError: a record or label is missing, damaged or of another kind; nothing is written.
+        DataError: a record or label is missing, damaged or of another kind, or the cache cannot be
+            written; nothing is left of it.
     """
     if source.suffix == PACKED_SUFFIX:
         index, samples = read_packed(source)
@@ -114,18 +115,25 @@ def write_cache(source: Source, path: Path, *, progress: bool = True) -> None:
         progress: show a progress bar.
 
     Raises:
-        DataError: a record cannot be read or is refused.
+        DataError: a record cannot be read or is refused, or there is no writing there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     lengths: list[int] = []
     digest = hashlib.sha256()
-    with written_beside(path) as part, part.open("wb") as file:
-        for signal in with_progress(source, "Reading records", progress=progress):
-            stored = signal.astype(STORED, copy=False)
-            file.write(stored)
-            digest.update(stored)
-            lengths.append(len(signal))
-    write_index(path, Index(list(source.names), lengths, digest.hexdigest()))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(path) as part, part.open("wb") as file:
+            for signal in with_progress(source, "Reading records", progress=progress):
+                stored = signal.astype(STORED, copy=False)
+                file.write(stored)
+                digest.update(stored)
+                lengths.append(len(signal))
+        write_index(path, Index(list(source.names), lengths, digest.hexdigest()))
+    except OSError as error:  # of writing: whatever befalls reading is a DataError
+        raise DataError(
+            f"{path.parent}: the cache of the records cannot be written there "
+            f"({error.strerror or error}); name a folder that can be written to by the environment "
+            f"variable {CACHE_VARIABLE}."
+        ) from error
 
 
 def read_cache(path: Path) -> tuple[Index, NDArray[np.int16]]:

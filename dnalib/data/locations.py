@@ -1,9 +1,11 @@
-"""Where the records, their labels and the published split are looked for."""
+"""Where the records, their labels and the published split are looked for, and their cache goes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import pooch
 
 from .records import DataError
 
@@ -12,8 +14,10 @@ LABELS_NAME = "REFERENCE-v3.csv"
 SPLIT_NAME = "random_permutation.npy"
 PACKED_NAME = "records.flac"
 DEFAULT_FOLDER = Path("data", "cinc2017")
+CACHE_FOLDER = Path("data", "cache")
 DATA_VARIABLE = "DNALIB_DATA"
 SPLIT_VARIABLE = "DNALIB_SPLIT"
+CACHE_VARIABLE = "DNALIB_CACHE"
 HOW_TO_GET = (
     "run `python -m dnalib.data fetch`, or say where they are (`make DATA=...`, "
     f"papermill's `-p data ...`, or the environment variable {DATA_VARIABLE})"
@@ -48,6 +52,23 @@ def locate(path: str | Path | None = None, *, root: Path) -> Path:
     if (place / PACKED_NAME).is_file():
         return place / PACKED_NAME
     raise DataError(f"No ECG records at {place}: {HOW_TO_GET}.")
+
+
+def locate_cache(*, root: Path) -> Path:
+    """The folder of the records' cache: as the environment says, else the project's or the user's.
+
+    Args:
+        root: the project's folder; of one that is only read, a cache that is there already is used.
+
+    Returns:
+        What the variable DNALIB_CACHE says; else `data/cache` under `root`; where nothing can be
+        written there, the folder for caches that the platform gives to each user.
+    """
+    asked = os.environ.get(CACHE_VARIABLE)
+    if asked:
+        return Path(asked).expanduser()
+    ours = root / CACHE_FOLDER
+    return ours if _can_be_written(ours) or any(ours.glob("*")) else Path(pooch.os_cache("dnalib"))
 
 
 def find_labels(source: Path) -> Path:
@@ -88,6 +109,12 @@ def locate_split(source: Path, path: str | Path | None = None) -> Path | None:
     if not place.is_file():
         raise DataError(f"{place}: there is no such split file.")
     return place
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder first."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _folders(source: Path) -> list[Path]:

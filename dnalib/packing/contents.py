@@ -115,7 +115,7 @@ def pack_records(
         print(f"Packed without records: only synthetic ones can be computed. {error}")
         return
     found = data.locate_split(source, split)
-    data.export_packed(source, folder, cache=root / "data" / "cache")
+    data.export_packed(source, folder, cache=data.locate_cache(root=root))
     if found is None:
         print("Packed without the published split: a stratified one will be made.")
     else:

@@ -64,7 +64,7 @@ def available_records(run: Run) -> data.Records | None:
     except data.DataError as error:
         print(f"This figure draws real records, which are not part of the book. {error}")
         return None
-    return data.load_records(source, cache=run.root / "data" / "cache")
+    return data.load_records(source, cache=data.locate_cache(root=run.root))
 
 
 def class_examples(run: Run) -> dict[str, NDArray[np.int16]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -284,3 +285,22 @@ def test_the_real_cache_loads_fast_and_small(real_archive: Path, real_cache: Pat
     # Time depends on who else uses the machine, so it is shown and only memory is held to account.
     print(f"loaded in {seconds:.2f} s, {memory / 1e6:.0f} MB")
     assert memory < 6e8
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cache of the records cannot be .*DNALIB_CACHE") as error:
+        load_records(source, cache=tmp_path / "file" / "cache", progress=False)
+    assert str(tmp_path / "file" / "cache") in str(error.value)
+
+
+def test_a_cache_for_which_there_is_no_room_leaves_nothing(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(part: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(DataError, match=r"\(No space left on device\); name a folder"):
+        load_records(source, cache=cache, progress=False)
+    assert not list(cache.iterdir())

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from dnalib.data import DataError, find_labels, locate, locate_split
+from dnalib.data import DataError, find_labels, locate, locate_cache, locate_split
 
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DNALIB_DATA", raising=False)
     monkeypatch.delenv("DNALIB_SPLIT", raising=False)
+    monkeypatch.delenv("DNALIB_CACHE", raising=False)
 
 
 def touch(path: Path) -> Path:
@@ -81,3 +82,35 @@ def test_the_split_is_optional_unless_asked_for(
     assert locate_split(archive, beside) == beside
     with pytest.raises(DataError, match="missing.npy"):
         locate_split(archive, tmp_path / "missing.npy")
+
+
+def test_the_cache_is_the_projects_or_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert locate_cache(root=tmp_path / "new") == tmp_path / "new/data/cache"
+    assert not (tmp_path / "new").exists(), "nothing is made by looking"
+    monkeypatch.setenv("DNALIB_CACHE", str(tmp_path / "elsewhere"))
+    assert locate_cache(root=tmp_path / "new") == tmp_path / "elsewhere"
+
+
+def test_the_cache_of_a_project_that_is_only_read_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    made = touch(tmp_path / "project/data/cache/0-v2.int16")
+    refused: list[Path] = []
+
+    def only_read(path: Path, mode: int) -> bool:
+        refused.append(path)
+        return False
+
+    monkeypatch.setattr("os.access", only_read)
+    assert locate_cache(root=tmp_path / "project") == made.parent, "what is there can be read"
+    made.unlink()
+    found = locate_cache(root=tmp_path / "project")
+    assert found.name == "dnalib" and tmp_path / "project" not in found.parents
+    assert refused == [made.parent] * 2
+    made.parent.rmdir()
+    made.parent.touch()  # a file, in which nothing can be made whatever one may
+    monkeypatch.undo()
+    assert locate_cache(root=tmp_path / "project").name == "dnalib"
