@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from dnalib import data, packing, synthetic
 from dnalib.packing import PackError, contents, unpack, wheels
 from dnalib.packing.__main__ import main
-from dnalib.runs.artefacts import code_revision
+from dnalib.runs.revisions import code_revision
 
 pytestmark = pytest.mark.slow
 

@@ -61,7 +61,7 @@ def test_further_members_go_on_as_the_first_two_do():
 
 @pytest.mark.parametrize("value", [2, 6, 3.5, "many", True])
 def test_ensembles_of_other_sizes_are_refused(value):
-    with pytest.raises(ParameterError, match="most_members is .*; accepted are 3 to 5"):
+    with pytest.raises(ParameterError, match="most_members is .*; accepted is a whole number from 3 to 5"):
         accept("most_members", value)
 
 
@@ -70,7 +70,7 @@ def test_values_are_whole_numbers_where_the_parameter_is():
     assert accept("swept_weights", 0.5) == (0.5,)
     assert accept("swept_weights", [0, 1]) == (0.0, 1.0)
     with pytest.raises(
-        ParameterError, match="swept_bands is .*; accepted are whole numbers above 0"
+        ParameterError, match="swept_bands is .*; accepted are whole numbers from 2"
     ):
         accept("swept_bands", [2.5])
 

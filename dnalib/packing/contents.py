@@ -17,7 +17,7 @@ from dnalib import data
 from dnalib.data.locations import SPLIT_NAME
 from dnalib.packing.unpack import CODE, CONTENTS, RECORDS, WHEELS, WORK
 from dnalib.packing.wheels import PackError, fetch_wheels, needed_packages, needed_wheels
-from dnalib.runs.artefacts import REVISION, code_revision
+from dnalib.runs.revisions import REVISION, code_revision
 
 HERE = Path(__file__).resolve().parent
 # Recorded results and their tests are not needed to compute a run.

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from typing import Any
 import torch
 
 from dnalib.files import file_sha256, synchronise, write_durably, write_json, written_beside
+from dnalib.runs.revisions import code_digest, code_revision
 
-REVISION = "REVISION"  # a file beside code that was packed without its repository
 RESULTS_DIGEST = "results_sha256"  # in a sidecar
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
 PACKAGES = ("torch", "numpy", "scipy", "wfdb", "lightning")
@@ -134,7 +133,7 @@ def artefact_path(folder: Path, *, name: str, suffix: str, identity: str) -> Pat
 
 
 def provenance(root: Path, *, seconds: float) -> dict[str, Any]:
-    """Date, device, versions, seconds and code revision."""
+    """Date, device, versions, seconds, code revision and the digest of the code itself."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 2),
@@ -144,6 +143,7 @@ def provenance(root: Path, *, seconds: float) -> dict[str, Any]:
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
         "revision": code_revision(root),
+        "code": code_digest(),
     }
 
 
@@ -153,21 +153,3 @@ def device_name() -> str:
         return torch.cuda.get_device_name()
     capability = torch.backends.cpu.get_cpu_capability()
     return f"CPU {platform.machine()} {capability}, {torch.get_num_threads()} threads"
-
-
-def code_revision(root: Path) -> str:
-    """The commit that the code stands at, with a plus sign when it was changed since."""
-    packed = root / REVISION
-    if packed.is_file():
-        return packed.read_text().strip()
-    try:
-        head = git(root, "rev-parse", "HEAD")
-        return head + ("+" if git(root, "status", "--porcelain", "--", "dnalib") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "no git repository"
-
-
-def git(root: Path, *arguments: str) -> str:
-    """What a git command prints in the project's folder."""
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

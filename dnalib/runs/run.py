@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from dnalib.processes import Alone, Processes
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
+from dnalib.runs.revisions import OtherCode
 from dnalib.runs.settings import Settings, override
 from dnalib.runs.turns import turn
 from dnalib.runs.values import accept_minutes
@@ -132,6 +133,7 @@ class ComputingRun:
         self._max_minutes = accept_minutes(max_minutes)
         self._opened = time.monotonic()
         self.processes = processes or Alone()
+        self._other_code = OtherCode(root, folder)
 
     def minutes_left(self) -> float | None:
         """Minutes that this run may still compute, 0 when they are over; None without a limit."""
@@ -162,6 +164,7 @@ class ComputingRun:
             processes=self.processes,
         )
         made._max_minutes, made._opened = self._max_minutes, self._opened
+        made._other_code = self._other_code
         made.share_records(self)
         return made
 
@@ -191,6 +194,8 @@ class ComputingRun:
         """
         found = self.processes.follow(lambda: self.find(name))
         if found is not None:
+            if self.processes.first:
+                self._other_code.tell(name, found.sidecar)
             return found
         for needed in self.stages[name].inputs:
             self.obtain(needed)

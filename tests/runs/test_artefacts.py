@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dnalib.files import file_sha256, write_json
-from dnalib.runs.artefacts import artefact_path, code_revision, find, identity_of, make
+from dnalib.runs.artefacts import artefact_path, find, identity_of, make
 
 PARAMETERS = {"epochs": 3, "epsilons": [10.0, 50.0]}
 INPUTS = {"records": "0123456789abcdef"}
@@ -65,7 +65,7 @@ def test_what_was_made_is_found_with_its_provenance(tmp_path):
     assert sidecar == found.sidecar
     assert sidecar["parameters"] == PARAMETERS and sidecar["inputs"] == INPUTS
     assert sidecar["sha256"] == file_sha256(found.path)
-    assert {"created", "seconds", "device", "versions", "revision"} < set(sidecar)
+    assert {"created", "seconds", "device", "versions", "revision", "code"} < set(sidecar)
     assert "torch" in sidecar["versions"] and "python" in sidecar["versions"]
 
 
@@ -168,10 +168,6 @@ def test_nothing_stands_under_its_name_before_it_is_whole(tmp_path):
     make_base(tmp_path, compute=watch)
     assert find_base(tmp_path).path.read_bytes() == b"whole"
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_folder_without_git_has_no_revision(tmp_path):
-    assert code_revision(tmp_path / "nowhere") == "no git repository"
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
