@@ -61,7 +61,8 @@ def test_further_members_go_on_as_the_first_two_do():
 
 @pytest.mark.parametrize("value", [2, 6, 3.5, "many", True])
 def test_ensembles_of_other_sizes_are_refused(value):
-    with pytest.raises(ParameterError, match="most_members is .*; accepted is a whole number from 3 to 5"):
+    accepted = "most_members is .*; accepted is a whole number from 3 to 5"
+    with pytest.raises(ParameterError, match=accepted):
         accept("most_members", value)
 
 
