@@ -43,6 +43,7 @@ from dnalib.recorded_stages import (
 from dnalib.runs import (
     Artefact,
     ComputingRun,
+    ParameterError,
     RecordedRun,
     Run,
     artefacts,
@@ -249,17 +250,20 @@ def main() -> None:
         changes, further_seeds = chosen_seeds(arguments, given_settings(arguments.p))
         if anew and not arguments.seeds:
             check_nothing_is_dropped(root / "data" / "recorded" / arguments.profile)
-    except WorkflowError as error:
+    except (WorkflowError, ParameterError) as error:
         parser.error(str(error))
     if not arguments.report:
-        run = stages.computing_run(
-            override(load_profile(arguments.profile), changes),
-            profile=arguments.profile,
-            root=root,
-            runs_folder=arguments.runs_folder,
-            place=arguments.data,
-            split=arguments.split,
-        )
+        try:
+            run = stages.computing_run(
+                override(load_profile(arguments.profile), changes),
+                profile=arguments.profile,
+                root=root,
+                runs_folder=arguments.runs_folder,
+                place=arguments.data,
+                split=arguments.split,
+            )
+        except ParameterError as error:
+            parser.error(str(error))
         if arguments.restore:
             recorded = RecordedRun(recorded_folders(run)[0], root=root)
             print(f"restored into {run.folder}: {', '.join(restore(recorded, run))}")

@@ -647,6 +647,7 @@ def test_a_call_of_no_minutes_only_hands_out(
     [
         (["--steps", "huge"], "error: step is 'huge'"),
         (["-p", "speed", "2"], "error: step is 'full:8': there is no parameter 'speed'"),
+        (["-p", "epochs", "["], "error: epochs is '[', which is no value"),
         (["--files", "1"], "error: files is 1; accepted are numbers from 2"),
         (["--unpack", "nowhere"], "error: nowhere: there is no such file or folder"),
     ],

@@ -233,6 +233,9 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
         ("--report --seeds 0-1", "-p and --seeds are for what is recorded now"),
         ("--seeds 4-0", "the range 4-0 ends before it begins"),
         ("--seeds 0-1 -p seed 2", "seed and --seeds are both given"),
+        ("--restore -p epochs [", "epochs is '[', which is no value"),
+        ("--restore -p epochs 0", "epochs is 0; accepted is a whole number from 1"),
+        ("--restore --data x", "data is 'x', but the profile demo makes its own synthetic ECGs"),
     ],
 )
 def test_a_recording_of_what_cannot_be_is_refused(

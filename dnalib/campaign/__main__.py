@@ -16,7 +16,7 @@ from dnalib.campaign.pieces import LEDGER
 from dnalib.campaign.restoring import restore
 from dnalib.campaign.steps import APPENDICES, Places, Step, finished_stages, parse_step, run_step
 from dnalib.campaign.throughput import measure
-from dnalib.runs import OutOfTime, project_root
+from dnalib.runs import OutOfTime, ParameterError, project_root
 from dnalib.runs.folders import MARKS
 from dnalib.runs.settings import given_settings
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output = options.output.expanduser()
             large = options.minutes == 0
             report(hand_out(places.runs, output, limits=limits, split_large=large))
-    except CampaignError as error:
+    except (CampaignError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"this call took {clock.seconds():.0f} s")

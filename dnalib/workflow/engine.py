@@ -97,18 +97,24 @@ def run_snakemake(words: Sequence[str], *, root: Path) -> int:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Raise `ToldToEnd` on the first signal that ends a process, if it is not ignored already."""
+    """Raise `ToldToEnd` on the first signal that ends a process, but for those that it ignores.
+
+    A process that is started meanwhile ignores none of them: what began in the background, where
+    SIGINT is ignored, could not interrupt Snakemake else.
+    """
     before = {number: signal.getsignal(number) for number in ENDING}
-    before = {number: one for number, one in before.items() if one is not signal.SIG_IGN}
 
     def tell(number: int, frame: object) -> None:
         # A second one must not cut off what the first one began: processes would be left.
         for other in before:
-            signal.signal(other, signal.SIG_IGN)
+            signal.signal(other, pass_over)
         raise ToldToEnd(number)
 
-    for number in before:
-        signal.signal(number, tell)
+    def pass_over(number: int, frame: object) -> None:
+        pass
+
+    for number, handler in before.items():
+        signal.signal(number, pass_over if handler is signal.SIG_IGN else tell)
     try:
         yield
     finally:
