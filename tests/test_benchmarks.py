@@ -169,7 +169,7 @@ def test_attacks_in_bf16_are_compared_with_the_recorded_ones(
     monkeypatch.setattr(bf16, "craft_all", crafted)
     monkeypatch.setattr(bf16, "logits_under", answers)
     before = sorted(tmp_path.rglob("*"))
-    rows = bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+    rows = bf16.effect_of_bf16("", split=None, epsilons=(10.0,))
     count = len(recorded.labels)
     common = {"epsilon": 10.0, "records": count}
     assert rows == [
@@ -177,12 +177,12 @@ def test_attacks_in_bf16_are_compared_with_the_recorded_ones(
         {"attack": "sap", **common, "32-true": 0.0, "bf16-mixed": 1.0},
     ]
     assert precisions == ["bf16-mixed"] and sorted(tmp_path.rglob("*")) == before
-    rows = bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,), records=2)
+    rows = bf16.effect_of_bf16("", split=None, epsilons=(10.0,), records=2)
     assert [(row["records"], row["32-true"]) for row in rows] == [(2, 0.5), (2, 0.0)]
 
 
 def test_attacks_in_bf16_are_made_and_judged(script, recorded: SimpleNamespace) -> None:
-    rows = script("bf16").effect_of_bf16("unused", split=None, epsilons=(10.0,), records=2)
+    rows = script("bf16").effect_of_bf16("", split=None, epsilons=(10.0,), records=2)
     assert [row["attack"] for row in rows] == ["pgd", "sap"]
     assert all(0 <= row["bf16-mixed"] <= 1 for row in rows)
 
@@ -193,10 +193,10 @@ def test_other_records_than_the_recorded_runs_are_refused(
     bf16 = script("bf16")
     recorded.manifest["records"] = "another"
     with pytest.raises(ValueError, match=r"split 'stratified, seed 0'; accepted are those of reco"):
-        bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+        bf16.effect_of_bf16("", split=None, epsilons=(10.0,))
     recorded.settings = dataclasses.replace(recorded.settings, attack_precision="bf16-mixed")
     with pytest.raises(ValueError, match="was attacked in bf16-mixed; accepted is 32-true"):
-        bf16.effect_of_bf16("unused", split=None, epsilons=(10.0,))
+        bf16.effect_of_bf16("", split=None, epsilons=(10.0,))
 
 
 def test_only_what_bf16_does_is_replaced(
