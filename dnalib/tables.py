@@ -10,7 +10,9 @@ from safetensors.numpy import load_file
 from dnalib import deferral, intervals, losses, metrics, published, robustness
 from dnalib.answers import RULES, answers_of
 from dnalib.runs import Run
+from dnalib.runs.settings import changed_settings
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
+from dnalib.stages.ensembles import in_full
 from dnalib.stages.members import r_squared_name
 
 UNDER_PGD = "ours, PGD"  # column of the headline
@@ -28,7 +30,10 @@ class Banner:
 
 
 def banner(run: Run) -> Banner:
-    """The run that a chapter shows. Synthetic records are named as such before anything else."""
+    """The run that a chapter shows, and what it changes of its profile.
+
+    Synthetic records are named as such before anything else.
+    """
     settings = run.settings
     network = (
         f"{settings.rate} Hz, {settings.length:,} samples a record, {settings.width:g} of the "
@@ -46,7 +51,22 @@ def banner(run: Run) -> Banner:
             f"Profile `{run.profile}` {verb} a run on the real records of the CinC 2017 challenge "
             f"({network})."
         )
-    return Banner(f"> {text}")
+    return Banner(f"> {text}{changes(run)}")
+
+
+def changes(run: Run) -> str:
+    """What a run has otherwise than its profile, a sentence; nothing where it has all of it."""
+    parts = [
+        f"`{name}` {written(now)} instead of {written(before)}"
+        for name, (now, before) in changed_settings(run.profile, run.settings).items()
+    ]
+    return f" **Changed against the profile:** {'; '.join(parts)}." if parts else ""
+
+
+def written(value: object) -> str:
+    """A setting's value as it stands in a sentence."""
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(one if isinstance(one, str) else in_full(one) for one in values)
 
 
 def history(run: Run, member: str) -> pandas.DataFrame:

@@ -1,5 +1,8 @@
 """Tables agree with the artefacts that they are made of."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -12,6 +15,23 @@ def test_banner_names_synthetic_records_first(tiny_run: ComputingRun) -> None:
     assert (
         tables.banner(tiny_run)._repr_markdown_().startswith("> **The data of this run are synth")
     )
+
+
+def test_banner_says_what_a_run_changes_of_its_profile(tiny_run: ComputingRun) -> None:
+    demo = stages.open_run({"profile": "demo"})
+    given = {"bands": 20, "epsilons": [20, 50.5], "seed": 3, "swept_bands": [4, 20]}
+    changed = stages.open_run({"profile": "demo", **given})
+    assert tables.banner(changed).markdown.endswith(
+        "seed 3.) **Changed against the profile:** `bands` 20 instead of 10; "
+        "`epsilons` 20, 50.5 instead of 10, 50, 75, 100, 150."
+    )
+    recorded = stages.open_run({"profile": "recorded/small"})
+    shown = dataclasses.replace(recorded.settings, rate=50)
+    assert tables.changes(SimpleNamespace(profile="recorded/small/seed-1", settings=shown)) == (
+        " **Changed against the profile:** `rate` 50 instead of 100."
+    )
+    for unchanged in (demo, recorded, tiny_run):
+        assert "Changed" not in tables.banner(unchanged).markdown
 
 
 def test_members_table(tiny_run: ComputingRun) -> None:

@@ -21,6 +21,8 @@ RECORDED = "recorded/"
 Rival = Literal["adversarial", "adversarial dec", "parallel", "dverge", "wide"]
 # Parameters that say where things are and how long it may take; all others are settings.
 PLACES = ("profile", "data", "split", "runs_folder", "max_minutes")
+# Which values and seeds the chapters that compare some show; no number of another chapter changes.
+COMPARED = ("swept_weights", "swept_dimensions", "swept_bands", "sweep_seeds", "most_members")
 SEEDS = "seeds"  # the parameter of a chapter that shows several runs
 NOTEBOOK_NAMES = ("In", "Out")
 
@@ -179,6 +181,29 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             accepted = ", ".join(setting_names())
             raise ParameterError(f"there is no parameter {name!r}; accepted are {accepted}")
     return replace(settings, **{name: accept(name, value) for name, value in changes.items()})
+
+
+def changed_settings(profile: str, settings: Settings) -> dict[str, tuple[Any, Any]]:
+    """Settings that a run has otherwise than its profile, each with its value and the profile's.
+
+    Args:
+        profile: of the run, which may be a recorded one.
+        settings: of the run.
+
+    Returns:
+        Without the seed, which is of a training, and without what is compared; nothing where there
+        is no such profile any more.
+    """
+    name = profile.removeprefix(RECORDED).partition("/")[0]
+    if name not in computing_profiles():
+        return {}
+    before = load_profile(name)
+    pairs = {one: (getattr(settings, one), getattr(before, one)) for one in setting_names()}
+    return {
+        one: pair
+        for one, pair in pairs.items()
+        if pair[0] != pair[1] and one not in ("seed", *COMPARED)
+    }
 
 
 def accept(name: str, value: Any) -> Any:
