@@ -15,6 +15,7 @@ from dnalib.plots.style import (
     ensemble_series,
     new_figure,
     panel_letters,
+    spaced,
 )
 
 COLUMNS = ("ensemble", "against", "epsilon", "value", "low", "high", "records")
@@ -67,7 +68,7 @@ def differences(
                 draw_behind(axes, theirs.epsilon, values, series=series, label=str(ensemble))
         axes.axhline(0, color=BLACK, linewidth=1)
         dress(axes)
-        axes.set_xticks(sorted(table.epsilon.unique()))
+        axes.set_xticks(spaced(table.epsilon, share=0.12))
     panel_letters(panels, list(tables))
     figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
     figure.supylabel(f"{measure} less that of {against} (points)", fontsize=TEXT)

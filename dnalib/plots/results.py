@@ -20,6 +20,7 @@ from dnalib.plots.style import (
     ensemble_series,
     new_figure,
     panel_letters,
+    spaced,
 )
 
 MEASURES = {
@@ -79,7 +80,7 @@ def robustness(
         if majority is not None:
             axes.axhline(100 * majority, color=BLACK, linestyle=":", linewidth=1)
         dress(axes)
-        axes.set_xticks(epsilons)
+        axes.set_xticks(spaced(epsilons, share=0.12))
         axes.set_ylim(-3, 103)
     panel_letters(panels, list(MEASURES.values()))
     figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
@@ -169,7 +170,7 @@ def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
         dress(axes)
         axes.set_title(ensemble, fontsize=TEXT, loc="left", weight="bold", color=series.colour)
         axes.set_ylim(-3, 103)
-        axes.set_xticks([0, 50, 100, 150])
+        axes.set_xticks(spaced(table.epsilon, share=0.2))
     for axes in panels[len(ensembles) :]:
         axes.set_axis_off()
     for axes in panels[len(ensembles) - columns : len(ensembles)]:

@@ -18,11 +18,15 @@ from dnalib.plots.style import (
     panel_letters,
 )
 
+MOST_NUMBERED = 12  # bands a side whose numbers fit beside each other
 FROZEN, LEARNING, PLAIN, GOAL = "#E4EAF1", "#FBE3D3", "#FFFFFF", "#DDF0E8"
 
 
-def training_scheme() -> Figure:
+def training_scheme(*, projected_dimension: int = 50) -> Figure:
     """How an auxiliary model is trained against the models before it (the paper's Figure 1).
+
+    Args:
+        projected_dimension: columns of the random projection.
 
     Source: section 3 of the paper; the loss as in its authors' code, c7354d1.
     """
@@ -33,7 +37,7 @@ def training_scheme() -> Figure:
         axes.set_axis_off()
     panel_letters([order, loss], ["one model after another", "the loss of the model in training"])
     _draw_order(order)
-    _draw_loss(loss)
+    _draw_loss(loss, projected_dimension)
     return figure
 
 
@@ -41,7 +45,8 @@ def spectrum_partition(*, bands: int = 10, rate: float = 300.0) -> Figure:
     """The spectrum cut into equal bands that two filters share (the paper's Figure 2a).
 
     In one dimension a ring of the Fourier plane is a pair of bands, one at the positive and one
-    at the negative frequencies; a real filter treats both alike.
+    at the negative frequencies; a real filter treats both alike. Of many bands only some have a
+    number, of both filters in turn.
 
     Args:
         bands: equal bands of the positive half.
@@ -53,6 +58,7 @@ def spectrum_partition(*, bands: int = 10, rate: float = 300.0) -> Figure:
     if bands < 2:
         raise ValueError(f"bands is {bands}; two filters need at least 2")
     width = rate / 2 / bands
+    every = 1 if bands <= MOST_NUMBERED else -(-bands // MOST_NUMBERED) | 1  # odd: filters in turn
     figure = new_figure(1.9)
     axes = figure.subplots()
     for band in range(bands):
@@ -68,15 +74,8 @@ def spectrum_partition(*, bands: int = 10, rate: float = 300.0) -> Figure:
                 hatch=FILTER_HATCHES[which],
                 linewidth=0.8,
             )
-            axes.text(
-                left + width / 2,
-                0.5,
-                str(band + 1),
-                ha="center",
-                va="center",
-                fontsize=SMALL,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-            )
+            if band % every == every // 2:  # from the middle, so that those beside zero stand apart
+                _number(axes, left + width / 2, band + 1)
     dress(axes, x="Frequency (Hz)", grid="none")
     axes.set(xlim=(-rate / 2, rate / 2), ylim=(0, 1), yticks=[])
     axes.set_xticks(np.linspace(-rate / 2, rate / 2, 11))
@@ -136,6 +135,19 @@ def frequency_responses(first: ArrayLike, second: ArrayLike, *, rate: float) -> 
     return figure
 
 
+def _number(axes: Axes, frequency: float, band: int) -> None:
+    """A band's number at its middle, counted from 1."""
+    axes.text(
+        frequency,
+        0.5,
+        str(band),
+        ha="center",
+        va="center",
+        fontsize=SMALL,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    )
+
+
 def _tint(colour: str) -> tuple[float, float, float]:
     """The colour mixed with three parts of white."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -161,12 +173,13 @@ def _draw_order(axes: Axes) -> None:
         axes.text(x + 0.9, 1.48, f"{stored} stored", ha="center", va="bottom", fontsize=SMALL)
 
 
-def _draw_loss(axes: Axes) -> None:
+def _draw_loss(axes: Axes, projected_dimension: int) -> None:
     """From a batch of records to the loss: two paths of features that meet in a regression."""
     _box(axes, 0.0, 3.15, 1.9, 1.0, "batch of\n$N$ records", PLAIN)
     _box(axes, 2.7, 4.6, 3.0, 1.2, "frozen model $i$:\n$Z_i$ ($N$ × 64), stored", FROZEN)
     _box(axes, 2.7, 1.5, 3.0, 1.2, "model in training:\n$Z$ ($N$ × 64)", LEARNING)
-    _box(axes, 6.6, 4.6, 2.5, 1.2, "regressor $X$,\nprojected to $XR$\n64 → 50 columns", PLAIN)
+    projected = f"regressor $X$,\nprojected to $XR$\n64 → {projected_dimension} columns"
+    _box(axes, 6.6, 4.6, 2.5, 1.2, projected, PLAIN)
     _box(axes, 6.6, 3.0, 2.5, 0.9, "regressand $Y$", PLAIN)
     _box(
         axes,

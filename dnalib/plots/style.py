@@ -5,7 +5,7 @@ and each filter its hatch. Figures are made without pyplot, so nothing is kept o
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -93,6 +93,22 @@ def dress(axes: Axes, *, x: str | None = None, y: str | None = None, grid: str =
         axes.set_ylabel(y, fontsize=TEXT)
     if grid != "none":
         axes.grid(axis=grid, color=LIGHT_GREY, linewidth=0.6)
+
+
+def spaced(values: Collection[float], *, share: float) -> list[float]:
+    """Values for ticks, rising, without those whose labels would meet.
+
+    Args:
+        values: at least one; the least and the greatest are kept.
+        share: of the way from one to the other that two labels are apart at least.
+    """
+    *others, last = sorted(set(values))
+    gap = share * (last - min(values))
+    kept: list[float] = []
+    for value in others:
+        if last - value >= gap and (not kept or value - kept[-1] >= gap):
+            kept.append(value)
+    return [*kept, last]
 
 
 def draw_behind(

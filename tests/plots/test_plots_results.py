@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from dnalib import plots, robustness
 from dnalib.plots.results import NATURAL_MEASURES
-from dnalib.plots.style import ENSEMBLES, RIVALS, ensemble_series, model_series
+from dnalib.plots.style import ENSEMBLES, RIVALS, ensemble_series, model_series, spaced
 from dnalib.stages import rivals as stages
 
 MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
@@ -127,6 +127,21 @@ def test_paddings_draws_both_variants_of_each_ensemble(drawn, tables):
             assert line.get_ydata() == pytest.approx(100 * part.value.to_numpy())
         assert strip.get_linestyle() != mask.get_linestyle()
     assert "(µV)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
+
+
+def test_ticks_are_at_the_bounds_of_the_table(drawn, tables):
+    other = tables[1].assign(epsilon=tables[1].epsilon / 5)  # 2, 10 and 30 µV
+    figure = drawn(plots.paddings(other, attack="PGD"))
+    for axes in (axes for axes in figure.axes if axes.axison):
+        assert axes.get_xticks().tolist() == [2, 10, 30]
+    for axes in drawn(plots.robustness(other, attack="PGD", padding="mask")).axes:
+        assert axes.get_xticks().tolist() == [2, 10, 30]
+
+
+def test_ticks_too_near_to_be_read_are_left_out():
+    assert spaced([150, 10, 50, 75, 100], share=0.2) == [10, 50, 100, 150]
+    assert spaced([1, 2, 3, 98, 100], share=0.2) == [1, 100]
+    assert spaced([50, 50], share=0.2) == [50]
 
 
 def test_r_squared_diagram_writes_both_directions_beside_the_published(drawn):

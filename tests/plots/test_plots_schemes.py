@@ -1,5 +1,7 @@
 """The diagrams say what the method does."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -11,9 +13,9 @@ from dnalib.plots.style import FILTER_COLOURS
 
 
 def test_training_scheme_names_its_parts_and_boxes_hold_their_text(drawn):
-    figure = drawn(plots.training_scheme())
+    figure = drawn(plots.training_scheme(projected_dimension=30))
     words = " ".join(text.get_text() for text in figure.findobj(Text))
-    for part in ("base", "dec1", "dec2", "64 → 50", "least squares", "R^2", "cross-entropy"):
+    for part in ("base", "dec1", "dec2", "64 → 30", "least squares", "R^2", "cross-entropy"):
         assert part in words
     for axes in figure.axes:
         boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
@@ -40,6 +42,20 @@ def test_partition_alternates_between_the_filters(drawn, bands):
         assert to_hex(bar.get_edgecolor()).upper() == FILTER_COLOURS[which]
         assert bar.get_width() == pytest.approx(width)
     assert len({bar.get_hatch() for bar in axes.patches}) == 2
+
+
+@pytest.mark.parametrize("bands", [2, 12, 13, 20, 50])
+def test_numbers_of_bands_stand_apart_and_name_both_filters(drawn, bands):
+    axes = drawn(plots.spectrum_partition(bands=bands, rate=300)).axes[0]
+    numbers = sorted(axes.texts, key=lambda text: text.get_position()[0])
+    ends = [text.get_window_extent() for text in numbers]
+    assert all(one.x1 < other.x0 for one, other in pairwise(ends))
+    width = 150 / bands
+    for text in numbers:
+        assert int(abs(text.get_position()[0]) // width) + 1 == int(text.get_text())
+    shown = [int(text.get_text()) for text in numbers if text.get_position()[0] > 0]
+    assert {number % 2 for number in shown} == {0, 1}
+    assert len(shown) == bands or 4 <= len(shown) < bands
 
 
 def test_responses_draw_the_given_gains_over_hertz(drawn):
