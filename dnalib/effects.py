@@ -16,6 +16,8 @@ from dnalib.stages.effects import FIT_EFFECT, STEPS_EFFECT, SWAP_EFFECT, SWAPPED
 
 CHANCE = ((64, 32), (80, 50))  # records of a batch, columns of the projection
 CHANCE_DRAWS = 40
+TEXT_STEPS = 20  # of both attacks
+CODE_STEPS = (20, 40)  # of PGD, and of SAP after it
 
 
 def write_effects(run: Run, path: Path) -> None:
@@ -49,15 +51,25 @@ def steps(run: Run) -> pandas.DataFrame:
     """What is still right under SAP at the largest ε, by the steps taken."""
     settings, epsilon = run.settings, max(run.settings.epsilons)
     whole, labels = tables.attacked(run, attack="sap", padding="strip", epsilon=epsilon)
-    artefact = run.obtain(STEPS_EFFECT)
-    short = load_file(artefact.path)
-    taken = artefact.results["steps"]
-    conditions = {
-        f"{settings.pgd_steps} of PGD + {settings.sap_steps} of SAP (code)": whole,
-        f"{settings.pgd_steps} of PGD + {taken} of SAP": short["after PGD"],
-        f"{taken} of SAP alone (text)": short["alone"],
-    }
+    short = load_file(run.obtain(STEPS_EFFECT).path)
+    names = step_names(settings.pgd_steps, settings.sap_steps)
+    conditions = dict(zip(names, (whole, short["after PGD"], short["alone"]), strict=True))
     return still_right(conditions, labels, name="steps")
+
+
+def step_names(pgd_steps: int, sap_steps: int) -> tuple[str, str, str]:
+    """What to call SAP as the run takes it, with PGD's number of steps, and without PGD before.
+
+    Steps are called those of the paper's text, or of its authors' code, only where they are. The
+    first two are the same attack, and have the same name, where both numbers are the same.
+    """
+    code = " (code)" if (pgd_steps, sap_steps) == CODE_STEPS else ""
+    text = " (text)" if pgd_steps == TEXT_STEPS else ""
+    return (
+        f"{pgd_steps} of PGD + {sap_steps} of SAP{code}",
+        f"{pgd_steps} of PGD + {pgd_steps} of SAP",
+        f"{pgd_steps} of SAP alone{text}",
+    )
 
 
 def padding(run: Run) -> pandas.DataFrame:

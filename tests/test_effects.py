@@ -40,13 +40,8 @@ def test_committed_tables_are_those_of_the_recorded_run(root: Path, tmp_path: Pa
 
 def test_steps_and_padding_start_from_the_attacks_of_the_run(run) -> None:
     table = effects.steps(run)
-    assert list(table.index) == [
-        "2 of PGD + 2 of SAP (code)",
-        "2 of PGD + 2 of SAP",
-        "2 of SAP alone (text)",
-    ]
-    # The tiny run takes as many steps of SAP as of PGD, so that two rows are one attack.
-    assert table.iloc[0].equals(table.iloc[1])
+    # The tiny run takes as many steps of SAP as of PGD: two rows are one attack, and no one's.
+    assert list(table.index) == ["2 of PGD + 2 of SAP", "2 of SAP alone"]
     padding = effects.padding(run)
     assert padding.loc["SAP, strip"].equals(table.iloc[0].rename("SAP, strip"))
     file = load_file(run.obtain(stages.attacked_name("mask", 50)).path)
@@ -60,6 +55,17 @@ def test_steps_and_padding_start_from_the_attacks_of_the_run(run) -> None:
     assert padding.loc["PGD, mask", f"P(≥1), {metrics.CONTROL} (%)"] == control
     swap = effects.swap(run)
     assert swap[f"P(≥1) of {metrics.CONTROL} (%)"].nunique() == 1, "no member is in it"
+
+
+def test_steps_are_called_those_of_text_and_code_only_where_they_are() -> None:
+    text = "20 of SAP alone (text)"
+    assert effects.step_names(20, 40) == (
+        "20 of PGD + 40 of SAP (code)",
+        "20 of PGD + 20 of SAP",
+        text,
+    )
+    assert effects.step_names(20, 10) == ("20 of PGD + 10 of SAP", "20 of PGD + 20 of SAP", text)
+    assert effects.step_names(40, 40) == (*["40 of PGD + 40 of SAP"] * 2, "40 of SAP alone")
 
 
 def test_choosing_the_best_epoch_never_loses(run) -> None:
