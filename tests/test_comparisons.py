@@ -1,5 +1,7 @@
 """Ensembles beside each other on the same records, and beside what was published."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,17 @@ def test_answers_stand_beside_the_published(tiny_run: ComputingRun) -> None:
         "fcor": "–",
         "fdec": "48.0",
     }
+    assert table.columns.name == "PGD, ε = 50 µV"
+
+
+def test_published_answers_stand_beside_no_other_epsilon(
+    tiny_run: ComputingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(tiny_run.settings, epsilons=(10.0,))
+    monkeypatch.setattr(tiny_run, "settings", settings)
+    table = comparisons.answers_beside_published(tiny_run, padding="strip")
+    assert set(table["published UA"]) == set(table["published accuracy"]) == {"–"}
+    assert table.columns.name == "PGD, ε = 10 µV"
 
 
 def test_confusions_are_of_each_ensembles_mean_softmax() -> None:
