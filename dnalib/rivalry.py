@@ -167,11 +167,15 @@ def near_the_floor(run: Run) -> Banner:
 
 
 def failed(run: Run) -> dict[str, str]:
-    """The ensembles that learnt no more than a constant scores -> their accuracy, in %."""
+    """The ensembles that learnt no more than a constant scores -> their accuracy, in %.
+
+    The control, which is not trained as an ensemble, is none of them.
+    """
     answers = natural_answers(run)
     right = {
         ensemble: predicted == answers.labels
         for ensemble, predicted in answers.predicted("mean softmax").items()
+        if ensemble != metrics.CONTROL
     }
     return at_the_floor(right, floor=tables.majority_share(run))
 

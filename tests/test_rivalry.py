@@ -80,7 +80,8 @@ def test_an_ensemble_that_answers_no_better_than_a_constant_is_named(run, monkey
     floor = 100 * tables.majority_share(run)
     right = np.eye(4)[found.labels][None] * 9  # (1, record, class)
     for logits, named in ((right, []), (0 * right, ["parallel"])):
-        answers = Answers({"dverge": right, "parallel": logits}, found.labels)
+        made = {"dverge": right, metrics.CONTROL: 0 * right, "parallel": logits}
+        answers = Answers(made, found.labels)
         monkeypatch.setattr(rivalry, "natural_answers", lambda run, answers=answers: answers)
         assert list(rivalry.failed(run)) == named
         text = rivalry.near_the_floor(run).markdown
