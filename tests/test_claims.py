@@ -33,6 +33,8 @@ def test_findings_are_means_over_seeds(tiny_run: ComputingRun) -> None:
     for name in stages.ENSEMBLES:
         assert f"{tables.percent(values['at least 1', name])} %" in alone
         assert f"{tables.percent(values['at least 1, class-averaged', name])} % for {name}" in alone
+    control = tables.percent(values["at least 1, class-averaged", metrics.CONTROL])
+    assert f"classes alike, it keeps {control} %" in alone
     assert alone.endswith("not the luck of training.")
     twice = claims.findings([tiny_run, tiny_run]).markdown
     assert twice.split(" All these")[0] == alone.split(" The intervals")[0] and "2 seeds" in twice
