@@ -36,10 +36,17 @@ from dnalib.tables import (
 )
 from dnalib.uncertainty import SCORES
 
+# Measures whose searches have more steps, by their names in `answers.worst_case_table`.
+LEFT: Mapping[str, str] = {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}
+AIMS: Mapping[str, str] = {"P(≥1)": "least misled member", "mean softmax": "end to end"}
+
 
 def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
-    """How large the perturbations of each attack on an ensemble are, at the middle ε."""
-    results = run.obtain(adaptive_name(ensemble, middle(run))).results
+    """How large the perturbations of each attack on an ensemble are, at the middle ε.
+
+    Attacks go by their names in `knowledge`.
+    """
+    (found,) = sizes_of(run, {ensemble: ENSEMBLES[ensemble]}).values()
     rows = {
         name: {
             "largest ‖δ‖∞ (µV)": f"{size['largest']:.1f}",
@@ -47,9 +54,9 @@ def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
             "median ‖δ‖₂ (µV)": f"{size['median norm']:.0f}",
             "median SNR (dB)": decibels(size["median signal to noise"]),
         }
-        for name, size in sorted(results["sizes"].items())
+        for name, size in found.items()
     }
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "aim/attack")
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "attack")
 
 
 def signal_to_noise(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
@@ -189,6 +196,24 @@ def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> panda
         attack per record, without those attacks and with them.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in without_and_with(run, groups=groups).itertuples():
+        rows.setdefault((f"{row.epsilon:g} µV", row.ensemble), {}).update(
+            {
+                f"{row.name}, without": percent(row.without),
+                f"{row.name}, with": with_interval(row.value, row.low, row.high),
+            }
+        )
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
+    return table
+
+
+def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
+    """`more_steps` in numbers: columns epsilon, ensemble, name, without, value, low, high.
+
+    Names are of the measures; epsilon is in raw units, the others are fractions of the records.
+    """
+    rows = []
     for epsilon, ensembles in product(epsilons(run), list(groups)):
         every = conditions(run, epsilon=epsilon, ensembles=ensembles)
         longer = longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
@@ -197,17 +222,11 @@ def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> panda
             answers.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
             for some in (usual, every)
         )
-        for ensemble in joint.index.unique("ensemble"):
-            cells = rows.setdefault((f"{epsilon:g} µV", ensemble), {})
-            for measure, name in {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}.items():
-                row = joint.loc[ensemble, measure]
-                cells |= {
-                    f"{name}, without": percent(without.value[ensemble, measure]),
-                    f"{name}, with": with_interval(row.value, row.low, row.high),
-                }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return table
+        for ensemble, (measure, name) in product(joint.index.unique("ensemble"), LEFT.items()):
+            row, before = joint.loc[ensemble, measure], without.value[ensemble, measure]
+            rows.append((epsilon, ensemble, name, before, row.value, row.low, row.high))
+    names = ["epsilon", "ensemble", "name", "without", "value", "low", "high"]
+    return pandas.DataFrame(rows, columns=names)
 
 
 def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
@@ -221,7 +240,7 @@ def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
         results = run.obtain(doubled_name(ensemble)).results
         rows[ensemble] = {
             f"{measure}, {steps} steps": percent(left / max(1, results["attacked"]))
-            for measure, aim in (("P(≥1)", "least misled member"), ("mean softmax", "end to end"))
+            for measure, aim in AIMS.items()
             for steps, left in zip(results["steps"], results["left"][aim], strict=True)
         }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")

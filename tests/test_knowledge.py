@@ -307,8 +307,8 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     assert gain.shape == (7, 3) and "points" not in gain.columns
     assert len(adaptive.universal(run)) == 3 * len(NAMES)
     sizes = adaptive.sizes(run, ensemble="fdec")
-    assert sizes.loc["confidently wrong/apgd", "median SNR (dB)"] == "–"
-    assert sizes.loc["fdec1/sap", "median ‖δ‖₂ (µV)"] == "100"
+    assert sizes.loc["APGD, confidently wrong", "median SNR (dB)"] == "–"
+    assert sizes.loc["SAP, member 2", "median ‖δ‖₂ (µV)"] == "100"
     norms = adaptive.norms(run)
     assert list(norms.columns) == list(ENSEMBLES) and set(norms.loc[knowledge.PAPER]) == {
         "8.0, 100"
