@@ -332,8 +332,8 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame
 
 def detection(shown: Mapping[str, Answers], *, measure: str, uncertainty: str) -> pandas.DataFrame:
     """Error detection, or the area under the risk–coverage curve, in %: a column a condition."""
-    found = deferral.detection_table(shown, seed=INTERVAL_SEED)
-    return wide(selected(found, measure=measure, uncertainty=uncertainty), columns="condition")
+    found = deferral.detection_table(shown, uncertainties=[uncertainty], seed=INTERVAL_SEED)
+    return wide(selected(found, measure=measure), columns="condition")
 
 
 def favourites(found: Answers, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:

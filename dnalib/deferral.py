@@ -4,7 +4,7 @@ An ensemble answers by its mean softmax here, since its doubt is that of the mea
 Conditions are caption -> `Answers`, as in `dnalib.answers`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,12 @@ def scores_table(conditions: Mapping[str, Answers], *, natural: Answers, seed: i
     return pd.DataFrame(rows)
 
 
-def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataFrame:
+def detection_table(
+    conditions: Mapping[str, Answers],
+    *,
+    uncertainties: Sequence[str] = tuple(UNCERTAINTIES),
+    seed: int,
+) -> pd.DataFrame:
     """What needs no threshold: error detection and the area under the risk–coverage curve.
 
     An ensemble that errs seldom has a small area whatever its doubt is worth. Two more measures
@@ -79,6 +84,7 @@ def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataF
 
     Args:
         conditions: caption -> answers.
+        uncertainties: some of `UNCERTAINTIES`.
         seed: of the 95 % intervals.
 
     Returns:
@@ -87,12 +93,12 @@ def detection_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataF
         or every answer, is wrong, and its interval where resampling can leave none.
 
     Raises:
-        ValueError: no condition.
+        ValueError: no condition, or another uncertainty.
     """
     check_conditions(conditions)
     rows = []
     for condition, answers in conditions.items():
-        for name in UNCERTAINTIES:
+        for name in uncertainties:
             for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
                 found = {"condition": condition, "ensemble": ensemble, "uncertainty": name}
                 rows += [{**found, **row} for row in _detection(doubt, correct, seed=seed)]

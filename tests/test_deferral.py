@@ -1,6 +1,7 @@
 """Tables of doubt against the measures one by one, and what their definitions imply."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_answers import made_up_ensembles
 
@@ -109,6 +110,14 @@ def test_the_curve_keeps_the_most_certain(attacked):
             assert row.coverage == row.kept / 80
 
 
+def test_one_uncertainty_is_as_among_several(attacked):
+    name = "predictive entropy"
+    every = deferral.detection_table({"PGD": attacked}, seed=4)
+    alone = deferral.detection_table({"PGD": attacked}, uncertainties=[name], seed=4)
+    expected = every[every.uncertainty == name].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -120,6 +129,10 @@ def test_the_curve_keeps_the_most_certain(attacked):
                 {"PGD": a}, natural=made_up_ensembles(0, skill={"cor": 1.0}), seed=0
             ),
             "an ensemble of 'PGD' is 'dec'; accepted are cor$",
+        ),
+        (
+            lambda a: deferral.detection_table({"PGD": a}, uncertainties=["variance"], seed=0),
+            "'variance'; accepted are mutual information",
         ),
         (
             lambda a: deferral.doubts(a, uncertainty="variance"),
