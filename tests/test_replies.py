@@ -21,23 +21,29 @@ def shown(run):
     return knowledge.doubt_conditions(run, epsilon=50)
 
 
-def test_the_strongest_attack_of_each_ensemble_is_named_at_each_epsilon(run):
-    table = knowledge.strongest_table(run)
-    lines = replies.strongest(run).markdown.splitlines()
-    for epsilon, line in zip(knowledge.epsilons(run), lines, strict=True):
-        assert line.startswith(f"- ε = {epsilon:g} µV: ") and metrics.CONTROL not in line
-        rows = tables.selected(table, epsilon=epsilon).set_index("ensemble").loc[list(ENSEMBLES)]
-        named = dict(re.findall(r"\*(.+?)\* of ([^*.]+)", line))
-        for ensemble, attack in rows.strongest.items():
-            assert ensemble in re.findall(r"\w+", named[attack])
-        taken = rows.alone - rows.value
-        for name in (taken.idxmin(), taken.idxmax()):
-            assert f"({name})" in line
-        assert f" to {100 * taken.max():.1f} ({taken.idxmax()})." in line
+def test_the_strongest_attack_of_each_ensemble_is_named_at_each_epsilon(run, monkeypatch):
+    made = pandas.DataFrame(
+        [
+            (10.0, "cor", "PGD, end to end", 0.75, 0.5),
+            (10.0, "dec", "PGD, end to end", 0.5, 0.5),
+            (10.0, "fcor", "SAP, member 2", 0.5, 0.375),
+            (10.0, metrics.CONTROL, "SAP, base model", 1.0, 0.0),
+            (50.0, "cor", "SAP, member 2", 0.5, 0.25),
+            (50.0, "dec", "SAP, member 2", 0.25, 0.0),
+        ],
+        columns=["epsilon", "ensemble", "strongest", "alone", "value"],
+    )
+    monkeypatch.setattr(knowledge, "strongest_table", lambda run: made)
+    assert replies.strongest(run).markdown.splitlines() == [
+        "- ε = 10 µV: by itself none breaks more than *PGD, end to end* of cor and dec and "
+        "*SAP, member 2* of fcor. The strongest for each record breaks from 0.0 points more (dec) "
+        "to 25.0 (cor).",
+        "- ε = 50 µV: by itself none breaks more than *SAP, member 2* of cor and dec. The "
+        "strongest for each record breaks 25.0 points more of each.",
+    ]
 
 
-def test_what_is_the_same_of_each_is_said_once():
-    assert replies.more_in_points({"a": 0.1, "b": 0.1}) == "10.0 points more of each"
+def test_where_nothing_is_taken_it_is_said():
     assert replies.at_most({"a": 0.0, "b": 0.0}, of="P(≥1)") == "nothing of P(≥1)"
 
 
@@ -55,23 +61,28 @@ def test_what_more_steps_take_is_the_most_of_the_table(run):
 
 def test_what_twice_the_steps_take_is_the_most_of_all_ensembles(run):
     text = replies.still_converged(run, groups=rivalry.groups(run)).markdown
-    taken = {}
-    for name in (*ENSEMBLES, *RIVALS):
-        before, after = run.obtain(f"doubled-{name}").results["left"]["end to end"]
-        taken[name] = (before - after) / ATTACKED
-    most = max(taken, key=taken.__getitem__)
-    assert f"up to {100 * taken[most]:.1f} points of mean softmax ({most})" in text
+    names = (*ENSEMBLES, *RIVALS)
+    for measure, aim in adaptive.AIMS.items():
+        left = {one: run.obtain(f"doubled-{one}").results["left"][aim] for one in names}
+        taken = {name: (before - after) / ATTACKED for name, (before, after) in left.items()}
+        most = max(taken, key=taken.__getitem__)
+        assert f"up to {100 * taken[most]:.1f} points of {measure} ({most})" in text
 
 
 def test_a_difference_is_told_only_where_its_interval_lies_beside_zero(shown, monkeypatch):
     made = pandas.DataFrame(
-        [("natural", "dec", 0.01, 0.2), ("natural", "fcor", -0.2, -0.01), ("natural", "b", 0.0, 1)],
+        [
+            ("natural", "dec", 0.01, 0.2),
+            ("natural", "fcor", -0.2, -0.01),
+            ("natural", "fdec", -0.1, 0.1),
+            ("natural", "wide", 0.0, 0.1),
+        ],
         columns=["condition", "ensemble", "low", "high"],
     )
     monkeypatch.setattr(answers, "accuracy_differences", lambda shown, **options: made)
     assert replies.better(shown, against="cor", rule="majority vote").markdown == (
         "- natural: more often right than cor: dec; less often right than cor: fcor; "
-        "not told from it: b."
+        "not told from it: fdec and wide."
     )
 
 
@@ -80,7 +91,7 @@ def test_every_ensemble_is_compared_with_the_one_that_is_named(shown):
     for line, condition in zip(text.splitlines(), shown, strict=True):
         assert line.startswith(f"- {condition}: ")
         for name in ("cor", "dec", "fcor", metrics.CONTROL):
-            assert name in line.split(": ", 1)[1]
+            assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.split(": ", 1)[1])
 
 
 def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
@@ -104,14 +115,10 @@ def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
 
 def test_the_gain_is_that_of_the_tables(run):
     found = knowledge.summary(run, epsilon=50)
-    attacks = knowledge.conditions(run, epsilon=50)
-    paper, worst = found[knowledge.PAPER], found[knowledge.ALL]
-    first, second = replies.gain(paper, worst, attacks=attacks).markdown.split("; in the worst")
-    for text, table in (
-        (first, adaptive.gain(paper)),
-        (second, adaptive.gain(worst, attacks=attacks)),
-    ):
-        row = table.loc["P(≥1)"]
+    both = found[knowledge.PAPER], found[knowledge.ALL]
+    first, second = replies.gain(*both).markdown.split("; in the worst")
+    for text, answers_under in zip((first, second), both, strict=True):
+        row = adaptive.gain(answers_under).loc["P(≥1)"]
         assert f"less cor is {row['fdec − cor']} points" in text
         assert f"less the control {row[f'fdec − ({metrics.CONTROL})']}" in text
     assert first != second
