@@ -10,9 +10,11 @@ from dnalib.plots.style import (
     SMALL,
     TEXT,
     draw_behind,
+    draw_intervals,
     dress,
     ensemble_handle,
     ensemble_series,
+    intervals_word,
     new_figure,
     panel_letters,
     spaced,
@@ -44,14 +46,8 @@ def differences(
     for axes, (caption, table) in zip(panels, tables.items(), strict=True):
         for ensemble, rows in table.groupby("ensemble", sort=False):
             rows, series = rows.sort_values("epsilon"), ensemble_series(str(ensemble))
-            axes.fill_between(
-                rows.epsilon,
-                100 * rows.low,
-                100 * rows.high,
-                color=series.colour,
-                alpha=0.15,
-                linewidth=0,
-            )
+            low, high = 100 * rows.low, 100 * rows.high
+            draw_intervals(axes, rows.epsilon, low, high, colour=series.colour)
             axes.plot(
                 rows.epsilon,
                 100 * rows.value,
@@ -73,10 +69,10 @@ def differences(
     figure.supxlabel("Bound of the attack, ε (µV)", fontsize=TEXT)
     figure.supylabel(f"{measure} less that of {against} (points)", fontsize=TEXT)
     first = next(iter(tables.values()))
-    names = dict.fromkeys(first.ensemble)
+    names, word = dict.fromkeys(first.ensemble), intervals_word(first.epsilon)
     figure.legend(
         handles=[ensemble_handle(name, label=f"{name} − {against}") for name in names],
-        title=f"{first.records.max():,} records; shaded: paired 95 % intervals",
+        title=f"{first.records.max():,} records; {word}: paired 95 % intervals",
         loc="outside upper center",
         ncols=2,
         fontsize=SMALL,

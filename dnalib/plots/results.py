@@ -15,9 +15,11 @@ from dnalib.plots.style import (
     SMALL,
     TEXT,
     draw_behind,
+    draw_intervals,
     dress,
     ensemble_handle,
     ensemble_series,
+    intervals_word,
     new_figure,
     panel_letters,
     spaced,
@@ -205,11 +207,9 @@ def _draw_line(
     face: str | None = None,
     label: str | None = None,
 ) -> None:
-    """One ensemble over epsilon, in per cent, with its interval as a band."""
+    """One ensemble over epsilon, in per cent, with its intervals."""
     series = ensemble_series(ensemble)
-    axes.fill_between(
-        rows.epsilon, 100 * rows.low, 100 * rows.high, color=series.colour, alpha=0.13, linewidth=0
-    )
+    draw_intervals(axes, rows.epsilon, 100 * rows.low, 100 * rows.high, colour=series.colour)
     axes.plot(
         rows.epsilon,
         100 * rows.value,
@@ -284,9 +284,10 @@ def _legend(
         handles.append(Line2D([], [], color=BLACK, linestyle=":", label="majority class"))
     fewest, most = table.records.min(), table.records.max()
     number = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    places = table.epsilon if lines else ()
     figure.legend(
         handles=handles,
-        title=f"{number} records; {'shaded' if lines else 'bars'}: 95 % intervals",
+        title=f"{number} records; {intervals_word(places)}: 95 % intervals",
         loc="outside upper center",
         ncols=4,
         fontsize=SMALL,

@@ -8,6 +8,7 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -109,6 +110,21 @@ def spaced(values: Collection[float], *, share: float) -> list[float]:
         if last - value >= gap and (not kept or value - kept[-1] >= gap):
             kept.append(value)
     return [*kept, last]
+
+
+def draw_intervals(
+    axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, *, colour: str
+) -> None:
+    """Intervals over several places as a band; at a single one, where a band has no area, a bar."""
+    if np.size(x) > 1:
+        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
+    else:
+        axes.vlines(x, low, high, color=colour, linewidth=1)
+
+
+def intervals_word(places: Collection[float]) -> str:
+    """How a legend calls the intervals that `draw_intervals` draws at these places."""
+    return "shaded" if len(set(places)) > 1 else "bars"
 
 
 def draw_behind(

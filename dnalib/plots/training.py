@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.style import (
@@ -75,6 +76,7 @@ def learning_curves(
         axes[-1].axhline(chance, color=BLACK, linestyle="--", linewidth=1)
     panel_letters(axes)
     axes[-1].set_xlabel("Training time (epochs)", fontsize=TEXT)
+    axes[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     handles = axes[1].get_legend_handles_labels()[0]
     if majority is not None:
         # Under "base", so that each pair of auxiliary models shares a column of the legend.

@@ -138,6 +138,17 @@ def test_ticks_are_at_the_bounds_of_the_table(drawn, tables):
         assert axes.get_xticks().tolist() == [2, 10, 30]
 
 
+def test_intervals_at_a_single_bound_are_bars(drawn, tables):
+    one = rows(tables[1], epsilon=50)
+    figure = drawn(plots.robustness(one, attack="SAP", padding="mask"))
+    assert "bars: 95 %" in figure.legends[0].get_title().get_text()
+    for axes, measure in zip(figure.axes, MEASURES, strict=True):
+        part = rows(one, attack="SAP", padding="mask", measure=measure)
+        ends = [bar.get_segments()[0][:, 1] for bar in axes.collections]
+        assert np.array(ends) == pytest.approx(100 * part[["low", "high"]].to_numpy())
+    assert (part.low < part.high).all()
+
+
 def test_ticks_too_near_to_be_read_are_left_out():
     assert spaced([150, 10, 50, 75, 100], share=0.2) == [10, 50, 100, 150]
     assert spaced([1, 2, 3, 98, 100], share=0.2) == [1, 100]

@@ -22,6 +22,12 @@ def history(decorrelation=np.nan, epochs=12):
     )
 
 
+def test_ticks_are_at_whole_epochs(drawn):
+    for epochs in (3, 4, 14, 200):
+        axes = drawn(plots.learning_curves({"base": history(epochs=epochs)})).axes[-1]
+        assert all(tick == int(tick) for tick in axes.get_xticks())
+
+
 def test_curves_are_the_histories(drawn):
     histories = {"base": history(), "cor1": history(), "cor2": history()}
     figure = drawn(plots.learning_curves(histories, majority=0.597))
