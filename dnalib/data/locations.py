@@ -114,7 +114,7 @@ def locate_split(source: Path, path: str | Path | None = None) -> Path | None:
 def _can_be_written(folder: Path) -> bool:
     """Whether files can be made in a folder, or the folder first."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    return os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _folders(source: Path) -> list[Path]:

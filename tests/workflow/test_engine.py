@@ -73,7 +73,8 @@ def begin(folder: Path, interrupt: Any) -> tuple[subprocess.Popen, psutil.Proces
                 if one.cmdline() == ["sleep", "600"]:
                     return process, one
         time.sleep(0.2)
-    raise AssertionError(f"the chapter did not begin: {process.stderr.read()}")
+    process.terminate()
+    raise AssertionError(f"the chapter did not begin: {process.communicate()[1]}")
 
 
 def test_names_of_records_arrive_whole_and_another_limit_executes_nothing_again(toy):
