@@ -16,10 +16,10 @@ from dnalib import attacks
 from dnalib.attacks import SMOOTHING_SIGMAS, SMOOTHING_SIZES
 from dnalib.crafting import attack_records
 from dnalib.model import Network
-from dnalib.recipes import keep_float32, resolve_precision
 from dnalib.runs import load_profile
 from dnalib.signals import PackedSignals
 from dnalib.stages import open_run
+from dnalib.training.recipes import keep_float32, resolve_precision
 
 LENGTH = 18_000
 EPSILON = 50.0

@@ -17,10 +17,10 @@ from sides import hardware
 from torch import Tensor
 
 from dnalib.dataset import Dataset
-from dnalib.recipes import fastest_device, keep_float32
 from dnalib.runs import RecordedRun, project_root
 from dnalib.stages import ATTACKS, attacked_name, computing_run, load_member, open_run
 from dnalib.stages.perturbations import craft_all, craft_batch, logits_under
+from dnalib.training.recipes import fastest_device, keep_float32
 
 PROFILE = "small"
 RECORDED_RUN = f"recorded/{PROFILE}"

@@ -7,9 +7,10 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from dnalib.model import Network
-from dnalib.recipes import keep_float32
 from dnalib.signals import PackedSignals
-from dnalib.training import Recipe, TrainingData, resolve_precision, set_up, train_step
+from dnalib.training import Recipe, TrainingData
+from dnalib.training.loop import set_up, train_step
+from dnalib.training.recipes import keep_float32, resolve_precision
 
 LENGTH = 18_000
 ROWS_ON_A_GPU = 64  # of the training benchmark's step

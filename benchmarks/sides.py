@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd import DeviceType
 
 from dnalib.model import BLOCKS, FEATURES
-from dnalib.recipes import cpu_has_bf16
+from dnalib.training.recipes import cpu_has_bf16
 
 
 def parse(description: str) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from full_step import ROWS_ON_A_GPU, full_step, made_up_rows
 from sides import PlainNetwork, alternate, parse, report, where_time_goes
 from torch.nn import functional
 
-from dnalib.recipes import resolve_precision
+from dnalib.training.recipes import resolve_precision
 
 ROWS = 9_589
 FLOP_A_ROW = 275e9  # forward and backward, full width

@@ -9,10 +9,10 @@ from dnalib.executing import shown_profile
 from dnalib.runs import ComputingRun, Settings
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import RECORDED
-from dnalib.seeds import shown_of_each
 from dnalib.stages.members import SWAPPED
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.stages.rivals import PARTS
+from dnalib.tables.seeds import shown_of_each
 from dnalib.workflow.chapters import appendix_stages, chapter_stages
 from dnalib.workflow.variants import WorkflowError
 

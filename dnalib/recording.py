@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from dnalib import plots, stages, tables
-from dnalib.bill_page import write_bill_page
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
-from dnalib.measurements import write_speed_page
 from dnalib.pages import headline, write_run_pages
+from dnalib.pages.bill import write_bill_page
+from dnalib.pages.speed import write_speed_page
 from dnalib.recorded_stages import (
     absent_appendices,
     check_chapters_are_held,
@@ -52,10 +52,10 @@ from dnalib.runs import (
 )
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import given_settings, override
-from dnalib.seeds import shown_of_each
 from dnalib.stages.ensembles import FURTHER
 from dnalib.stages.rivals import TRAININGS, trainings_of
 from dnalib.stages.sweeps import further_members
+from dnalib.tables.seeds import shown_of_each
 from dnalib.workflow.variants import WorkflowError, parse_seeds
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")

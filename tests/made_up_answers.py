@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dnalib.answers import Answers
+from dnalib.tables.answers import Answers
 
 
 def made_up(

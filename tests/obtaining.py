@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from tiny import open_tiny
 
-from dnalib.checkpoints import CheckpointError, CheckpointFolder
-from dnalib.processes import FirstProcessError
 from dnalib.runs import ArtefactError, ComputingRun
 from dnalib.runs.turns import TURNS, turn
+from dnalib.training.checkpoints import CheckpointError, CheckpointFolder
+from dnalib.training.processes import FirstProcessError
 
 # Without dropout, whose random numbers differ between processes.
 CHANGES = {"epochs": 1, "dropout": 0.0, "learning_rate": 3e-4}

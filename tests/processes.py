@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from trainings import RECIPE, make_data, quiet
 
-from dnalib import training
 from dnalib.model import Network
+from dnalib.training import loop
 
 
 def network() -> Network:
@@ -24,7 +24,7 @@ class Steps:
     """Takes each step as the library does, and notes its losses over the whole batch."""
 
     def __init__(self) -> None:
-        self.step, self.losses = training.train_step, []
+        self.step, self.losses = loop.train_step, []
 
     def __call__(self, fabric, state, data, records, **options):
         sums = self.step(fabric, state, data, records, **options)
@@ -36,10 +36,10 @@ class Steps:
 def main() -> None:
     folder = Path(sys.argv[1])
     rows, batch_size, earlier_models = (int(text) for text in sys.argv[2:5])
-    training.train_step = steps = Steps()
+    loop.train_step = steps = Steps()
     torch.set_num_threads(1)
     data = make_data(earlier_models=earlier_models)
-    trained, history = training.train(
+    trained, history = loop.train(
         network,
         dataclasses.replace(data, rows=torch.arange(rows) % 120),
         recipe=dataclasses.replace(

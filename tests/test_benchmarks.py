@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from tiny import SETTINGS
 from torch.nn import functional
 
-from dnalib import measurements, stages, synthetic
+from dnalib import stages, synthetic
 from dnalib.model import Network
+from dnalib.pages import speed
 from dnalib.runs import load_profile
 from dnalib.workflow.makings import Making
 
@@ -308,10 +309,10 @@ def test_the_page_says_sizes_and_shares_where_they_were_measured() -> None:
     common = {"straightforward_seconds": 2.0, "ours_seconds": 1.0, "ratio": 2.0, "wanted": 5}
     rows = [{"benchmark": "decorrelation", **common}, {"benchmark": "loading", **common}]
     result = {"hardware": "a machine", "torch": "2", "date": "today", "rows": rows}
-    assert "share of" not in measurements.speed_section(result)
+    assert "share of" not in speed.speed_section(result)
     rows[0] |= {"share_of_step": 0.00041, "step_seconds": 12.0, "step_rows": 4}
     rows[1] |= {"records": 8528}
-    text = measurements.speed_section(result)
+    text = speed.speed_section(result)
     assert (
         "- decorrelation: 0.041 % of a full-size training step (12 s, scaled from one of 4 rows)"
         in text
@@ -323,7 +324,7 @@ def test_the_page_says_sizes_and_shares_where_they_were_measured() -> None:
         "teraflop_a_second": 1.84,
         "matrix_teraflop_a_second": 2.87,
     }
-    assert measurements.details_of(training) == [
+    assert speed.details_of(training) == [
         "batches of 8 rows",
         "64 % of the rate of a large bf16 matrix product (1.84 of 2.87 TFLOP/s)",
     ]
@@ -333,13 +334,13 @@ def test_the_page_says_limits_and_bf16_only_where_they_were_measured() -> None:
     common = {"straightforward_seconds": 2.0, "ours_seconds": 1.0, "ratio": 2.0, "wanted": 5}
     row = {"benchmark": "loading", **common}
     result = {"hardware": "a machine", "torch": "2", "date": "today", "rows": [row]}
-    text = measurements.speed_section(result)
-    assert "wall time" not in text and measurements.UNMEASURED in text
+    text = speed.speed_section(result)
+    assert "wall time" not in text and speed.UNMEASURED in text
     row["limits"] = {"compute": 0.2, "memory traffic": 0.15, "gaps": 0.65}
     effect = {"attack": "sap", "epsilon": 50.0, "records": 735, "32-true": 0.25, "bf16-mixed": 0.3}
     other = {"hardware": "another", "torch": "3", "date": "later"}
-    text = measurements.speed_section({**result, "bf16": {"rows": [effect], **other}})
-    assert measurements.LIMITS in text and measurements.UNMEASURED not in text
+    text = speed.speed_section({**result, "bf16": {"rows": [effect], **other}})
+    assert speed.LIMITS in text and speed.UNMEASURED not in text
     assert "- loading: gaps 65 %, compute 20 %, memory traffic 15 %" in text
     assert "on another, PyTorch 3, later:" in text
     assert "| SAP | 50 | 735 | 25.0 | 30.0 |" in text

@@ -17,7 +17,7 @@ from dnalib.losses import (
     projected_loss,
     r_squared,
 )
-from dnalib.objectives import mean_decorrelation
+from dnalib.training.objectives import mean_decorrelation
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
 

@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 from tiny import open_tiny
 
-from dnalib import recorded_stages, recording, seeds, stages, tables
+from dnalib import recorded_stages, recording, stages, tables
 from dnalib.inference import infer
 from dnalib.pages import headline, write_run_pages
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import rivals
+from dnalib.tables import seeds
 from dnalib.workflow.chapters import appendix_stages, chapter_stages
 from dnalib.workflow.variants import WorkflowError
 

@@ -19,10 +19,10 @@ from dnalib.campaign.pieces import (
     Volume,
     whole_piece,
 )
-from dnalib.checkpoints import CheckpointFolder
 from dnalib.files import write_durably
 from dnalib.stages import MEMBERS
 from dnalib.stages.perturbations import PERTURBATIONS
+from dnalib.training.checkpoints import CheckpointFolder
 
 WEIGHTS, SMALL, FEATURES, CHECKPOINT = range(4)  # in the order in which they are handed out
 BYTES_A_PIECE = 400  # of the manifest, at most

@@ -10,13 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from dnalib.processes import Alone, Processes
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
 from dnalib.runs.revisions import OtherCode
 from dnalib.runs.settings import Settings, override
 from dnalib.runs.turns import turn
 from dnalib.runs.values import accept_minutes
+from dnalib.training.processes import Alone, Processes
 
 Kind = Literal["data", "training", "attack", "part"]
 

@@ -17,7 +17,6 @@ from dnalib import attacks
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
 from dnalib.model import Network
-from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
@@ -36,6 +35,7 @@ from dnalib.stages.perturbations import (
 )
 from dnalib.stages.transfer import transfer_stage
 from dnalib.stages.universal import universal_stages
+from dnalib.training.recipes import derived_seed
 
 WHOLE_ENSEMBLE: Mapping[str, attacks.Loss] = {
     "end to end": attacks.end_to_end(),

@@ -7,7 +7,6 @@ from typing import Any
 
 from dnalib.dataset import load_dataset
 from dnalib.ensemble import Ensemble
-from dnalib.processes import processes_of_launch
 from dnalib.runs import (
     ComputingRun,
     ParameterError,
@@ -31,6 +30,7 @@ from dnalib.stages.perturbations import attack_stages, perturbation_name, store_
 from dnalib.stages.rivals import rival_stages
 from dnalib.stages.survey import survey
 from dnalib.stages.sweeps import sweep_stages
+from dnalib.training.processes import processes_of_launch
 
 
 def open_run(variables: Mapping[str, Any]) -> Run:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from dnalib.processes import Alone
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS
 from dnalib.stages.members import DECORRELATION, TRAINING, member_training
@@ -17,7 +16,8 @@ from dnalib.stages.rivals import (
     rival_training,
     trainings_of,
 )
-from dnalib.training_costs import training_costs
+from dnalib.training.costs import training_costs
+from dnalib.training.processes import Alone
 
 COSTS = "training-costs"
 ROUNDS = 5  # timed steps of each training

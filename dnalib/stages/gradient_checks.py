@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from dnalib import attacks, checks
 from dnalib.model import Network
-from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import PREPARATION
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import Load
+from dnalib.training.recipes import derived_seed
 
 RECORDS = 100  # at most: the check of twice the steps asks for a gain under one point
 FEW = 32  # of those that are classified right, for all other checks

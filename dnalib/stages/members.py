@@ -13,9 +13,7 @@ from torch import Tensor
 from dnalib import losses
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
-from dnalib.joint import JointNetwork
 from dnalib.model import Network
-from dnalib.recipes import fastest_device
 from dnalib.runs import ComputingRun, OutOfTime, Run, Settings, Stage
 from dnalib.stages.ensembles import (
     ENSEMBLES,
@@ -25,14 +23,9 @@ from dnalib.stages.ensembles import (
     earlier_models,
     filter_index,
 )
-from dnalib.training import (
-    Recipe,
-    Training,
-    TrainingData,
-    derived_seed,
-    resolve_precision,
-    train,
-)
+from dnalib.training import Recipe, Training, TrainingData, train
+from dnalib.training.joint import JointNetwork
+from dnalib.training.recipes import derived_seed, fastest_device, resolve_precision
 
 TRAINING = (
     *PREPARATION,

@@ -13,9 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dnalib.inference import infer
-from dnalib.joint import JointNetwork
 from dnalib.model import Network
-from dnalib.recipes import Method, fastest_device
 from dnalib.runs import ComputingRun, Run, Settings, Stage
 from dnalib.stages.adaptive import adaptive_stages, crafted_name, middle_epsilon
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION
@@ -33,6 +31,8 @@ from dnalib.stages.members import (
 )
 from dnalib.stages.transfer import everyone_stage
 from dnalib.training import Training
+from dnalib.training.joint import JointNetwork
+from dnalib.training.recipes import Method, fastest_device
 
 RIVALS: Mapping[str, tuple[str, ...]] = {
     "adversarial": ("adversarial1", "adversarial2", "adversarial3"),

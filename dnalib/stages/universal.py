@@ -14,11 +14,11 @@ from dnalib import attacks
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, fitting_batch
 from dnalib.precision import InPrecision
-from dnalib.recipes import derived_seed
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import half_within, logits_under_each
+from dnalib.training.recipes import derived_seed
 
 RECORDS = 640  # training records that a universal perturbation is learnt from, at most
 RECORDS_EACH = 8  # of them, at most, for each record that it is tried on

@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 
 from dnalib import stages
-from dnalib.checkpoints import CheckpointError
 from dnalib.data import DataError
 from dnalib.files import write_json
-from dnalib.processes import FirstProcessError, TooManyProcessesError
 from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError
 from dnalib.runs.settings import given_settings
+from dnalib.training.checkpoints import CheckpointError
+from dnalib.training.processes import FirstProcessError, TooManyProcessesError
 
 # What whoever started the job can mend, and is told in a sentence.
 MENDABLE = (

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import HTML, NO_PAGE
 
-from dnalib.bill_page import write_bill_page
-from dnalib.measurements import write_speed_page
+from dnalib.pages.bill import write_bill_page
+from dnalib.pages.speed import write_speed_page
 
 PAGES = [
     "index",

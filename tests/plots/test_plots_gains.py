@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dnalib import gains, metrics, plots
-from dnalib.answers import answers_of
+from dnalib import metrics, plots
+from dnalib.tables import gains
+from dnalib.tables.answers import answers_of
 
 MEASURES = 7
 

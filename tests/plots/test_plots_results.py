@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from dnalib import plots, robustness
+from dnalib import plots
 from dnalib.plots.results import NATURAL_MEASURES
 from dnalib.plots.style import ENSEMBLES, RIVALS, ensemble_series, model_series, spaced
 from dnalib.stages import rivals as stages
+from dnalib.tables import robustness
 
 MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
 ALL = list(ENSEMBLES)

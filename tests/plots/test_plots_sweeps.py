@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dnalib import metrics, plots, sweeps
+from dnalib import metrics, plots
+from dnalib.tables import sweeps
 
 ENSEMBLES = ["cor", "dec", "fcor", "fdec"]
 

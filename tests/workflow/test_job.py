@@ -9,7 +9,7 @@ import pytest
 
 from dnalib.files import write_json
 from dnalib.runs import load_profile
-from dnalib.training import check_processes
+from dnalib.training.loop import check_processes
 from dnalib.workflow import job, make_plan
 from dnalib.workflow.parts import load_resources
 

@@ -1,0 +1,113 @@
+"""Text that is generated from a run: which it is, its headline, and what it says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import yaml
+
+from dnalib import metrics, stages, tables
+from dnalib.runs import RecordedRun, Run
+from dnalib.stages.adaptive import adaptive_name
+from dnalib.stages.rivals import rivals_of
+from dnalib.tables import claims, effects, knowledge, rivalry, seeds
+from dnalib.tables.adaptive import spread
+from dnalib.workflow.chapters import SWEEP_CHAPTERS
+
+ELSEWHERE = (
+    "All this is against an attacker who knows the base model alone. Attackers who know the "
+    "ensemble are met in [appendix A1](A1_adaptive_attacks), on the run that it names."
+)
+
+
+def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
+    """Write what the pages include of a run, the first of its seeds.
+
+    `run.md`: which run the book shows, on which records, its headline, and what it says;
+    `measured_effects.md`: what the differences between text and code change.
+    """
+    banner = tables.banner(runs[0]).markdown
+    parts = [banner, headline(runs), claims.findings(runs).markdown]
+    parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
+    if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
+        parts.append(rivalry.beside_rivals(runs[0]))
+    (folder / "run.md").write_text("\n\n".join(parts) + "\n")
+    effects.write_effects(runs[0], folder / "measured_effects.md")
+
+
+def holds_attacks_on(run: Run, ensemble: str) -> bool:
+    """Whether a run has, or computes, the attacks on an ensemble that know it."""
+    name = adaptive_name(ensemble, knowledge.middle(run))
+    return not isinstance(run, RecordedRun) or name in run.manifest["artefacts"]
+
+
+def against_knowledge(runs: Sequence[Run]) -> str:
+    """What is left of it under attackers who know the ensemble, in words."""
+    run, middle = runs[0], knowledge.middle(runs[0])
+    sentences = []
+    for epsilon in (middle, max(knowledge.epsilons(run))):
+        found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
+        alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
+        records = f"{len(found.labels)} records"
+        others = claims.beside_cor(alive, names=["dec", "fcor"])
+        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}; {others}")
+    text = (
+        "All this is against an attacker who knows the base model alone. Against one who knows the "
+        f"ensemble, counting for each of {records} the strongest attack of "
+        f"[appendix A1](A1_adaptive_attacks), {'. And '.join(dict.fromkeys(sentences))}."
+    )
+    if len(runs) == 1:
+        return text
+    gain = seeds.gain_under_knowledge(runs, epsilon=middle)
+    return (
+        f"{text} That is seed {run.settings.seed}; over {len(runs)} seeds, the difference at "
+        f"ε = {middle:g} µV is {spread(gain.mean, gain.low, gain.high)} points."
+    )
+
+
+def headline(runs: Sequence[Run]) -> str:
+    """The headline table in Markdown, from the artefacts of a run's seeds."""
+    settings = runs[0].settings
+    epsilon = max(settings.epsilons)
+    records = "synthetic ECGs" if settings.source == "synthetic" else "real records"
+    trained = (
+        "one seed"
+        if len(runs) == 1
+        else f"the mean of {len(runs)} seeds with an interval over seeds and records"
+    )
+    table = seeds.headline(runs).drop(columns="records")
+    names = ["ensemble", *table.columns, "test accuracy of its members"]
+    lines = [
+        f"Share of records (%) that at least one member still classifies right under SAP at "
+        f"ε = {epsilon:g} µV, of those that the base model gets right unperturbed, and, in the "
+        f"column *{tables.UNDER_PGD}*, under PGD at the same ε. Ours is the run "
+        f"`{runs[0].profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
+        f"width, {settings.epochs} epochs, {trained}.",
+        "",
+        f"| {' | '.join(names)} |",
+        f"|{'---|' * len(names)}",
+    ]
+    for ensemble, row in table.iterrows():
+        members = stages.ENSEMBLES.get(ensemble, ())
+        accuracy = ", ".join(mean_accuracy(runs, member) for member in members) or "–"
+        lines.append(f"| {ensemble} | {' | '.join(row)} | {accuracy} |")
+    return "\n".join(lines)
+
+
+def mean_accuracy(runs: Sequence[Run], member: str) -> str:
+    """A member's accuracy on unperturbed test records in %, the mean over seeds."""
+    hits = [metrics.correct_predictions(*tables.natural(run, [member]))[0] for run in runs]
+    return tables.percent(fmean(one.mean() for one in hits))
+
+
+def leave_out_chapters(folder: Path) -> None:
+    """Take the chapters that compare values off a book's contents where they are not in its folder.
+
+    Of any other page that is missing, the book's builder says so.
+    """
+    path = folder / "_toc.yml"
+    contents = yaml.safe_load(path.read_text())
+    missing = {name for name in SWEEP_CHAPTERS.values() if not (folder / f"{name}.ipynb").exists()}
+    for part in contents["parts"]:
+        part["chapters"] = [one for one in part["chapters"] if one["file"] not in missing]
+    path.write_text(yaml.safe_dump(contents, sort_keys=False))

@@ -1,0 +1,354 @@
+"""A run's artefacts as the tables and series that the chapters show."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+from safetensors.numpy import load_file
+
+from dnalib import intervals, losses, metrics, published
+from dnalib.runs import Run
+from dnalib.runs.settings import changed_settings
+from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
+from dnalib.stages.ensembles import in_full
+from dnalib.stages.members import r_squared_name
+from dnalib.tables import deferral, robustness
+from dnalib.tables.answers import RULES, answers_of
+
+UNDER_PGD = "ours, PGD"  # column of the headline
+INTERVAL_SEED = 0  # of the bootstrap; intervals are then the same in every chapter
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What a chapter says first: which run it shows, on which records."""
+
+    markdown: str
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def banner(run: Run) -> Banner:
+    """The run that a chapter shows, and what it changes of its profile.
+
+    Synthetic records are named as such before anything else.
+    """
+    settings = run.settings
+    network = (
+        f"{settings.rate} Hz, {settings.length:,} samples a record, {settings.width:g} of the "
+        f"paper's width, {settings.epochs} epochs, seed {settings.seed}"
+    )
+    if settings.source == "synthetic":
+        text = (
+            f"**The data of this run are synthetic.** Profile `{run.profile}` makes "
+            f"{settings.synthetic_records} ECGs by a mathematical model; no patient is involved, "
+            f"and no number below says anything about real hearts. ({network}.)"
+        )
+    else:
+        verb = "shows the recorded results of" if run.recorded else "computes"
+        text = (
+            f"Profile `{run.profile}` {verb} a run on the real records of the CinC 2017 challenge "
+            f"({network})."
+        )
+    return Banner(f"> {text}{changes(run)}")
+
+
+def changes(run: Run) -> str:
+    """What a run has otherwise than its profile, a sentence; nothing where it has all of it."""
+    parts = [
+        f"`{name}` {written(now)} instead of {written(before)}"
+        for name, (now, before) in changed_settings(run.profile, run.settings).items()
+    ]
+    return f" **Changed against the profile:** {'; '.join(parts)}." if parts else ""
+
+
+def written(value: object) -> str:
+    """A setting's value as it stands in a sentence."""
+    values = value if isinstance(value, tuple) else (value,)
+    return ", ".join(one if isinstance(one, str) else in_full(one) for one in values)
+
+
+def history(run: Run, member: str) -> pandas.DataFrame:
+    """A member's training, a row an epoch, columns as `training.train` returns them."""
+    return pandas.DataFrame(run.obtain(member).results["history"]).astype(float)
+
+
+def histories(run: Run, members: Iterable[str]) -> dict[str, pandas.DataFrame]:
+    """The trainings of several members."""
+    return {member: history(run, member) for member in members}
+
+
+def natural(run: Run, members: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Logits on unperturbed test records (member, record, class) and labels (record,)."""
+    files = [load_file(run.obtain(f"natural-{member}").path) for member in members]
+    logits = np.stack([file["logits"].astype(np.float64) for file in files])
+    return logits, files[0]["labels"].astype(np.int64)
+
+
+def attacked(
+    run: Run, *, attack: str, padding: str, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all nine models under attack (member, record, class) and labels (record,).
+
+    Records are the test records that the base model gets right unperturbed.
+    """
+    file = load_file(run.obtain(attacked_name(padding, epsilon)).path)
+    labels = natural(run, ["base"])[1][file["positions"]]
+    return file[attack].astype(np.float64), labels
+
+
+def majority_share(run: Run) -> float:
+    """Share of the commonest class among the test records: what one constant answer scores."""
+    return commonest_share(natural(run, ["base"])[1])
+
+
+def chance_loss(run: Run) -> float:
+    """The decorrelation loss that features would have which share nothing, in nats."""
+    settings = run.settings
+    return losses.chance_loss(
+        records=settings.auxiliary_batch_size, columns=settings.projected_dimension
+    )
+
+
+def attacked_majority_share(run: Run) -> float:
+    """The same among the attacked records, of which more are of that class."""
+    condition = {"attack": ATTACKS[0], "padding": PADDINGS[0], "epsilon": run.settings.epsilons[0]}
+    return commonest_share(attacked(run, **condition)[1])
+
+
+def commonest_share(labels: np.ndarray) -> float:
+    """Share of the commonest class among labels (record,)."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
+    """Test accuracy of single models in %, with its 95 % interval over records.
+
+    "Best epoch" chooses on the test records, as the authors' code does, and is too good by that.
+    """
+    rows = []
+    for member in members:
+        logits, labels = natural(run, [member])
+        hits = metrics.correct_predictions(logits, labels)[0]
+        low, high = intervals.bootstrap_interval(hits.astype(float), seed=INTERVAL_SEED)
+        curve = history(run, member)
+        rows.append(
+            {
+                "model": member,
+                "test accuracy (%)": percent(hits.mean()),
+                "95 % interval": between(low, high),
+                "best epoch (%)": percent(curve.test_accuracy.max()),
+                "epochs": len(curve),
+                "minutes": f"{curve.seconds.sum() / 60:.1f}",
+            }
+        )
+    return with_rows(pandas.DataFrame(rows).set_index("model"), "model")
+
+
+def natural_table(run: Run) -> pandas.DataFrame:
+    """Average accuracy and P(≥x) of the ensembles on unperturbed test records."""
+    logits, labels = natural(run, MEMBERS)
+    return robustness.ensemble_table(
+        answers_of(logits, labels).correct(), labels, seed=INTERVAL_SEED
+    )
+
+
+def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.DataFrame:
+    """Average accuracy and P(≥x) of the ensembles under each attack, padding and ε."""
+    conditions = {}
+    for padding in paddings:
+        for attack in ATTACKS:
+            for epsilon in run.settings.epsilons:
+                logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+                conditions[attack, padding, epsilon] = answers_of(logits, labels).correct()
+    return robustness.robustness_table(conditions, labels, seed=INTERVAL_SEED)
+
+
+def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
+    """The rows of a table whose columns have the given values."""
+    chosen = pandas.Series(True, index=table.index)
+    for column, value in conditions.items():
+        chosen &= table[column] == value
+    return table[chosen]
+
+
+def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
+    """One row an ensemble, one column a value of `columns`: "value (low–high)" in %."""
+    cells = table.assign(
+        cell=[with_interval(row.value, row.low, row.high) for row in table.itertuples()]
+    )
+    order = {
+        "index": list(dict.fromkeys(table.ensemble)),
+        "columns": list(dict.fromkeys(table[columns])),
+    }
+    found = cells.pivot(index="ensemble", columns=columns, values="cell").reindex(**order)
+    if columns == "epsilon":
+        found = found.rename(columns=lambda value: f"{value:g} µV")
+    return with_rows(found, "ensemble")
+
+
+def with_rows(table: pandas.DataFrame, name: str) -> pandas.DataFrame:
+    """The table with what its rows are in the corner, where pandas would take another line."""
+    return table.rename_axis(index=None, columns=name)
+
+
+def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
+    """Accuracy in % of the majority vote and of the mean softmax: what a user would get.
+
+    Columns: on natural test records and under one attack.
+    """
+    sets = {
+        "natural": natural(run, MEMBERS),
+        f"{attack.upper()}, ε = {epsilon:g} µV": attacked(
+            run, attack=attack, padding=padding, epsilon=epsilon
+        ),
+    }
+    answers = {column: answers_of(*found) for column, found in sets.items()}
+    rows = {
+        (ensemble, rule): {
+            column: percent((one.predicted(rule)[ensemble] == one.labels).mean())
+            for column, one in answers.items()
+        }
+        for ensemble in ENSEMBLES
+        for rule in RULES
+    }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "rule"])
+    return table
+
+
+def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
+    """R_cc, R_iu and UA in % under one attack, thresholds scaled on the natural test records.
+
+    Source: the journal version's section on uncertainty.
+    """
+    logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+    scores = deferral.scores_table(
+        {attack: answers_of(logits, labels)},
+        natural=answers_of(*natural(run, MEMBERS)),
+        seed=INTERVAL_SEED,
+    )
+    chosen = selected(scores, uncertainty="mutual information", scaling="natural set")
+    shares = chosen.set_index("ensemble").loc[list(ENSEMBLES), ["R_cc", "R_iu", "UA"]]
+    return with_rows(shares.map(percent), "ensemble")
+
+
+def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:
+    """R² (or "adjusted") between the members of an ensemble, (regressor, regressand).
+
+    NaN where it is undefined: features that never change have no variance to explain.
+    """
+    return np.array(run.obtain(r_squared_name(ensemble)).results[kind], dtype=float)
+
+
+def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
+    """R² and adjusted R² of one ensemble, both directions, a row a pair."""
+    plain, adjusted = r_squared(run, ensemble), r_squared(run, ensemble, "adjusted")
+    members = ENSEMBLES[ensemble]
+    rows = [
+        {
+            "regressor": x,
+            "regressand": y,
+            "R²": f"{plain[i, j]:.3f}",
+            "adjusted R²": f"{adjusted[i, j]:.3f}",
+        }
+        for i, x in enumerate(members)
+        for j, y in enumerate(members)
+        if i != j
+    ]
+    return pandas.DataFrame(rows).set_index(["regressor", "regressand"])
+
+
+def headline(run: Run) -> pandas.DataFrame:
+    """P(≥1) in % at the largest ε, under SAP: the paper's, ours, our interval; and under PGD."""
+    epsilon = max(run.settings.epsilons)
+    both = selected(
+        robustness_table(run, paddings=["strip"]), epsilon=epsilon, measure="at least 1"
+    )
+    table = selected(both, attack="sap")
+    pgd = selected(both, attack="pgd").set_index("ensemble").value
+    rows = [
+        {
+            "ensemble": row.ensemble,
+            "paper": percent(published.SAP.get((row.ensemble, "at least 1", epsilon))),
+            "ours": percent(row.value),
+            "95 % interval": between(row.low, row.high),
+            UNDER_PGD: percent(pgd[row.ensemble]),
+            "records": row.records,
+        }
+        for row in table.itertuples()
+    ]
+    return with_rows(pandas.DataFrame(rows).set_index("ensemble"), "ensemble")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal; a dash where there is none."""
+    if share is None or share != share:
+        return "–"
+    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
+
+
+def decimals(value: float) -> str:
+    """Three decimals; a dash for what is undefined, as R² of features that never change."""
+    return "–" if value != value else f"{value:.3f}".replace("-", "−")
+
+
+def in_a_sentence(words: Sequence[str]) -> str:
+    """Words in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def between(low: float, high: float) -> str:
+    """An interval of shares in %, a dash where there is none.
+
+    A word takes the place of the dash between the ends where that would look like a minus.
+    """
+    if low != low or high != high:
+        return "–"
+    return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A share in % with its interval; without one, or a dash, where it is undefined."""
+    return percent(value) if low != low else f"{percent(value)} ({between(low, high)})"
+
+
+def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], float] | None:
+    """The published points of a figure, where this run has the same ε; None if there are none."""
+    points = published.SAP if attack == "sap" else {}
+    return {key: value for key, value in points.items() if key[2] in run.settings.epsilons} or None
+
+
+@dataclass(frozen=True)
+class AttackedExample:
+    """Recorded perturbations of one test record.
+
+    Attributes:
+        record: its name.
+        perturbations: ε in raw units -> attack ("PGD", "SAP") -> (time,), raw units, at the run's
+            rate and length.
+    """
+
+    record: str
+    perturbations: dict[float, dict[str, np.ndarray]]
+
+
+def attacked_example(run: Run, *, number: int = 0) -> AttackedExample:
+    """One of the few attacked records that a run keeps for its figures, at each ε.
+
+    Args:
+        run: with at least one attacked record.
+        number: which of them, from 0; the last, where there are fewer.
+    """
+    artefact = run.obtain("examples")
+    number = min(number, len(artefact.results["records"]) - 1)
+    stored = load_file(artefact.path)  # attack -> (epsilon, record, time)
+    return AttackedExample(
+        record=artefact.results["records"][number],
+        perturbations={
+            epsilon: {name.upper(): stored[name][row, number] for name in ATTACKS}
+            for row, epsilon in enumerate(artefact.results["epsilons"])
+        },
+    )

@@ -1,0 +1,169 @@
+"""Ensembles beside each other, record by record, and a run beside what the paper published."""
+
+import numpy as np
+import pandas
+from numpy.typing import ArrayLike, NDArray
+
+from dnalib import intervals, metrics, published
+from dnalib.losses import adjusted_for_chance
+from dnalib.runs import Run
+from dnalib.stages import ENSEMBLES
+from dnalib.tables import (
+    INTERVAL_SEED,
+    attacked,
+    between,
+    decimals,
+    percent,
+    r_squared,
+    uncertainty_table,
+    with_rows,
+)
+from dnalib.tables.answers import answers_of
+
+
+def record_values(correct: ArrayLike, *, measure: str) -> NDArray[np.float64]:
+    """What each record contributes to a measure, whose mean over records is the measure.
+
+    Args:
+        correct: (member, record) bool.
+        measure: "average", or "at least x" with x from 1 to the number of members.
+
+    Returns:
+        (record,), in [0, 1].
+
+    Raises:
+        ValueError: another measure.
+    """
+    correct = np.asarray(correct)
+    if measure == "average":
+        return correct.mean(axis=0)
+    known = [f"at least {number}" for number in range(1, len(correct) + 1)]
+    if measure not in known:
+        raise ValueError(f"measure is {measure!r}; accepted are average, {', '.join(known)}")
+    return metrics.at_least_each(correct, members=known.index(measure) + 1).astype(float)
+
+
+def differences(
+    run: Run,
+    *,
+    attack: str,
+    padding: str,
+    measure: str = "at least 1",
+    against: str = "cor",
+) -> pandas.DataFrame:
+    """Each ensemble less one of them, at each ε, with paired 95 % intervals over records.
+
+    Every resample takes the same records from both, so that a record which is easy for all of them
+    widens no interval. Intervals of the two ensembles alone cannot say this: they overlap long
+    after the difference is certain.
+
+    Args:
+        attack, padding: as in `tables.attacked`.
+        measure: as in `record_values`.
+        against: the ensemble that is taken off the others; the control may be one.
+
+    Returns:
+        Columns ensemble, against, epsilon (raw units), value, low, high (fractions), records.
+
+    Source: :eq:`eq-difference` of chapter 8.
+    """
+    rows = []
+    for epsilon in run.settings.epsilons:
+        logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+        correct = answers_of(logits, labels).correct()
+        base = record_values(correct[against], measure=measure)  # (record,)
+        for ensemble, hits in correct.items():
+            if ensemble == against:
+                continue
+            value, low, high = intervals.paired_difference(
+                record_values(hits, measure=measure), base, seed=INTERVAL_SEED
+            )
+            rows.append((ensemble, against, epsilon, value, low, high, len(labels)))
+    names = ["ensemble", "against", "epsilon", "value", "low", "high", "records"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def wide_differences(table: pandas.DataFrame) -> pandas.DataFrame:
+    """A row a pair, a column an ε: "difference (low to high)" in percentage points."""
+    cells = table.assign(
+        pair=table.ensemble + " − " + table.against,
+        cell=[
+            f"{points(row.value)} ({points(row.low).lstrip('+')} to {points(row.high).lstrip('+')})"
+            for row in table.itertuples()
+        ],
+    )
+    found = cells.pivot(index="pair", columns="epsilon", values="cell")
+    return found.reindex(dict.fromkeys(cells.pair)).rename(columns=lambda value: f"{value:g} µV")
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def r_squared_beside_published(run: Run) -> pandas.DataFrame:
+    """R² and adjusted R² of every pair within an ensemble, both directions, and the published ones.
+
+    Published R² is adjusted by the number of training rows and features that it was computed from.
+
+    Source: :eq:`eq-r-squared` and :eq:`eq-adjusted` of chapter 3.
+    """
+    rows = {}
+    for ensemble, members in ENSEMBLES.items():
+        plain, adjusted = r_squared(run, ensemble), r_squared(run, ensemble, "adjusted")
+        for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)):
+            theirs = published.R_SQUARED[ensemble][i][j]
+            without_chance = adjusted_for_chance(
+                theirs, records=published.FEATURE_ROWS, columns=published.FEATURES
+            )
+            rows[ensemble, f"{members[i]} → {members[j]}"] = {
+                "R²": decimals(plain[i, j]),
+                "adjusted R²": decimals(adjusted[i, j]),
+                "published R²": decimals(theirs),
+                "published, adjusted": decimals(without_chance),
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])
+    return table
+
+
+def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
+    """Accuracy of the mean softmax and UA under PGD in %, ours and the published ones.
+
+    At the run's ε that is nearest to the published one, which the corner names; published values
+    stand beside ours only where the two are the same.
+
+    Source: :eq:`eq-uncertainty` of chapter 8.
+    """
+    epsilon = min(run.settings.epsilons, key=lambda value: abs(value - published.PGD_EPSILON))
+    theirs = published.PGD if epsilon == published.PGD_EPSILON else {}
+    condition = {"attack": "pgd", "padding": padding, "epsilon": epsilon}
+    logits, labels = attacked(run, **condition)
+    scores = uncertainty_table(run, **condition)
+    predicted = answers_of(logits, labels).predicted("mean softmax")
+    rows = {}
+    for ensemble in ENSEMBLES:
+        hits = predicted[ensemble] == labels  # (record,)
+        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+        rows[ensemble] = {
+            "accuracy (%)": percent(hits.mean()),
+            "95 % interval": between(low, high),
+            "published accuracy": percent(theirs.get((ensemble, "accuracy"))),
+            **scores.loc[ensemble],
+            "published UA": percent(theirs.get((ensemble, "UA"))),
+        }
+    found = pandas.DataFrame.from_dict(rows, orient="index")
+    return with_rows(found, f"PGD, ε = {epsilon:g} µV")
+
+
+def ensemble_confusions(logits: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[np.integer]]:
+    """Confusion matrix of each ensemble's mean softmax: (true class, predicted class) counts.
+
+    Args:
+        logits: of all nine models, (member, record, class).
+        labels: (record,).
+    """
+    predicted = answers_of(logits, labels).predicted("mean softmax")
+    return {
+        ensemble: metrics.confusion_matrix(predicted[ensemble], labels) for ensemble in ENSEMBLES
+    }

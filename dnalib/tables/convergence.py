@@ -1,0 +1,56 @@
+"""Had the attacks converged? Answers under those with several times the steps."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from dnalib import metrics
+from dnalib.runs import Run
+from dnalib.stages.longer import longer_name
+from dnalib.tables import natural
+from dnalib.tables.answers import Answers
+
+
+def longer_conditions(
+    run: Run, *, epsilon: float, ensembles: Mapping[str, Sequence[str]]
+) -> dict[str, Answers]:
+    """Answers under the attacks with more steps, each ensemble attacked by itself.
+
+    Args:
+        run: the run that attacked them.
+        epsilon: one of the run's, raw units.
+        ensembles: as in `knowledge.conditions`; the control stands beside those with the base
+            model, and is attacked as that.
+
+    Returns:
+        Name of the attack, "APGD of 100 steps, end to end" -> answers to the attacked records.
+    """
+    files = {ensemble: read(run, ensemble, epsilon=epsilon) for ensemble in ensembles}
+    (first, members), *_ = ensembles.items()
+    labels = natural(run, ["base"])[1][files[first]["positions"]]
+    of_base = read(run, "base", epsilon=epsilon) if "base" in members else None
+    found = {}
+    for condition, name in longer_names(run, first, epsilon=epsilon).items():
+        of_each = {one: file[condition].astype(np.float64) for one, file in files.items()}
+        if of_base is not None:
+            alone = of_base[condition][0].astype(np.float64)  # (record, class)
+            of_each[metrics.CONTROL] = metrics.with_constants(alone)
+        found[name] = Answers(of_each, labels)
+    return found
+
+
+def longer_names(run: Run, ensemble: str, *, epsilon: float) -> dict[str, str]:
+    """The conditions that are stored of an ensemble -> names of attacks, as in `knowledge`."""
+    steps = run.obtain(longer_name(ensemble, epsilon)).results["steps"]
+    found = {}
+    for condition in read(run, ensemble, epsilon=epsilon).keys() - {"positions"}:
+        target, attack = condition.split("/")
+        found[condition] = f"{attack.upper()} of {steps} steps, {target}"
+    return dict(sorted(found.items()))
+
+
+def read(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:
+    """The file of a run's attacks with more steps on an ensemble, or on the base model alone."""
+    return load_file(run.obtain(longer_name(ensemble, epsilon)).path)

@@ -1,0 +1,191 @@
+"""Tables of doubt: is an answer less certain where it is wrong, and what does deferring gain?
+
+An ensemble answers by its mean softmax here, since its doubt is that of the mean softmax as well.
+Conditions are caption -> `Answers`, as in `dnalib.tables.answers`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from dnalib import intervals, metrics
+from dnalib.tables.answers import Answers, check_conditions
+from dnalib.uncertainty import (
+    SCORES,
+    error_detection,
+    least_risk_coverage_area,
+    mutual_information,
+    predictive_entropy,
+    risk_coverage_area,
+    selective_risk,
+    uncertainty_score_intervals,
+    uncertainty_scores,
+)
+
+Floats = NDArray[np.floating]
+Booleans = NDArray[np.bool_]
+
+UNCERTAINTIES: Mapping[str, Callable[[ArrayLike], Floats]] = {
+    "mutual information": mutual_information,
+    "predictive entropy": predictive_entropy,
+}
+SCALINGS = ("natural set", "each set")
+
+
+def scores_table(conditions: Mapping[str, Answers], *, natural: Answers, seed: int) -> pd.DataFrame:
+    """R_cc, R_iu and UA, by each uncertainty and under both scalings.
+
+    Args:
+        conditions: caption -> answers.
+        natural: answers of the same ensembles on unperturbed records, which set the first scale.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns condition, ensemble, uncertainty, scaling (of `SCALINGS`), R_cc, R_iu, UA
+        (fractions), the ends of their intervals ("R_cc, low" and so on), records. Scores are NaN
+        where the reference does not vary: it gives no scale.
+
+    Raises:
+        ValueError: no condition, or one with an ensemble that `natural` lacks.
+
+    Source: :eq:`eq-uncertainty` of chapter 8.
+    """
+    check_conditions(conditions)
+    references = {name: doubts(natural, uncertainty=name) for name in UNCERTAINTIES}
+    rows = []
+    for condition, answers in conditions.items():
+        for name in UNCERTAINTIES:
+            for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
+                natural.check_ensemble(f"an ensemble of {condition!r}", ensemble)
+                natural_doubt = references[name][ensemble][0]
+                scales = dict(zip(SCALINGS, (natural_doubt, doubt), strict=True))
+                for scaling, reference in scales.items():
+                    place = (condition, ensemble, name, scaling)
+                    scores = _scores(doubt, correct, reference=reference, seed=seed)
+                    names = ("condition", "ensemble", "uncertainty", "scaling")
+                    rows.append({**dict(zip(names, place, strict=True)), **scores})
+                    rows[-1]["records"] = len(correct)
+    return pd.DataFrame(rows)
+
+
+def detection_table(
+    conditions: Mapping[str, Answers],
+    *,
+    uncertainties: Sequence[str] = tuple(UNCERTAINTIES),
+    seed: int,
+) -> pd.DataFrame:
+    """What needs no threshold: error detection and the area under the risk–coverage curve.
+
+    An ensemble that errs seldom has a small area whatever its doubt is worth. Two more measures
+    say where it stands: "wrong answers" is the area where doubt says nothing, "least area" that of
+    a doubt which puts every wrong answer last.
+
+    Args:
+        conditions: caption -> answers.
+        uncertainties: some of `UNCERTAINTIES`.
+        seed: of the 95 % intervals.
+
+    Returns:
+        Columns condition, ensemble, uncertainty, measure ("error detection", "area", "wrong
+        answers", "least area"), value, low, high, records. Error detection is NaN where no answer,
+        or every answer, is wrong, and its interval where resampling can leave none.
+
+    Raises:
+        ValueError: no condition, or another uncertainty.
+    """
+    check_conditions(conditions)
+    rows = []
+    for condition, answers in conditions.items():
+        for name in uncertainties:
+            for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
+                found = {"condition": condition, "ensemble": ensemble, "uncertainty": name}
+                rows += [{**found, **row} for row in _detection(doubt, correct, seed=seed)]
+    return pd.DataFrame(rows)
+
+
+def risk_coverage_table(
+    conditions: Mapping[str, Answers], *, uncertainty: str = "mutual information"
+) -> pd.DataFrame:
+    """The risk–coverage curve of each ensemble, for `plots.deferral` and `plots.risk_coverage`.
+
+    Args:
+        conditions: caption -> answers.
+        uncertainty: one of `UNCERTAINTIES`.
+
+    Returns:
+        Columns condition, ensemble, coverage (share of records kept, the most certain first), risk
+        (share of wrong answers among them), kept (their number); a row a record.
+
+    Raises:
+        ValueError: no condition, or an unknown uncertainty.
+    """
+    check_conditions(conditions)
+    tables = []
+    for condition, answers in conditions.items():
+        for ensemble, (doubt, correct) in doubts(answers, uncertainty=uncertainty).items():
+            kept = np.arange(1, len(correct) + 1)
+            columns = {
+                "condition": condition,
+                "ensemble": ensemble,
+                "coverage": kept / len(correct),
+                "risk": selective_risk(doubt, correct),
+                "kept": kept,
+            }
+            tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def doubts(answers: Answers, *, uncertainty: str) -> dict[str, tuple[Floats, Booleans]]:
+    """Each ensemble's uncertainty and whether it is right: ensemble -> two arrays (record,).
+
+    Raises:
+        ValueError: the uncertainty is not one of `UNCERTAINTIES`.
+    """
+    if uncertainty not in UNCERTAINTIES:
+        raise ValueError(f"uncertainty is {uncertainty!r}; accepted are {', '.join(UNCERTAINTIES)}")
+    predicted = answers.predicted("mean softmax")
+    return {
+        ensemble: (
+            UNCERTAINTIES[uncertainty](metrics.softmax(logits)),
+            predicted[ensemble] == answers.labels,
+        )
+        for ensemble, logits in answers.logits.items()
+    }
+
+
+def _scores(doubt: Floats, correct: Booleans, *, reference: Floats, seed: int) -> dict[str, float]:
+    """`uncertainty_scores` with their intervals, or NaN where the reference gives no scale."""
+    if not np.ptp(reference) > 0:
+        names = (f"{score}{end}" for score in SCORES for end in ("", ", low", ", high"))
+        return dict.fromkeys(names, float("nan"))
+    values = uncertainty_scores(doubt, correct, reference=reference)
+    ends = uncertainty_score_intervals(doubt, correct, reference=reference, seed=seed)
+    found = {}
+    for score in SCORES:
+        low, high = ends[score]
+        found |= {score: values[score], f"{score}, low": low, f"{score}, high": high}
+    return found
+
+
+def _detection(doubt: Floats, correct: Booleans, *, seed: int) -> list[dict[str, object]]:
+    """The rows of one ensemble."""
+
+    def measures(drawn: NDArray[np.integer]) -> Floats:  # (..., record) -> (measure, ...)
+        unsure, right = doubt[drawn], correct[drawn]
+        return np.stack(
+            [
+                error_detection(unsure, right),
+                risk_coverage_area(unsure, right),
+                1 - right.mean(axis=-1),
+                least_risk_coverage_area(right),
+            ]
+        )
+
+    value, low, high = intervals.resampled_records(measures, records=len(correct), seed=seed)
+    names = ["error detection", "area", "wrong answers", "least area"]
+    return [
+        {"measure": name, "value": one, "low": a, "high": b, "records": len(correct)}
+        for name, one, a, b in zip(names, value, low, high, strict=True)
+    ]

@@ -1,0 +1,144 @@
+"""What the tables of the appendices answer to the questions that these ask, in words."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas
+
+from dnalib import metrics
+from dnalib.runs import Run
+from dnalib.stages import ENSEMBLES
+from dnalib.stages.longer import doubled_name
+from dnalib.tables import (
+    INTERVAL_SEED,
+    Banner,
+    adaptive,
+    answers,
+    deferral,
+    in_a_sentence,
+    knowledge,
+    selected,
+)
+from dnalib.tables.answers import Answers
+from dnalib.tables.comparisons import points
+from dnalib.tables.knowledge import Ensembles
+
+
+def strongest(run: Run) -> Banner:
+    """Which attacks break most of P(≥1) by themselves, and how much more all of them together."""
+    table = knowledge.strongest_table(run)
+    lines = []
+    for epsilon, rows in table[table.ensemble != metrics.CONTROL].groupby("epsilon"):
+        alone = in_a_sentence(
+            [
+                f"*{attack}* of {in_a_sentence(list(found.ensemble))}"
+                for attack, found in rows.groupby("strongest", sort=False)
+            ]
+        )
+        more = more_in_points(dict(zip(rows.ensemble, rows.alone - rows.value, strict=True)))
+        lines.append(
+            f"- ε = {epsilon:g} µV: by itself none breaks more than {alone}. The strongest for "
+            f"each record breaks {more}."
+        )
+    return Banner("\n".join(lines))
+
+
+def more_in_points(shares: Mapping[str, float]) -> str:
+    """How much more, the least and the greatest of several shares in points, with whose it is."""
+    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    low, high = (points(shares[name]).lstrip("+") for name in (least, most))
+    if low == high:
+        return f"{low} points more of each"
+    return f"from {low} points more ({least}) to {high} ({most})"
+
+
+def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
+    """Whether the usual searches had converged: what those with more steps take beyond them."""
+    table = adaptive.without_and_with(run, groups=groups)
+    parts = [
+        at_most(
+            {
+                f"{row.ensemble}, ε = {row.epsilon:g} µV": row.without - row.value
+                for row in selected(table, name=name).itertuples()
+            },
+            of=name,
+        )
+        for name in adaptive.LEFT.values()
+    ]
+    return Banner(
+        f"Beyond all others, these take {in_a_sentence(parts)}. Searches that had converged would "
+        "leave nothing to take."
+    )
+
+
+def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
+    """Whether the searches with more steps had: what twice their steps take of what they left."""
+    taken: dict[str, dict[str, float]] = {name: {} for name in adaptive.AIMS}
+    for ensemble in (name for ensembles in groups for name in ensembles):
+        results = run.obtain(doubled_name(ensemble)).results
+        for name, aim in adaptive.AIMS.items():
+            before, after = results["left"][aim]
+            taken[name][ensemble] = (before - after) / max(1, results["attacked"])
+    parts = [at_most(shares, of=name) for name, shares in taken.items()]
+    return Banner(f"Twice their steps take {in_a_sentence(parts)}.")
+
+
+def at_most(shares: Mapping[str, float], *, of: str) -> str:
+    """The greatest of several shares of a measure in points, with whose it is."""
+    most = max(shares, key=shares.__getitem__)
+    if shares[most] <= 0:
+        return f"nothing of {of}"
+    return f"up to {points(shares[most]).lstrip('+')} points of {of} ({most})"
+
+
+def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
+    """Which ensembles answer better than one of them, and which worse, by paired intervals."""
+    table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
+    lines = []
+    for condition, rows in table.groupby("condition", sort=False):
+        kinds = {
+            f"more often right than {against}": rows[rows.low > 0],
+            f"less often right than {against}": rows[rows.high < 0],
+            "not told from it": rows[(rows.low <= 0) & (rows.high >= 0)],
+        }
+        lines.append(f"- {condition}: {named(kinds)}.")
+    return Banner("\n".join(lines))
+
+
+def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
+    """Whose doubt tells wrong answers from right ones, and whose is misled, by its intervals."""
+    table = deferral.detection_table(shown, uncertainties=[uncertainty], seed=INTERVAL_SEED)
+    chosen = selected(table, measure="error detection")
+    lines = []
+    for condition, rows in chosen.groupby("condition", sort=False):
+        kinds = {
+            "tells right from wrong": rows[rows.low > 0.5],
+            "misled": rows[rows.high < 0.5],
+            "not told from chance": rows[(rows.low <= 0.5) & (rows.high >= 0.5)],
+            "without an interval": rows[rows.low.isna()],
+        }
+        lines.append(f"- {condition}: {named(kinds)}.")
+    return Banner("\n".join(lines))
+
+
+def named(kinds: Mapping[str, pandas.DataFrame]) -> str:
+    """The ensembles of each kind, kinds without one left out."""
+    return "; ".join(
+        f"{kind}: {in_a_sentence(list(rows.ensemble))}" for kind, rows in kinds.items() if len(rows)
+    )
+
+
+def gain(paper: Answers, worst: Answers) -> Banner:
+    """What fdec gains by P(≥1) over cor and over the control, in two cases, in points.
+
+    Args:
+        paper: answers under the paper's attack.
+        worst: those of `knowledge.fewest_right` under all attacks.
+    """
+    parts = []
+    for case, found in (("Under the paper's attack", paper), ("in the worst case", worst)):
+        row = adaptive.gain(found).loc["P(≥1)"]
+        parts.append(
+            f"{case}, fdec less cor is {row['fdec − cor']} points by P(≥1), and fdec less the "
+            f"control {row[f'fdec − ({metrics.CONTROL})']}"
+        )
+    return Banner(f"{'; '.join(parts)}.")

@@ -1,0 +1,235 @@
+"""Several trainings side by side: runs that differ by their seed alone, tested on one set."""
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from dnalib import tables
+from dnalib.intervals import Spread, crossed_seeds
+from dnalib.runs import Run, Settings
+from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
+from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.longer import longer_name
+from dnalib.stages.members import r_squared_name
+from dnalib.stages.sweeps import SWEPT_PADDING
+from dnalib.tables import (
+    INTERVAL_SEED,
+    attacked,
+    between,
+    decimals,
+    knowledge,
+    natural,
+    percent,
+    with_rows,
+)
+from dnalib.tables.answers import RULES, Answers, answers_of
+from dnalib.tables.comparisons import record_values
+
+MEASURES = ("average", "at least 1", "mean softmax")
+GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
+
+
+def shown_of_each(settings: Settings) -> list[str]:
+    """The stages whose artefacts chapters read of every seed; of the main one they read more.
+
+    The attacks that know the defence are shown of each seed at the middle ε alone.
+    """
+    middle = middle_epsilon(settings)
+    return [
+        *MEMBERS,
+        *(f"natural-{member}" for member in MEMBERS),
+        *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
+        *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
+        *(longer_name(ensemble, middle) for ensemble in ("base", *ENSEMBLES)),
+        *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
+    ]
+
+
+def values_on_natural(run: Run, *, measure: str) -> dict[str, NDArray[np.float64]]:
+    """What each test record contributes to a measure: ensemble -> (test record,)."""
+    return contributions(answers_of(*natural(run, MEMBERS)), measure=measure)
+
+
+def values_under_attack(
+    run: Run, *, attack: str, padding: str, epsilon: float, measure: str
+) -> dict[str, NDArray[np.float64]]:
+    """The same under an attack; NaN on the test records that were not attacked.
+
+    Which are attacked hangs on the base model, and so on the seed.
+    """
+    logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
+    positions = load_file(run.obtain(attacked_name(padding, epsilon)).path)["positions"]
+    return at_positions(run, positions, answers_of(logits, labels), measure=measure)
+
+
+def values_under_knowledge(
+    run: Run, *, epsilon: float, measure: str
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """The same by what the attacker knows, under the strongest attack known on each record.
+
+    Returns:
+        Each of `knowledge.KNOWLEDGE`, and `knowledge.ALL` -> ensemble -> (test record,).
+    """
+    conditions = knowledge.conditions(run, epsilon=epsilon)
+    (ensemble, *_) = ENSEMBLES
+    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
+    found = {}
+    for known in (*knowledge.KNOWLEDGE, knowledge.ALL):
+        worst = knowledge.fewest_right(knowledge.known_to(conditions, knowledge=known))
+        found[known] = at_positions(run, positions, worst, measure=measure)
+    return found
+
+
+def at_positions(
+    run: Run, positions: NDArray[np.generic], answers: Answers, *, measure: str
+) -> dict[str, NDArray[np.float64]]:
+    """What each attacked record contributes, at its place among all test records."""
+    records = len(natural(run, ["base"])[1])
+    found = {}
+    for ensemble, values in contributions(answers, measure=measure).items():
+        found[ensemble] = np.full(records, np.nan)
+        found[ensemble][positions] = values
+    return found
+
+
+def contributions(answers: Answers, *, measure: str) -> dict[str, NDArray[np.float64]]:
+    """What each record contributes to a measure: ensemble -> (record,).
+
+    Args:
+        answers: to the records.
+        measure: one of `answers.RULES`, or as `comparisons.record_values` takes it.
+    """
+    if measure in RULES:
+        predicted = answers.predicted(measure)
+        return {name: (one == answers.labels).astype(float) for name, one in predicted.items()}
+    return {name: record_values(one, measure=measure) for name, one in answers.correct().items()}
+
+
+def headline(runs: Sequence[Run]) -> pandas.DataFrame:
+    """`tables.headline` of the first seed; of several their mean, with each seed's own share.
+
+    The interval of several is over seeds and records.
+    """
+    table = tables.headline(runs[0])
+    if len(runs) == 1:
+        return table
+    condition = {
+        "measure": "at least 1",
+        "padding": SWEPT_PADDING,
+        "epsilon": max(runs[0].settings.epsilons),
+    }
+    values, under_pgd = (
+        [values_under_attack(run, attack=attack, **condition) for run in runs]
+        for attack in ("sap", "pgd")
+    )
+    rows = {}
+    for ensemble, published in table["paper"].items():
+        each = [one[ensemble] for one in values]  # (test record,) a seed
+        found = spread(each)
+        rows[ensemble] = {
+            "paper": published,
+            "ours": percent(found.mean),
+            "95 % interval": between(found.low, found.high),
+            "each seed": ", ".join(percent(np.nanmean(one)) for one in each),
+            tables.UNDER_PGD: percent(np.mean([np.nanmean(one[ensemble]) for one in under_pgd])),
+            "records": ", ".join(f"{np.isfinite(one).sum()}" for one in each),
+        }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def spread_table(
+    runs: Sequence[Run], *, attack: str, padding: str, epsilon: float
+) -> pandas.DataFrame:
+    """Each ensemble's measures over the seeds in %, unperturbed and under an attack.
+
+    Columns: the mean over seeds with its interval over seeds and records, and the standard
+    deviations over seeds and over records, in points.
+
+    Source: :eq:`eq-over-seeds` of chapter 8.
+    """
+    condition = {"attack": attack, "padding": padding, "epsilon": epsilon}
+    parts = {}
+    for measure in MEASURES:
+        unperturbed = [values_on_natural(run, measure=measure) for run in runs]
+        parts["natural", measure] = spreads(unperturbed)
+    for measure in MEASURES:
+        under = [values_under_attack(run, measure=measure, **condition) for run in runs]
+        parts[f"{attack.upper()}, ε = {epsilon:g} µV", measure] = spreads(under)
+    return described(parts, names=["records", "measure", "ensemble"])
+
+
+def knowledge_spread_table(runs: Sequence[Run], *, epsilon: float) -> pandas.DataFrame:
+    """P(≥1) over the seeds in %, by what the attacker knows, with the columns of `spread_table`."""
+    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
+    parts = {(known,): spreads([one[known] for one in values]) for known in values[0]}
+    return described(parts, names=["attacker knows", "ensemble"])
+
+
+def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
+    """R² within each ensemble over the seeds: mean, standard deviation, and each seed's own.
+
+    Rows are ensembles and ordered pairs of their members; the deviation of one seed is a dash.
+    """
+    rows = {}
+    for ensemble, members in ENSEMBLES.items():
+        each = np.stack([tables.r_squared(run, ensemble) for run in runs])  # (seed, X, Y)
+        for x, y in permutations(range(len(members)), 2):
+            values = each[:, x, y]
+            rows[ensemble, f"{members[x]} → {members[y]}"] = {
+                "mean R²": decimals(values.mean()),
+                "SD over seeds": decimals(values.std(ddof=1)) if len(runs) > 1 else "–",
+                "each seed": ", ".join(decimals(value) for value in values),
+            }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])
+    return table
+
+
+def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:
+    """fdec's P(≥1) less cor's over the seeds, each record under the strongest of all attacks."""
+    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
+    return gain_of([one[knowledge.ALL] for one in values])
+
+
+def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Spread]:
+    """The spread of each ensemble over seeds and records, and last that of the paper's gain.
+
+    Args:
+        values: of each seed, ensemble -> (test record,), NaN where a record does not count.
+    """
+    found = {name: spread([one[name] for one in values]) for name in values[0]}
+    return {**found, " − ".join(GAIN): gain_of(values)}
+
+
+def gain_of(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> Spread:
+    """The spread of the paper's gain, a difference record by record; `values` as in `spreads`."""
+    first, second = GAIN
+    return spread([one[first] - one[second] for one in values])
+
+
+def spread(values: Sequence[NDArray[np.float64]]) -> Spread:
+    """The spread over seeds and records of one number."""
+    return crossed_seeds(np.stack(values), seed=INTERVAL_SEED)  # (seed, test record)
+
+
+def described(
+    parts: Mapping[tuple[str, ...], Mapping[str, Spread]], *, names: list[str]
+) -> pandas.DataFrame:
+    """Spreads in percent and points, a row each, named by their part and their ensemble."""
+    rows = {
+        (*part, ensemble): {
+            "mean": percent(one.mean),
+            "95 % interval": between(one.low, one.high),
+            "SD over seeds": percent(one.over_seeds),
+            "SD over records": percent(one.over_records),
+        }
+        for part, found in parts.items()
+        for ensemble, one in found.items()
+    }
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=names)
+    return table

@@ -1,0 +1,118 @@
+"""What trainings cost: steps of several, timed in turns in one process."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from dnalib.training.data import number_of_batches
+from dnalib.training.loop import Training, epoch_projections, set_up, train_step
+from dnalib.training.processes import Alone
+from dnalib.training.recipes import derived_seed, resolve_precision
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What one training takes on this machine.
+
+    Attributes:
+        steps: of the whole training.
+        seconds: median time of a step, by the clock.
+        processor_seconds: median time that all threads of the process spent on a step, on CPUs.
+    """
+
+    steps: int
+    seconds: float
+    processor_seconds: float
+
+
+def training_costs(trainings: Mapping[str, Training], *, rounds: int) -> dict[str, TrainingCost]:
+    """Time steps of several trainings in turns, so that a slow moment of the machine meets all.
+
+    The times that a training's history holds are those of its own hour, other work on the machine
+    included; these are comparable.
+
+    Args:
+        trainings: name -> training; each is begun anew and left after a few steps.
+        rounds: timed steps of each, after one that warms up.
+
+    Returns:
+        Name -> cost. Evaluation after each epoch is not part of it.
+
+    Raises:
+        ValueError: no round, or as `training.train`.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}; accepted are whole numbers from 1")
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
+        steppers = {name: Stepper(training) for name, training in trainings.items()}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in steppers}
+        for number in range(rounds + 1):
+            for name, stepper in steppers.items():
+                taken = stepper.timed_step(number)
+                if number > 0:
+                    times[name].append(taken)
+    return {
+        name: TrainingCost(
+            stepper.steps, *(statistics.median(one) for one in zip(*times[name], strict=True))
+        )
+        for name, stepper in steppers.items()
+    }
+
+
+class Stepper:
+    """A training that takes one step at a time.
+
+    Args:
+        training: begun anew.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.recipe = training.recipe
+        self.batches = number_of_batches(training.data, self.recipe)
+        self.fabric = Alone().make_fabric(resolve_precision(self.recipe.precision))
+        torch.manual_seed(self.recipe.seed)
+        self.state = set_up(
+            self.fabric,
+            training.make_network(),
+            recipe=self.recipe,
+            batches=self.batches,
+            compiled=None,
+        )
+        self.state.network.train()
+        self.data = training.data.to(self.fabric.device)
+        generator = torch.Generator().manual_seed(derived_seed(self.recipe.seed, 0))
+        order = torch.randperm(len(self.data.rows), generator=generator)
+        self.batch_rows = self.data.rows[order.to(self.fabric.device)].tensor_split(self.batches)
+        self.projections = epoch_projections(
+            self.data, self.recipe, steps=self.batches, generator=generator
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.batches * self.recipe.epochs
+
+    def timed_step(self, number: int) -> tuple[float, float]:
+        """One step on a batch of its own: seconds by the clock, and of all threads."""
+        self.state.step = number % self.batches
+        self.wait()
+        begun = time.perf_counter(), time.process_time()
+        train_step(
+            self.fabric,
+            self.state,
+            self.data,
+            self.batch_rows[self.state.step],
+            recipe=self.recipe,
+            projections=self.projections,
+        )
+        self.wait()
+        return time.perf_counter() - begun[0], time.process_time() - begun[1]
+
+    def wait(self) -> None:
+        """Let a GPU finish what it was given."""
+        if self.fabric.device.type == "cuda":
+            torch.cuda.synchronize(self.fabric.device)

@@ -1,0 +1,132 @@
+"""What a training reads, and how it is told from another training's data."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from dnalib.model import FEATURES
+from dnalib.signals import PackedSignals
+from dnalib.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training reads.
+
+    Attributes:
+        signals: all training records once, int16, raw units.
+        labels: (record,), int64.
+        rows: (row,), int64, record of each training row after oversampling.
+        test_signals, test_labels: the test records, for the learning curve only.
+        earlier: features (record, 64), float32, of each earlier model, in the records' order: a
+            row a record, not a training row.
+
+    Raises:
+        ValueError: labels or features of another number of records, a row of no record, or no
+            test record.
+    """
+
+    signals: PackedSignals
+    labels: Tensor
+    rows: Tensor
+    test_signals: PackedSignals
+    test_labels: Tensor
+    earlier: tuple[Tensor, ...] = ()
+
+    def __post_init__(self) -> None:
+        records = len(self.signals)
+        parts = {"labels": self.labels, "test_labels": self.test_labels}
+        parts |= {f"earlier[{place}]": one for place, one in enumerate(self.earlier)}
+        for name, part in parts.items():
+            of = len(self.test_signals) if name == "test_labels" else records
+            if len(part) != of:
+                raise ValueError(
+                    f"{name} is of {len(part)} records; accepted is one of each of {of}"
+                )
+        if not len(self.test_signals):
+            raise ValueError("test_signals hold no record; at least one is needed")
+        # Only where reading waits for no device: it is checked before it is moved.
+        if self.rows.device.type == "cpu" and len(self.rows):
+            first, last = self.rows.min(), self.rows.max()
+            if first < 0 or last >= records:
+                raise ValueError(
+                    f"rows are of records {first} to {last}; accepted are 0 to {records - 1}"
+                )
+
+    def to(self, device: torch.device) -> "TrainingData":
+        """The same data, resident on a device."""
+        moved = {
+            field.name: getattr(self, field.name).to(device)
+            for field in fields(self)
+            if field.name != "earlier"
+        }
+        return replace(self, **moved, earlier=tuple(matrix.to(device) for matrix in self.earlier))
+
+    def digests(self) -> dict[str, str]:
+        """Each part of the data in a few characters: its size and the start of its SHA-256."""
+        parts = {
+            "training signals": signal_tensors(self.signals),
+            "training labels": [self.labels],
+            "training rows": [self.rows],
+            "test signals": signal_tensors(self.test_signals),
+            "test labels": [self.test_labels],
+        }
+        parts |= {
+            f"features of earlier model {number}": [matrix]
+            for number, matrix in enumerate(self.earlier, start=1)
+        }
+        return {name: describe_tensors(tensors) for name, tensors in parts.items()}
+
+
+def signal_tensors(signals: PackedSignals) -> list[Tensor]:
+    """All that tells packed signals from others, the number of records first."""
+    return [
+        signals.lengths,
+        signals.starts,
+        signals.offsets,
+        torch.tensor(signals.length),
+        signals.samples,
+    ]
+
+
+def describe_tensors(tensors: list[Tensor]) -> str:
+    """Rows of the first of some tensors, and a digest of all."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return f"{len(tensors[0])} ({digest.hexdigest()[:16]})"
+
+
+def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
+    """Batches an epoch. Rows are spread evenly, so that no short last batch spoils a fit.
+
+    Raises:
+        ValueError: no rows, decorrelation with too few rows a batch, or DVERGE with one class.
+    """
+    rows = len(data.rows)
+    if rows == 0 or recipe.batch_size < 2:
+        raise ValueError(
+            f"{rows} training rows at batch_size {recipe.batch_size}; accepted are at least one "
+            "row and a batch_size of 2"
+        )
+    batches = -(-rows // recipe.batch_size)
+    columns = FEATURES if recipe.method == "parallel" else recipe.projected_dimension
+    if decorrelates(data, recipe) and rows // batches < columns + 2:
+        raise ValueError(
+            f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
+            f"decorrelation by a fit on {columns} columns needs at least {columns + 2}"
+        )
+    if recipe.method == "dverge" and len(data.labels[data.rows].unique()) < 2:
+        raise ValueError(
+            f"all {rows} training rows are of one class; method 'dverge' distils each towards a "
+            "row of another class and needs at least two"
+        )
+    return batches
+
+
+def decorrelates(data: TrainingData, recipe: Recipe) -> bool:
+    """Whether a training has a decorrelation loss."""
+    return recipe.method == "parallel" or bool(data.earlier)

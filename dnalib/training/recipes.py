@@ -1,0 +1,142 @@
+"""How a network is trained: recipe, schedule of learning rates, precision and seeds."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+
+Schedule = Literal["one-cycle", "constant"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+Method = Literal["alone", "parallel", "dverge"]
+
+CHOICES = {
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "method": get_args(Method),
+}
+BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # of processors, as Linux names them
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained.
+
+    Attributes:
+        epochs: passes over the training rows.
+        batch_size: rows a step.
+        learning_rate: Adam's step size; with "one-cycle" the peak.
+        schedule: "one-cycle" (rise and cosine fall) or "constant" (the paper's).
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the device multiplies it in
+            hardware.
+        seed: of the weights' start, the order of rows, dropout and projections.
+        decorrelation_weight: factor of the decorrelation loss.
+        projected_dimension: columns of the random projection.
+        swap_persists: leave out the decorrelation terms that have no gradient in the journal
+            version's code (`losses.Projections.until_swap`); to measure what that changes.
+        method: what a step minimises, see `dnalib.training.objectives`: "alone" trains one
+            network, the others train several together.
+        adversarial_epsilon: largest change of a sample in inputs that an attack makes for training,
+            raw units; with "alone", 0 trains on natural records.
+        adversarial_steps: gradient steps of that attack.
+
+    Raises:
+        ValueError: a value that no training can follow, or "dverge", which learns from inputs that
+            are made, without an attack to make them.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: Schedule
+    precision: Precision
+    seed: int
+    decorrelation_weight: float = 0.2
+    projected_dimension: int = 50
+    swap_persists: bool = False
+    method: Method = "alone"
+    adversarial_epsilon: float = 0.0
+    adversarial_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "projected_dimension"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; accepted are values above 0")
+        for name in ("decorrelation_weight", "adversarial_epsilon", "adversarial_steps"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted are values from 0")
+        for name, accepted in CHOICES.items():
+            if getattr(self, name) not in accepted:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; accepted are "
+                    f"{', '.join(map(repr, accepted))}"
+                )
+        if self.method == "dverge" and not (self.adversarial_epsilon and self.adversarial_steps):
+            raise ValueError(
+                f"adversarial_epsilon is {self.adversarial_epsilon} and adversarial_steps is "
+                f"{self.adversarial_steps}; accepted with the method 'dverge' are values above 0"
+            )
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, *, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning-rate schedule of a recipe over all its steps."""
+    if recipe.schedule == "one-cycle":
+        # One step more than is taken: the schedule is stepped once after the last of them.
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1
+        )
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def resolve_precision(precision: Precision) -> str:
+    """The precision that "auto" means on this machine: bf16 only where hardware multiplies it."""
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        )
+    capable = torch.backends.cpu.get_cpu_capability() == "AVX512" and cpu_has_bf16()
+    return "bf16-mixed" if capable else "32-true"
+
+
+def keep_float32() -> None:
+    """Multiply what is float32 as float32 in a GPU's convolutions too; cuDNN's default is TF32.
+
+    Whatever sets up a device for the library calls this, so that "32-true" means the same
+    everywhere. Matrix products are float32 by default.
+    """
+    with warnings.catch_warnings():
+        # PyTorch warns that there is a newer name for it; versions before 2.9 know this one alone.
+        warnings.simplefilter("ignore")
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def fastest_device() -> torch.device:
+    """The GPU where CUDA finds one, else the CPU; set up so that float32 is multiplied as such.
+
+    Sums are kept in float64, which Apple's GPUs do not have.
+    """
+    keep_float32()
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor lists products in bf16, AMX or AVX-512 (Linux on x86; elsewhere no)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return not BF16_FLAGS.isdisjoint(flags)
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """A seed of its own for each number (of an epoch, or of a member)."""
+    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")

@@ -1,0 +1,233 @@
+"""Sweeps on a tiny run: each variant is another training, and what it does not touch is found."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tiny import open_tiny
+
+from dnalib import metrics, stages, tables
+from dnalib.metrics import CONTROL
+from dnalib.runs import ParameterError, load_profile
+from dnalib.runs.settings import accept
+from dnalib.stages.ensembles import FURTHER, earlier_models, filter_index, members_of
+from dnalib.stages.members import training_number
+from dnalib.stages.sweeps import (
+    SIZES,
+    further_members,
+    sizes_name,
+    sweep_name,
+    variant_stages,
+    variants_of,
+)
+from dnalib.tables import sweeps
+
+pytestmark = pytest.mark.slow
+
+SEEDS_OF_TWO = [{"bands": 2, "seed": seed} for seed in (0, 1)]
+CHANGES = {
+    "swept_bands": (2, 10),
+    "sweep_seeds": 2,
+    "most_members": 4,
+    "epochs": 1,
+    "epsilons": (50.0,),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with the sweep of bands and the members of larger ensembles, two seeds each."""
+    made = open_tiny(tmp_path_factory.mktemp("sweeps"), **CHANGES)
+    for changes in variants_of(made.settings, "bands"):
+        made.obtain(sweep_name(changes))
+    for seed in (0, 1):
+        made.obtain(sizes_name(made.settings, seed))
+    return made
+
+
+def names_in(run):
+    return [path.name.rpartition("-")[0] for path in run.folder.glob("*.safetensors")]
+
+
+def test_further_members_go_on_as_the_first_two_do():
+    assert members_of("fdec", 5) == ("base", "fdec1", "fdec2", "fdec3", "fdec4")
+    assert earlier_models("fdec3") == ("base", "fdec1", "fdec2")
+    assert earlier_models("dec1") == ("base",) and earlier_models("base") == ()
+    assert earlier_models("cor4") == earlier_models("fcor3") == ()
+    assert [filter_index(f"fcor{number}") for number in (1, 2, 3, 4)] == [0, 1, 0, 1]
+    assert filter_index("dec3") is None
+    numbers = [training_number(name) for name in (*stages.MEMBERS, *FURTHER)]
+    assert numbers == [*range(9), *range(200, 208)]
+    assert set(further_members(load_profile("small"))) == set(FURTHER)
+
+
+@pytest.mark.parametrize("value", [2, 6, 3.5, "many", True])
+def test_ensembles_of_other_sizes_are_refused(value):
+    accepted = "most_members is .*; accepted is a whole number from 3 to 5"
+    with pytest.raises(ParameterError, match=accepted):
+        accept("most_members", value)
+
+
+def test_values_are_whole_numbers_where_the_parameter_is():
+    assert accept("swept_bands", [10, 2.0, 10]) == (10, 2)
+    assert accept("swept_weights", 0.5) == (0.5,)
+    assert accept("swept_weights", [0, 1]) == (0.0, 1.0)
+    with pytest.raises(
+        ParameterError, match="swept_bands is .*; accepted are whole numbers from 2"
+    ):
+        accept("swept_bands", [2.5])
+
+
+def test_every_value_has_every_seed(run):
+    assert variants_of(run.settings, "bands") == [
+        {"bands": bands, "seed": seed} for bands in (2, 10) for seed in (0, 1)
+    ]
+
+
+def test_what_a_value_does_not_touch_is_trained_once(run):
+    names = names_in(run)
+    counts = {name: names.count(name) for name in ("base", "cor1", "dec2", "fcor1", "fdec2")}
+    assert counts == {"base": 2, "cor1": 2, "dec2": 2, "fcor1": 4, "fdec2": 4}
+
+
+def test_the_answers_are_those_of_the_variants(run):
+    stored = {
+        bands: load_file(run.obtain(sweep_name({"bands": bands, "seed": 1})).path)
+        for bands in (2, 10)
+    }
+    variant = run.variant({"bands": 2, "seed": 1})
+    expected = load_file(variant.obtain("natural-fdec2").path)["logits"]
+    place = stages.MEMBERS.index("fdec2")
+    np.testing.assert_array_equal(stored[2]["natural"][place], expected)
+    attacked = load_file(variant.obtain("attacked-strip-50").path)
+    for attack in stages.ATTACKS:
+        np.testing.assert_array_equal(stored[2][attack], attacked[attack])
+    np.testing.assert_array_equal(stored[2]["positions"], attacked["positions"])
+    assert not np.array_equal(stored[2]["natural"][place], stored[10]["natural"][place])
+    cor = stages.MEMBERS.index("cor1")
+    np.testing.assert_array_equal(stored[2]["natural"][cor], stored[10]["natural"][cor])
+
+
+def test_one_value_more_leaves_the_others_as_they_are(run):
+    more = run.variant({"swept_bands": (2, 4, 10)})
+    kept = [run.identity(sweep_name(one)) for one in variants_of(run.settings, "bands")]
+    names = [sweep_name(one) for one in variants_of(more.settings, "bands")]
+    assert set(kept) < {more.identity(name) for name in names} and len(names) == 6
+    # Neither does the run's own value of what is swept matter, nor its seed.
+    other = run.variant({"bands": 4, "seed": 1})
+    assert other.identity("sweep-bands-2-seed-1") == run.identity("sweep-bands-2-seed-1")
+
+
+def settings_behind(run, names):
+    """Settings on which some stages or what they read hang."""
+    waiting, found = list(names), set()
+    while waiting:
+        stage = run.stages[waiting.pop()]
+        found |= set(stage.settings)
+        waiting += stage.inputs
+    return found
+
+
+def test_every_setting_that_a_variant_depends_on_tells_it_apart(run):
+    changes = {"bands": 2, "seed": 1}
+    variant = run.variant(changes)
+    found = settings_behind(variant, variant_stages(variant.settings))
+    assert found - set(changes) <= set(run.stages[sweep_name(changes)].settings)
+    further = settings_behind(run.variant({"seed": 1}), [SIZES])
+    assert further - {"seed"} <= set(run.stages[sizes_name(run.settings, 1)].settings)
+
+
+def test_the_table_has_every_measure_at_every_value(run):
+    table = sweeps.sweep_table(run, "bands")
+    assert len(table) == 2 * (5 * 5 + 4), "the control's features are none"
+    assert list(table.columns) == sweeps.COLUMNS
+    variants = [run.variant(changes) for changes in SEEDS_OF_TWO]
+    hits = []
+    for variant in variants:
+        logits, labels = [], load_file(variant.obtain("natural-base").path)["labels"]
+        for member in ("base", "fcor1", "fcor2"):
+            logits.append(load_file(variant.obtain(f"natural-{member}").path)["logits"])
+        hits.append((np.stack(logits).argmax(-1) == labels).mean())
+    (row,) = table.query(
+        "setting == 2 and ensemble == 'fcor' and measure == 'average accuracy, natural'"
+    ).itertuples()
+    assert row.value == pytest.approx(np.mean(hits))
+    assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))
+    assert row.low <= row.value <= row.high
+    shared = table[table.measure == sweeps.SHARED]
+    assert shared.low.isna().all() and shared.value.notna().all()
+    assert list(sweeps.shared(table).index) == list(stages.ENSEMBLES)
+    one = tables.selected(table, measure="P(≥1), natural")
+    wide = tables.wide(one, columns="setting")
+    assert list(wide.index) == [*stages.ENSEMBLES, CONTROL] and list(wide.columns) == [2, 10]
+
+
+@pytest.mark.parametrize("attack", stages.ATTACKS)
+def test_the_control_stands_beside_them_under_each_attack(run, attack):
+    table = sweeps.sweep_table(run, "bands", attack=attack)
+    (kept,) = table.query(
+        "setting == 2 and ensemble == @CONTROL and measure == 'P(≥1), attacked'"
+    ).itertuples()
+    shares = []
+    for changes in SEEDS_OF_TWO:
+        stored = load_file(run.obtain(sweep_name(changes)).path)
+        labels = stored["labels"][stored["positions"]]
+        base = stored[attack][stages.MEMBERS.index("base")].argmax(-1)
+        shares.append(((base == labels) | np.isin(labels, [0, 2])).mean())
+    assert kept.value == pytest.approx(np.mean(shares))
+
+
+def test_classes_count_alike_where_they_are_averaged(run):
+    table = sweeps.sweep_table(run, "bands")
+    (row,) = table.query(
+        "setting == 10 and ensemble == 'cor' and measure == 'P(≥1), class average, attacked'"
+    ).itertuples()
+    shares = []
+    for seed in (0, 1):
+        stored = load_file(run.obtain(sweep_name({"bands": 10, "seed": seed})).path)
+        labels = stored["labels"][stored["positions"]].astype(int)
+        chosen = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["cor"]]
+        right = (stored["sap"][chosen].argmax(-1) == labels).any(axis=0)
+        shares.append(metrics.class_averaged(right, labels))
+    assert row.value == pytest.approx(np.mean(shares))
+
+
+def test_larger_ensembles_begin_with_the_smaller_ones(run):
+    table = sweeps.sizes_table(run)
+    assert sorted(table.setting.unique()) == [2, 3, 4]
+    one = table[table.measure == "P(≥1), natural"].pivot(
+        index="setting", columns="ensemble", values="value"
+    )
+    assert (one.diff().dropna() >= 0).all().all(), "a further member takes no right answer away"
+    stored = load_file(run.obtain(SIZES).path)
+    models = run.obtain(SIZES).results["models"]
+    assert len(models) == 9 + 4 and stored["natural"].shape[0] == len(models)
+    expected = load_file(run.obtain("natural-dec2").path)["logits"]
+    np.testing.assert_allclose(stored["natural"][models.index("dec2")], expected, atol=2e-2)
+
+
+def test_sizes_are_measured_over_the_seeds(run):
+    assert [sizes_name(run.settings, seed) for seed in (0, 1)] == [SIZES, f"{SIZES}-seed-1"]
+    hits = []
+    for seed in (0, 1):
+        artefact = run.obtain(sizes_name(run.settings, seed))
+        own = run.variant({"seed": seed, "sweep_seeds": 1}).obtain(SIZES)
+        assert artefact.path.read_bytes() == own.path.read_bytes()
+        assert artefact.results == own.results
+        stored, models = load_file(artefact.path), artefact.results["models"]
+        chosen = [models.index(name) for name in members_of("fdec", 4)]
+        hits.append((stored["natural"][chosen].argmax(-1) == stored["labels"]).mean())
+    (row,) = (
+        sweeps.sizes_table(run)
+        .query("setting == 4 and ensemble == 'fdec' and measure == 'average accuracy, natural'")
+        .itertuples()
+    )
+    assert row.value == pytest.approx(np.mean(hits))
+    assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))
+
+
+def test_seeds_of_many_digits_have_stages_of_their_own():
+    names = [sweep_name({"bands": 2, "seed": seed}) for seed in (20240101, 20240102)]
+    assert names == ["sweep-bands-2-seed-20240101", "sweep-bands-2-seed-20240102"]
+    assert sweep_name({"decorrelation_weight": 0.2, "seed": 0}).endswith("weight-0.2-seed-0")
+    weights = [sweep_name({"decorrelation_weight": value}) for value in (0.1234567, 0.1234568)]
+    assert len(set(weights)) == 2

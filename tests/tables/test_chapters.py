@@ -1,0 +1,140 @@
+"""Tables agree with the artefacts that they are made of."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from dnalib import metrics, stages, tables
+from dnalib.runs import ComputingRun
+from dnalib.tables import answers
+
+
+def test_banner_names_synthetic_records_first(tiny_run: ComputingRun) -> None:
+    assert (
+        tables.banner(tiny_run)._repr_markdown_().startswith("> **The data of this run are synth")
+    )
+
+
+def test_banner_says_what_a_run_changes_of_its_profile(tiny_run: ComputingRun) -> None:
+    demo = stages.open_run({"profile": "demo"})
+    given = {"bands": 20, "epsilons": [20, 50.5], "seed": 3, "swept_bands": [4, 20]}
+    changed = stages.open_run({"profile": "demo", **given})
+    assert tables.banner(changed).markdown.endswith(
+        "seed 3.) **Changed against the profile:** `bands` 20 instead of 10; "
+        "`epsilons` 20, 50.5 instead of 10, 50, 75, 100, 150."
+    )
+    recorded = stages.open_run({"profile": "recorded/small"})
+    shown = dataclasses.replace(recorded.settings, rate=50)
+    assert tables.changes(SimpleNamespace(profile="recorded/small/seed-1", settings=shown)) == (
+        " **Changed against the profile:** `rate` 50 instead of 100."
+    )
+    for unchanged in (demo, recorded, tiny_run):
+        assert "Changed" not in tables.banner(unchanged).markdown
+
+
+def test_members_table(tiny_run: ComputingRun) -> None:
+    table = tables.members_table(tiny_run, ["base", "dec1"])
+    for member in ("base", "dec1"):
+        logits, labels = tables.natural(tiny_run, [member])
+        assert table["test accuracy (%)"][member] == tables.percent(
+            (logits[0].argmax(1) == labels).mean()
+        )
+        best = tiny_run.obtain(member).results["history"]["test_accuracy"]
+        assert table["best epoch (%)"][member] == tables.percent(max(best))
+
+
+def test_robustness_counts_the_attacked_records_of_each_ensemble(tiny_run: ComputingRun) -> None:
+    table = tables.robustness_table(tiny_run)
+    epsilon = max(tiny_run.settings.epsilons)
+    logits, labels = tables.attacked(tiny_run, attack="sap", padding="mask", epsilon=epsilon)
+    for name, members in stages.ENSEMBLES.items():
+        places = [stages.MEMBERS.index(member) for member in members]
+        hits = (logits[places].argmax(2) == labels).sum(0)  # (record,)
+        for number in (1, 2, 3):
+            (row,) = tables.selected(
+                table,
+                attack="sap",
+                padding="mask",
+                epsilon=epsilon,
+                ensemble=name,
+                measure=f"at least {number}",
+            ).itertuples()
+            assert row.value == pytest.approx((hits >= number).mean())
+            assert row.low <= row.value <= row.high and row.records == len(labels)
+
+
+def test_attacked_records_are_those_the_base_model_gets_right(tiny_run: ComputingRun) -> None:
+    logits, labels = tables.natural(tiny_run, ["base"])
+    epsilon = min(tiny_run.settings.epsilons)
+    _, attacked = tables.attacked(tiny_run, attack="pgd", padding="strip", epsilon=epsilon)
+    right = logits[0].argmax(1) == labels
+    np.testing.assert_array_equal(attacked, labels[right])
+
+
+def test_control_is_the_base_model_and_two_constants(tiny_run: ComputingRun) -> None:
+    logits, labels = tables.natural(tiny_run, stages.MEMBERS)
+    hits = answers.answers_of(logits, labels).correct()[metrics.CONTROL]
+    np.testing.assert_array_equal(hits[0], logits[0].argmax(1) == labels)
+    np.testing.assert_array_equal(hits[1], labels == 0)
+    np.testing.assert_array_equal(hits[2], labels == 2)
+
+
+def test_headline_sets_the_papers_numbers_beside_ours(tiny_run: ComputingRun) -> None:
+    table = tables.headline(tiny_run)
+    assert list(table.index) == [*stages.ENSEMBLES, metrics.CONTROL]
+    # The tiny run has no ε = 150 µV, so that no published value belongs beside it.
+    assert set(table["paper"]) == {"–"}
+    assert tables.paper_points(tiny_run, attack="sap").keys() == {
+        ("cor", "at least 1", 10.0),
+        ("cor", "at least 2", 10.0),
+    }
+
+
+def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
+    condition = {"attack": "pgd", "padding": "strip", "epsilon": 50.0}
+    votes = tables.voting_table(tiny_run, **condition)
+    logits, labels = tables.attacked(tiny_run, **condition)
+    places = [stages.MEMBERS.index(member) for member in stages.ENSEMBLES["fdec"]]
+    expected = (metrics.mean_softmax_prediction(logits[places]) == labels).mean()
+    assert votes.loc["fdec", "mean softmax"].iloc[1] == tables.percent(expected)
+    scores = tables.uncertainty_table(tiny_run, **condition)
+    assert list(scores.columns) == ["R_cc", "R_iu", "UA"] and list(scores.index) == list(
+        stages.ENSEMBLES
+    )
+
+
+def test_example_holds_the_stored_perturbations_at_each_epsilon(tiny_run: ComputingRun) -> None:
+    kept = len(tiny_run.obtain("examples").results["records"])
+    last = tables.attacked_example(tiny_run, number=kept - 1)
+    assert tables.attacked_example(tiny_run, number=kept + 3).record == last.record
+    example = tables.attacked_example(tiny_run, number=1)
+    position = tiny_run.dataset.split.test[load_positions(tiny_run)[1]]
+    assert example.record == tiny_run.dataset.records.names[position]
+    assert list(example.perturbations) == list(tiny_run.settings.epsilons)
+    for epsilon, perturbations in example.perturbations.items():
+        stored = load_file(tiny_run.obtain(stages.perturbation_name("strip", epsilon)).path)
+        assert set(perturbations) == {"PGD", "SAP"}
+        for name, delta in perturbations.items():
+            np.testing.assert_array_equal(delta, stored[name.lower()][1])
+            assert 0 < abs(delta).max() <= epsilon
+
+
+def load_positions(run: ComputingRun) -> np.ndarray:
+    """Which test records were attacked."""
+    name = stages.attacked_name("strip", min(run.settings.epsilons))
+    return load_file(run.obtain(name).path)["positions"]
+
+
+def test_intervals_below_zero_are_told_from_minus_signs() -> None:
+    assert tables.between(0.1, 0.25) == "10.0–25.0"
+    assert tables.between(-0.1, 0.25) == "−10.0 to 25.0"
+    assert tables.between(-0.25, -0.1) == "−25.0 to −10.0"
+    assert tables.between(-1e-12, 0.1) == "0.0–10.0"
+    assert tables.between(float("nan"), float("nan")) == "–"
+    assert tables.percent(-0.125) == "−12.5", "with a true minus sign"
+    assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"
+    assert tables.decimals(-0.0125) == "−0.013" and tables.decimals(0.5) == "0.500"
+    assert tables.decimals(float("nan")) == "–"

@@ -1,0 +1,115 @@
+"""Ensembles beside each other on the same records, and beside what was published."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dnalib import intervals, losses, metrics, published, stages, tables
+from dnalib.runs import ComputingRun
+from dnalib.tables import comparisons, robustness
+from dnalib.tables.answers import answers_of
+
+CONDITION = {"attack": "sap", "padding": "strip"}
+
+
+@pytest.mark.parametrize("measure", ["average", "at least 1", "at least 3"])
+def test_what_records_contribute_adds_up_to_the_measure(measure: str) -> None:
+    correct = np.random.default_rng(0).random((3, 50)) < 0.6
+    table = robustness.ensemble_table(
+        {"cor": correct}, np.zeros(50, dtype=int), seed=0, resamples=20
+    )
+    (expected,) = table[table.measure == measure].value
+    assert comparisons.record_values(correct, measure=measure).mean() == pytest.approx(expected)
+
+
+def test_unknown_measure_is_refused() -> None:
+    with pytest.raises(ValueError, match="'at least 4'.*average, at least 1, at least 2"):
+        comparisons.record_values(np.ones((3, 5), dtype=bool), measure="at least 4")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
+    """Made-up answers in place of the tiny run's, whose networks hardly differ."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 120)
+    skill = np.linspace(0.2, 2, 9)[:, None, None]  # (member, 1, 1)
+    logits = random.normal(size=(9, 120, 4)) + skill * np.eye(4)[labels]
+    monkeypatch.setattr(comparisons, "attacked", lambda run, **condition: (logits, labels))
+    return logits, labels
+
+
+@pytest.mark.parametrize("measure", ["at least 1", "at least 2", "average"])
+def test_differences_are_paired_and_taken_off_the_reference(
+    tiny_run: ComputingRun, answers: tuple[np.ndarray, np.ndarray], measure: str
+) -> None:
+    found = comparisons.differences(tiny_run, **CONDITION, measure=measure, against="dec")
+    others = [name for name in (*stages.ENSEMBLES, metrics.CONTROL) if name != "dec"]
+    assert list(dict.fromkeys(found.ensemble)) == others and set(found.against) == {"dec"}
+    assert set(found.epsilon) == set(tiny_run.settings.epsilons)
+    values = {
+        name: comparisons.record_values(correct, measure=measure)
+        for name, correct in answers_of(*answers).correct().items()
+    }
+    assert values["fdec"].mean() > values["dec"].mean() > values["cor"].mean()
+    for row in found.itertuples():
+        expected = intervals.paired_difference(
+            values[row.ensemble], values["dec"], seed=tables.INTERVAL_SEED
+        )
+        assert (row.value, row.low, row.high) == expected and row.records == 120
+
+
+def test_wide_differences_are_in_points_with_a_sign(tiny_run: ComputingRun) -> None:
+    table = comparisons.differences(tiny_run, **CONDITION).assign(value=-0.125, low=-0.2, high=0.1)
+    wide = comparisons.wide_differences(table)
+    assert wide.loc["dec − cor", "10 µV"] == "−12.5 (−20.0 to 10.0)"
+    assert list(wide.columns) == ["10 µV", "50 µV"]
+    assert comparisons.points(0.061) == "+6.1"
+
+
+def test_r_squared_stands_beside_the_published(tiny_run: ComputingRun) -> None:
+    table = comparisons.r_squared_beside_published(tiny_run)
+    assert len(table) == 24
+    row = table.loc[("dec", "dec1 → base")]
+    assert row["R²"] == f"{tables.r_squared(tiny_run, 'dec')[1, 0]:.3f}"
+    assert row["published R²"] == "0.617" and row["published, adjusted"] == "0.615"
+    assert losses.adjusted_for_chance(0.6173, records=9589, columns=64) == pytest.approx(
+        1 - (1 - 0.6173) * 9588 / 9524
+    )
+
+
+def test_answers_stand_beside_the_published(tiny_run: ComputingRun) -> None:
+    table = comparisons.answers_beside_published(tiny_run, padding="strip")
+    condition = {"attack": "pgd", "padding": "strip", "epsilon": published.PGD_EPSILON}
+    votes = tables.voting_table(tiny_run, **condition)
+    for name in stages.ENSEMBLES:
+        assert table["accuracy (%)"][name] == votes.loc[name, "mean softmax"].iloc[1]
+    assert table["UA"].equals(tables.uncertainty_table(tiny_run, **condition)["UA"])
+    assert table["published UA"].to_dict() == {
+        "cor": "30.3",
+        "dec": "–",
+        "fcor": "–",
+        "fdec": "48.0",
+    }
+    assert table.columns.name == "PGD, ε = 50 µV"
+
+
+def test_published_answers_stand_beside_no_other_epsilon(
+    tiny_run: ComputingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(tiny_run.settings, epsilons=(10.0,))
+    monkeypatch.setattr(tiny_run, "settings", settings)
+    table = comparisons.answers_beside_published(tiny_run, padding="strip")
+    assert set(table["published UA"]) == set(table["published accuracy"]) == {"–"}
+    assert table.columns.name == "PGD, ε = 10 µV"
+
+
+def test_confusions_are_of_each_ensembles_mean_softmax() -> None:
+    logits = np.random.default_rng(0).normal(size=(9, 40, 4))
+    labels = np.arange(40) % 4
+    found = comparisons.ensemble_confusions(logits, labels)
+    places = [stages.MEMBERS.index(member) for member in stages.ENSEMBLES["fdec"]]
+    expected = metrics.mean_softmax_prediction(logits[places])
+    assert list(found) == list(stages.ENSEMBLES)
+    assert found["fdec"].sum() == 40
+    assert np.trace(found["fdec"]) == (expected == labels).sum()

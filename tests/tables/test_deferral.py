@@ -1,0 +1,146 @@
+"""Tables of doubt against the measures one by one, and what their definitions imply."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_answers import made_up_ensembles
+
+from dnalib import intervals, metrics, uncertainty
+from dnalib.tables import deferral
+from dnalib.tables.answers import Answers
+
+SKILL = {"cor": 0.2, "dec": 0.6}
+MEASURES = {"mutual information": "mutual_information", "predictive entropy": "predictive_entropy"}
+
+
+@pytest.fixture(scope="module")
+def natural():
+    return made_up_ensembles(0, skill={name: skill + 1 for name, skill in SKILL.items()})
+
+
+@pytest.fixture(scope="module")
+def attacked():
+    return made_up_ensembles(1, skill=SKILL, records=80, labels_seed=1)
+
+
+def doubt_of(answers, *, ensemble, name):
+    """Doubt and right answers of one ensemble, (record,) each."""
+    probabilities = metrics.softmax(answers.logits[ensemble])
+    correct = probabilities.mean(axis=0).argmax(axis=-1) == answers.labels
+    return getattr(uncertainty, MEASURES[name])(probabilities), correct
+
+
+def test_doubts_are_of_the_mean_softmax(attacked):
+    for name in MEASURES:
+        found = deferral.doubts(attacked, uncertainty=name)
+        assert list(found) == list(SKILL)
+        for ensemble in SKILL:
+            for one, other in zip(
+                found[ensemble], doubt_of(attacked, ensemble=ensemble, name=name), strict=True
+            ):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_scores_under_both_scalings(natural, attacked):
+    table = deferral.scores_table({"natural": natural, "PGD": attacked}, natural=natural, seed=3)
+    assert len(table) == 2 * 2 * 2 * 2  # condition, uncertainty, ensemble, scaling
+    for row in table.itertuples():
+        answers = {"natural": natural, "PGD": attacked}[row.condition]
+        place = {"ensemble": row.ensemble, "name": row.uncertainty}
+        doubt, correct = doubt_of(answers, **place)
+        reference = doubt_of(natural, **place)[0] if row.scaling == "natural set" else doubt
+        expected = uncertainty.uncertainty_scores(doubt, correct, reference=reference)
+        found = {"R_cc": row.R_cc, "R_iu": row.R_iu, "UA": row.UA}
+        assert found == pytest.approx(expected) and row.records == len(correct)
+        ends = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
+        for score, found in ends.items():
+            columns = [f"{score}, low", f"{score}, high"]
+            np.testing.assert_array_equal(table.loc[row.Index, columns].astype(float), found)
+    by_scaling = table.set_index(["condition", "ensemble", "uncertainty", "scaling"])["UA"]
+    by_scaling = by_scaling.unstack()
+    same = by_scaling["natural set"] == by_scaling["each set"]
+    assert same["natural"].all() and not same["PGD"].all()
+
+
+def test_scores_without_a_scale_are_undefined(attacked):
+    flat = {name: np.zeros((3, 5, 4)) for name in SKILL}  # always the same doubt
+    natural = Answers(flat, np.zeros(5, dtype=int))
+    table = deferral.scores_table({"PGD": attacked}, natural=natural, seed=0)
+    undefined = table[list(deferral.SCORES)].isna().all(axis=1)
+    assert (undefined == (table.scaling == "natural set")).all()
+
+
+def test_detection_holds_the_measures_and_their_bounds(attacked):
+    table = deferral.detection_table({"PGD": attacked}, seed=4)
+    assert len(table) == 2 * 2 * 4 and set(table.records) == {80}
+    for (ensemble, name), rows in table.groupby(["ensemble", "uncertainty"]):
+        doubt, correct = doubt_of(attacked, ensemble=ensemble, name=name)
+        rows = rows.set_index("measure")
+        expected = {
+            "error detection": uncertainty.error_detection(doubt, correct),
+            "area": uncertainty.selective_risk(doubt, correct).mean(),
+            "wrong answers": 1 - correct.mean(),
+            "least area": uncertainty.selective_risk(~correct, correct).mean(),
+        }
+        assert rows.value.to_dict() == pytest.approx(expected)
+        assert (rows.low < rows.value).all() and (rows.value < rows.high).all()
+        assert rows.value["least area"] < rows.value["area"]
+        ends = intervals.bootstrap_interval(~correct, seed=4)
+        assert rows.loc["wrong answers", ["low", "high"]].tolist() == pytest.approx(ends)
+
+
+def test_the_area_is_the_mean_of_the_curve(attacked):
+    conditions = {"PGD": attacked, "SAP": made_up_ensembles(7, skill=SKILL)}
+    for name in MEASURES:
+        curves = deferral.risk_coverage_table(conditions, uncertainty=name)
+        areas = deferral.detection_table(conditions, seed=0)
+        areas = areas[(areas.measure == "area") & (areas.uncertainty == name)]
+        keys = ["condition", "ensemble"]
+        mean = curves.groupby(keys).risk.mean()
+        assert mean.to_dict() == pytest.approx(areas.set_index(keys).value.to_dict())
+
+
+def test_the_curve_keeps_the_most_certain(attacked):
+    table = deferral.risk_coverage_table({"PGD": attacked}, uncertainty="predictive entropy")
+    for ensemble, curve in table.groupby("ensemble"):
+        doubt, correct = doubt_of(attacked, ensemble=ensemble, name="predictive entropy")
+        order = np.argsort(doubt)  # no two alike
+        assert curve.kept.tolist() == list(range(1, 81))
+        for row in curve.itertuples():
+            assert row.risk == pytest.approx(1 - correct[order[: row.kept]].mean())
+            assert row.coverage == row.kept / 80
+
+
+def test_one_uncertainty_is_as_among_several(attacked):
+    name = "predictive entropy"
+    every = deferral.detection_table({"PGD": attacked}, seed=4)
+    alone = deferral.detection_table({"PGD": attacked}, uncertainties=[name], seed=4)
+    expected = every[every.uncertainty == name].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a: deferral.scores_table({}, natural=a, seed=0), "conditions is empty"),
+        (lambda a: deferral.detection_table({}, seed=0), "conditions is empty"),
+        (lambda a: deferral.risk_coverage_table({}), "conditions is empty"),
+        (
+            lambda a: deferral.scores_table(
+                {"PGD": a}, natural=made_up_ensembles(0, skill={"cor": 1.0}), seed=0
+            ),
+            "an ensemble of 'PGD' is 'dec'; accepted are cor$",
+        ),
+        (
+            lambda a: deferral.detection_table({"PGD": a}, uncertainties=["variance"], seed=0),
+            "'variance'; accepted are mutual information",
+        ),
+        (
+            lambda a: deferral.doubts(a, uncertainty="variance"),
+            "'variance'; accepted are mutual information, predictive entropy",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(attacked, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(attacked)

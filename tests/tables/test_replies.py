@@ -1,0 +1,125 @@
+"""What the appendices answer in words is what their tables hold."""
+
+import re
+
+import pandas
+import pytest
+from made_up_run import ATTACKED, MadeUpRun
+
+from dnalib import metrics, tables
+from dnalib.stages import ENSEMBLES
+from dnalib.stages.rivals import RIVALS
+from dnalib.tables import adaptive, answers, deferral, knowledge, replies, rivalry
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return MadeUpRun(tmp_path_factory.mktemp("made up"))
+
+
+@pytest.fixture(scope="module")
+def shown(run):
+    return knowledge.doubt_conditions(run, epsilon=50)
+
+
+def test_the_strongest_attack_of_each_ensemble_is_named_at_each_epsilon(run, monkeypatch):
+    made = pandas.DataFrame(
+        [
+            (10.0, "cor", "PGD, end to end", 0.75, 0.5),
+            (10.0, "dec", "PGD, end to end", 0.5, 0.5),
+            (10.0, "fcor", "SAP, member 2", 0.5, 0.375),
+            (10.0, metrics.CONTROL, "SAP, base model", 1.0, 0.0),
+            (50.0, "cor", "SAP, member 2", 0.5, 0.25),
+            (50.0, "dec", "SAP, member 2", 0.25, 0.0),
+        ],
+        columns=["epsilon", "ensemble", "strongest", "alone", "value"],
+    )
+    monkeypatch.setattr(knowledge, "strongest_table", lambda run: made)
+    assert replies.strongest(run).markdown.splitlines() == [
+        "- ε = 10 µV: by itself none breaks more than *PGD, end to end* of cor and dec and "
+        "*SAP, member 2* of fcor. The strongest for each record breaks from 0.0 points more (dec) "
+        "to 25.0 (cor).",
+        "- ε = 50 µV: by itself none breaks more than *SAP, member 2* of cor and dec. The "
+        "strongest for each record breaks 25.0 points more of each.",
+    ]
+
+
+def test_where_nothing_is_taken_it_is_said():
+    assert replies.at_most({"a": 0.0, "b": 0.0}, of="P(≥1)") == "nothing of P(≥1)"
+
+
+def test_what_more_steps_take_is_the_most_of_the_table(run):
+    groups = rivalry.groups(run)
+    table = adaptive.without_and_with(run, groups=groups)
+    text = replies.converged(run, groups=groups).markdown
+    for name in adaptive.LEFT.values():
+        rows = tables.selected(table, name=name)
+        taken = rows.without - rows.value
+        row = rows.loc[taken.idxmax()]
+        expected = f"up to {100 * taken.max():.1f} points of {name} ({row.ensemble}, ε = "
+        assert taken.max() > 0 and f"{expected}{row.epsilon:g} µV)" in text
+
+
+def test_what_twice_the_steps_take_is_the_most_of_all_ensembles(run):
+    text = replies.still_converged(run, groups=rivalry.groups(run)).markdown
+    names = (*ENSEMBLES, *RIVALS)
+    for measure, aim in adaptive.AIMS.items():
+        left = {one: run.obtain(f"doubled-{one}").results["left"][aim] for one in names}
+        taken = {name: (before - after) / ATTACKED for name, (before, after) in left.items()}
+        most = max(taken, key=taken.__getitem__)
+        assert f"up to {100 * taken[most]:.1f} points of {measure} ({most})" in text
+
+
+def test_a_difference_is_told_only_where_its_interval_lies_beside_zero(shown, monkeypatch):
+    made = pandas.DataFrame(
+        [
+            ("natural", "dec", 0.01, 0.2),
+            ("natural", "fcor", -0.2, -0.01),
+            ("natural", "fdec", -0.1, 0.1),
+            ("natural", "wide", 0.0, 0.1),
+        ],
+        columns=["condition", "ensemble", "low", "high"],
+    )
+    monkeypatch.setattr(answers, "accuracy_differences", lambda shown, **options: made)
+    assert replies.better(shown, against="cor", rule="majority vote").markdown == (
+        "- natural: more often right than cor: dec; less often right than cor: fcor; "
+        "not told from it: fdec and wide."
+    )
+
+
+def test_every_ensemble_is_compared_with_the_one_that_is_named(shown):
+    text = replies.better(shown, against="fdec", rule="mean softmax").markdown
+    for line, condition in zip(text.splitlines(), shown, strict=True):
+        assert line.startswith(f"- {condition}: ")
+        for name in ("cor", "dec", "fcor", metrics.CONTROL):
+            assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.split(": ", 1)[1])
+
+
+def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
+    none = float("nan")
+    made = pandas.DataFrame(
+        {
+            "condition": "natural",
+            "ensemble": ["cor", "dec", "fcor", "fdec"],
+            "uncertainty": "predictive entropy",
+            "measure": "error detection",
+            "low": [0.6, 0.2, 0.4, none],
+            "high": [0.8, 0.4, 0.6, none],
+        }
+    )
+    monkeypatch.setattr(deferral, "detection_table", lambda shown, **options: made)
+    assert replies.doubt(shown, uncertainty="predictive entropy").markdown == (
+        "- natural: tells right from wrong: cor; misled: dec; not told from chance: fcor; "
+        "without an interval: fdec."
+    )
+
+
+def test_the_gain_is_that_of_the_tables(run):
+    found = knowledge.summary(run, epsilon=50)
+    both = found[knowledge.PAPER], found[knowledge.ALL]
+    first, second = replies.gain(*both).markdown.split("; in the worst")
+    for text, answers_under in zip((first, second), both, strict=True):
+        row = adaptive.gain(answers_under).loc["P(≥1)"]
+        assert f"less cor is {row['fdec − cor']} points" in text
+        assert f"less the control {row[f'fdec − ({metrics.CONTROL})']}" in text
+    assert first != second

@@ -1,0 +1,54 @@
+"""The share of records that a perturbation of another model turns, by hand."""
+
+import numpy as np
+import pytest
+
+from dnalib import intervals
+from dnalib.tables.transfer import transfer_table
+
+NATURAL = {"a": [True, True, True, True, False], "b": [True, False, True, False, False]}
+ATTACKED = {
+    "a": {"a": [False, False, False, True, False], "b": [True, True, False, False, False]},
+    "b": {"a": [True, True, True, True, True], "b": [False, False, False, False, True]},
+}
+
+
+def test_a_matrix_by_hand():
+    table = transfer_table(ATTACKED, natural=NATURAL, seed=0)
+    assert list(table.columns) == ["crafted", "evaluated", "value", "low", "high", "records"]
+    rows = table.set_index(["crafted", "evaluated"])
+    assert rows.index.tolist() == [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
+    assert rows.value.tolist() == [3 / 4, 1 / 2, 0, 1], "of those right unperturbed"
+    assert rows.records.tolist() == [4, 2, 4, 2]
+    assert rows.loc[("b", "a"), ["low", "high"]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_records_wrong_unperturbed_change_nothing(seed):
+    random = np.random.default_rng(seed)
+    before, after = random.random((2, 80)) < 0.6
+    table = transfer_table({"a": {"b": after}}, natural={"b": before}, seed=seed)
+    (row,) = table.itertuples()
+    fooled = [not late for early, late in zip(before, after, strict=True) if early]
+    assert row.value == np.mean(fooled) and row.records == len(fooled)
+    assert (row.low, row.high) == intervals.bootstrap_interval(fooled, seed=seed)
+    other = np.where(before, after, ~after)
+    assert transfer_table({"a": {"b": other}}, natural={"b": before}, seed=seed).equals(table)
+
+
+def test_a_model_that_is_never_right_has_no_share():
+    table = transfer_table({"a": {"a": [False, True]}}, natural={"a": [False, False]}, seed=0)
+    assert table[["value", "low", "high"]].isna().all(axis=None) and table.records[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("attacked", "message"),
+    [
+        ({"a": {"c": [True] * 5}}, "natural lacks 'c'; it has a, b"),
+        ({"a": {"b": [True] * 4}}, r"attacked\['a'\]\['b'\].*\(4,\) and natural\['b'\].*\(5,\)"),
+        ({"a": {"b": [1, 0, 1, 1, 1]}}, r"attacked\['a'\]\['b'\] has dtype int64"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(attacked, message):
+    with pytest.raises(ValueError, match=message):
+        transfer_table(attacked, natural=NATURAL, seed=0)

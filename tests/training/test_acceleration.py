@@ -1,0 +1,128 @@
+"""What makes a step fast changes no result."""
+
+import dataclasses
+import shutil
+from functools import partial
+
+import pytest
+import torch
+from trainings import RECIPE, assert_same, make_data, network, quiet
+
+from dnalib import model
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.training import loop, train
+from dnalib.training.acceleration import accelerate, lay_out_channels_last, lay_out_contiguous
+
+CPU = torch.device("cpu")
+
+
+def test_kernels_change_their_layout_and_nothing_else():
+    made = network().eval()
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    signals = torch.randn(3, 1, 300)
+    logits = made(signals)
+    lay_out_channels_last(made)
+    kernel = made.conv2.weight
+    assert kernel.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
+    assert not kernel.is_contiguous()
+    assert torch.allclose(made(signals), logits, atol=1e-5)
+    after = made.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    lay_out_contiguous(made)
+    assert all(value.is_contiguous() for value in made.state_dict().values())
+    assert torch.equal(made(signals), logits)
+
+
+def test_a_cpu_gets_the_network_as_it_is(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
+    made = network()
+    assert accelerate(made, device=CPU, compiled=None) is made
+    assert accelerate(made, device=CPU, compiled=False) is made
+    assert made.conv2.weight.is_contiguous()
+    assert accelerate(made, device=CPU, compiled=True) == (made, False)
+
+
+def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
+    monkeypatch.setenv("CC", "cc")
+    made = network()
+    gpu = torch.device("cuda")
+    assert accelerate(made, device=gpu, compiled=None) == (made, False)
+    assert not made.conv2.weight.is_contiguous()
+    assert accelerate(made, device=gpu, compiled=False) is made
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr(shutil, "which", {"clang": "/bin/clang"}.get)
+    assert accelerate(made, device=gpu, compiled=None) == (made, False)
+    monkeypatch.setattr(shutil, "which", {}.get)
+    with pytest.warns(UserWarning, match="no C compiler, so the training step is not compiled"):
+        assert accelerate(made, device=gpu, compiled=None) is made
+    assert accelerate(made, device=gpu, compiled=True) == (made, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_gpu_gets_one_program_for_the_whole_network(filtered):
+    # Away from the CPU, which the meta device is; a break in the program would be an error here.
+    masks = ring_filters(bands=10, length=300)
+    behind = FourierFilter(masks[0], length=300) if filtered else None
+    made = model.Network(width=0.02, dropout=0.1, fourier_filter=behind).to("meta").train()
+    program = torch.compile(made, dynamic=False, fullgraph=True, backend="eager")
+    logits, features = program(torch.zeros(5, 1, 300, device="meta"), with_features=True)
+    assert logits.shape == (5, 4) and features.shape == (5, 64)
+
+
+def test_a_training_in_the_layout_of_a_gpu_goes_on(tmp_path, monkeypatch):
+    def lay_out(network, **options):
+        lay_out_channels_last(network)
+        return network
+
+    monkeypatch.setattr(loop, "accelerate", lay_out)
+    data = make_data(earlier_models=1)
+    undisturbed = train(network, data, recipe=RECIPE, report=quiet)
+    for minutes in (0, None):
+        resumed = train(
+            network, data, recipe=RECIPE, checkpoint=tmp_path, max_minutes=minutes, report=quiet
+        )
+    assert_same(undisturbed, resumed)
+    assert all(value.is_contiguous() for value in resumed[0].state_dict().values())
+
+
+@pytest.fixture
+def two_layers(monkeypatch):
+    """A network that compiles soon; evaluation knows the thirteen layers, so it gives constants."""
+    monkeypatch.setattr(model, "BLOCKS", (model.BLOCKS[0], model.BLOCKS[-1]))
+    monkeypatch.setattr(loop, "infer", lambda network, signals, **options: torch.ones(40, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of PyTorch's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler, so nothing compiles")
+def test_a_compiled_training_learns_the_same(two_layers):
+    recipe = dataclasses.replace(RECIPE, epochs=1, schedule="constant", learning_rate=1e-4)
+    (plain, history), (trained, compiled_history) = (
+        train(network, make_data(earlier_models=1), recipe=recipe, compiled=compiled, report=quiet)
+        for compiled in (False, True)
+    )
+    assert trained.state_dict().keys() == plain.state_dict().keys()
+    assert type(trained) is type(plain)
+    assert compiled_history.train_loss[0] == pytest.approx(history.train_loss[0], rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
+def test_a_compiled_training_goes_on(two_layers, tmp_path, monkeypatch):
+    # Traced like for a compiler, but run by PyTorch's own kernels.
+    traced = partial(torch.compile, backend="aot_eager")
+    monkeypatch.setattr(torch, "compile", traced)
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    options = {"recipe": recipe, "compiled": True, "report": quiet}
+    undisturbed = train(network, make_data(earlier_models=1), **options)
+    for minutes in (0, None):
+        resumed = train(
+            network,
+            make_data(earlier_models=1),
+            checkpoint=tmp_path,
+            max_minutes=minutes,
+            **options,
+        )
+    assert_same(undisturbed, resumed)

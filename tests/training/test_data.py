@@ -1,0 +1,94 @@
+"""What a training reads: batches that are even, data that is told from other data."""
+
+import dataclasses
+
+import pytest
+import torch
+from trainings import RECIPE, make_data, network, quiet
+
+from dnalib.training import train
+from dnalib.training.data import number_of_batches
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "batches"),
+    [(9589, 80, 120), (9589, 64, 150), (120, 60, 2), (121, 60, 3), (5, 64, 1)],
+)
+def test_rows_are_spread_evenly_over_batches(rows, batch_size, batches):
+    spread = dataclasses.replace(make_data(), rows=torch.arange(rows) % 120)
+    recipe = dataclasses.replace(RECIPE, batch_size=batch_size)
+    assert number_of_batches(spread, recipe) == batches
+
+
+def test_rows_and_batches_that_cannot_be_trained_on_are_refused():
+    data, data_with_earlier = make_data(), make_data(earlier_models=2)
+
+    def small(batch_size, data=data_with_earlier):
+        return number_of_batches(data, dataclasses.replace(RECIPE, batch_size=batch_size))
+
+    with pytest.raises(ValueError, match="0 training rows"):
+        small(60, dataclasses.replace(data, rows=torch.arange(0)))
+    with pytest.raises(ValueError, match="batch_size 1"):
+        small(1)
+    # 52 rows are the fewest for 50 columns and the intercept; 120 rows at 59 come in batches of 40.
+    with pytest.raises(ValueError, match="batch_size 59 gives batches of 40 rows.*at least 52"):
+        small(59)
+    with pytest.raises(ValueError, match="all 120 training rows are of one class; method 'dverge'"):
+        one_class = dataclasses.replace(data, labels=torch.full((120,), 3))
+        attack = {"adversarial_epsilon": 10.0, "adversarial_steps": 2}
+        number_of_batches(one_class, dataclasses.replace(RECIPE, method="dverge", **attack))
+    assert small(59, data) == 3
+    fitting = dataclasses.replace(data_with_earlier, rows=torch.arange(104))
+    assert small(52, fitting) == 2
+    with pytest.raises(ValueError, match="batches of 51 rows"):
+        small(52, dataclasses.replace(fitting, rows=torch.arange(103)))
+    with pytest.raises(ValueError, match="batches of 40 rows"):  # and training says so at once
+        recipe = dataclasses.replace(RECIPE, batch_size=59)
+        train(network, data_with_earlier, recipe=recipe, report=quiet)
+
+
+def test_parts_that_do_not_belong_together_are_refused():
+    data = make_data(earlier_models=1)
+
+    def refused(message, **parts):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(data, **parts)
+
+    refused("labels is of 119 records; accepted is one of each of 120", labels=data.labels[1:])
+    refused("test_labels is of", test_labels=data.test_labels[1:])
+    # As the authors publish features: of training rows, the oversampled ones among them.
+    rows = data.earlier[0].repeat(2, 1)
+    refused(r"earlier\[0\] is of 240 records", earlier=(rows,))
+    refused("rows are of records 0 to 120; accepted are 0 to 119", rows=torch.arange(121))
+    refused("rows are of records -1 to 4", rows=torch.arange(-1, 5))
+
+
+def other(tensor):
+    """The same tensor but for its last number."""
+    changed = tensor.clone()
+    changed.view(-1)[-1] += 1
+    return changed
+
+
+def test_data_is_told_from_data_that_differs_in_one_number():
+    data = make_data(earlier_models=2)
+    assert data.digests() == make_data(earlier_models=2).digests()
+    moved, moved_test = (
+        dataclasses.replace(one, starts=other(one.starts))
+        for one in (data.signals, data.test_signals)
+    )
+    changes = {
+        "training signals": {"signals": moved},
+        "training labels": {"labels": other(data.labels)},
+        "training rows": {"rows": data.rows.roll(1)},
+        "test signals": {"test_signals": moved_test},
+        "test labels": {"test_labels": other(data.test_labels)},
+        "features of earlier model 2": {"earlier": (data.earlier[0], other(data.earlier[1]))},
+    }
+    assert set(changes) | {"features of earlier model 1"} == set(data.digests())
+    for name, change in changes.items():
+        digests = dataclasses.replace(data, **change).digests()
+        assert {key for key in digests if digests[key] != data.digests()[key]} == {name}
+    samples = dataclasses.replace(data.signals, samples=other(data.signals.samples))
+    changed = dataclasses.replace(data, signals=samples).digests()["training signals"]
+    assert changed != data.digests()["training signals"] and changed.startswith("120 (")

@@ -1,0 +1,137 @@
+"""Recipes: schedules, precision and seeds."""
+
+import dataclasses
+
+import pytest
+import torch
+from trainings import RECIPE
+
+from dnalib.training import recipes
+from dnalib.training.processes import Alone
+from dnalib.training.recipes import derived_seed, fastest_device, make_schedule, resolve_precision
+
+
+def learning_rates(schedule, steps=10):
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=RECIPE.learning_rate)
+    recipe = dataclasses.replace(RECIPE, schedule=schedule)
+    made = make_schedule(optimizer, recipe, steps=steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(made.get_last_lr()[0])
+        optimizer.step()
+        made.step()
+    return rates
+
+
+def test_schedules():
+    assert learning_rates("constant") == [pytest.approx(4e-3)] * 10
+    rates = learning_rates("one-cycle", steps=100)
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(4e-3, rel=1e-3)
+    assert 20 < peak < 40
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[0] < 4e-4 and rates[-1] < 1e-5
+
+
+ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "cosine"}, "schedule is 'cosine'; accepted are 'one-cycle', 'constant'"),
+        ({"method": "foo"}, "method is 'foo'; accepted are 'alone', 'parallel', 'dverge'"),
+        ({"precision": "16"}, "precision is '16'; accepted are 'auto'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"projected_dimension": 0}, "projected_dimension is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"decorrelation_weight": -0.1}, "decorrelation_weight is -0.1"),
+        ({"decorrelation_weight": float("nan")}, "decorrelation_weight is nan"),
+        (ATTACK | {"adversarial_epsilon": -5.0}, "adversarial_epsilon is -5.0"),
+        (ATTACK | {"adversarial_steps": -1}, "adversarial_steps is -1"),
+        (ATTACK | {"method": "dverge", "adversarial_steps": 0}, "adversarial_steps is 0; accepted"),
+        ({"method": "dverge"}, "adversarial_epsilon is 0.0 and .* with the method 'dverge'"),
+    ],
+)
+def test_a_recipe_that_no_training_can_follow_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE, **changes)
+
+
+def test_recipes_of_every_method_are_taken():
+    for method, changes in [("alone", {}), ("alone", ATTACK), ("parallel", {}), ("dverge", ATTACK)]:
+        assert dataclasses.replace(RECIPE, method=method, **changes).method == method
+
+
+@pytest.mark.parametrize(
+    ("cuda", "bf16", "capability", "matrix_units", "expected"),
+    [
+        (True, True, "DEFAULT", False, "bf16-mixed"),
+        (True, False, "AVX512", True, "32-true"),
+        (False, True, "AVX512", True, "bf16-mixed"),
+        (False, True, "AVX512", False, "32-true"),
+        (False, True, "AVX2", True, "32-true"),
+    ],
+)
+def test_automatic_precision(monkeypatch, cuda, bf16, capability, matrix_units, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    # Older GPUs emulate bf16, and PyTorch counts that unless it is told not to.
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: bf16 or including_emulation,
+    )
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(recipes, "cpu_has_bf16", lambda: matrix_units)
+    assert resolve_precision("auto") == expected
+    assert resolve_precision("32-true") == "32-true"
+    assert resolve_precision("bf16-mixed") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flags : fpu avx512f amx_bf16 amx_tile", True),
+        ("flags : fpu avx512f avx512_bf16\n", True),
+        ("flags : fpu avx512f avx512_vnni", False),
+        (None, False),
+    ],
+)
+def test_bf16_of_a_processor(monkeypatch, text, expected):
+    def read_text(path):
+        assert str(path) == "/proc/cpuinfo"
+        if text is None:
+            raise FileNotFoundError
+        return text
+
+    monkeypatch.setattr(recipes.Path, "read_text", read_text)
+    assert recipes.cpu_has_bf16() is expected
+
+
+def test_epochs_have_seeds_of_their_own():
+    seeds = {derived_seed(seed, epoch) for seed in range(20) for epoch in range(200)}
+    assert len(seeds) == 4000
+    assert derived_seed(1, 11) == derived_seed(1, 11) != derived_seed(11, 1)
+
+
+@pytest.mark.parametrize(
+    "set_up", [recipes.keep_float32, fastest_device, lambda: Alone().make_fabric("32-true")]
+)
+def test_float32_is_float32_wherever_a_device_is_set_up(monkeypatch, set_up):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    set_up()
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_training_is_on_the_device_that_all_else_is_on(monkeypatch):
+    # Left to itself, Fabric prefers Apple's GPUs, which have no float64 for the sums.
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Alone().make_fabric("32-true").device.type == fastest_device().type != "mps"
+
+
+def test_float32_is_kept_without_a_warning(recwarn):
+    recipes.keep_float32()
+    assert not recwarn.list
