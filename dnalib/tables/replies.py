@@ -30,13 +30,13 @@ def strongest(run: Run) -> Banner:
     for epsilon, rows in table[table.ensemble != metrics.CONTROL].groupby("epsilon"):
         alone = in_a_sentence(
             [
-                f"*{attack}* of {in_a_sentence(list(found.ensemble))}"
+                f"*{attack}* ({in_a_sentence(list(found.ensemble))})"
                 for attack, found in rows.groupby("strongest", sort=False)
             ]
         )
         more = more_in_points(dict(zip(rows.ensemble, rows.alone - rows.value, strict=True)))
         lines.append(
-            f"- ε = {epsilon:g} µV: by itself none breaks more than {alone}. The strongest for "
+            f"- ε = {epsilon:g} µV: no single attack breaks more than {alone}. The strongest for "
             f"each record breaks {more}."
         )
     return Banner("\n".join(lines))

@@ -161,7 +161,8 @@ def near_the_floor(run: Run) -> Banner:
         if len(names) > 1 and single and rival not in lost:
             accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
-                f"- Of {rival}'s {len(names)} networks no better than that by itself: {accuracies}."
+                f"- Of {rival}'s {len(names)} networks, by themselves no better than always "
+                f"answering the commonest class, right on {percent(floor)} %: {accuracies}."
             )
     return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
 

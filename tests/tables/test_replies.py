@@ -36,10 +36,10 @@ def test_the_strongest_attack_of_each_ensemble_is_named_at_each_epsilon(run, mon
     )
     monkeypatch.setattr(knowledge, "strongest_table", lambda run: made)
     assert replies.strongest(run).markdown.splitlines() == [
-        "- ε = 10 µV: by itself none breaks more than *PGD, end to end* of cor and dec and "
-        "*SAP, member 2* of fcor. The strongest for each record breaks from 0.0 points more (dec) "
+        "- ε = 10 µV: no single attack breaks more than *PGD, end to end* (cor and dec) and "
+        "*SAP, member 2* (fcor). The strongest for each record breaks from 0.0 points more (dec) "
         "to 25.0 (cor).",
-        "- ε = 50 µV: by itself none breaks more than *SAP, member 2* of cor and dec. The "
+        "- ε = 50 µV: no single attack breaks more than *SAP, member 2* (cor and dec). The "
         "strongest for each record breaks 25.0 points more of each.",
     ]
 
