@@ -21,6 +21,8 @@ from dnalib.workflow import __main__ as command
 from dnalib.workflow import engine
 from dnalib.workflow.chapters import CHAPTERS
 
+pytestmark = pytest.mark.slow
+
 HELD = "02_base_model"
 
 
