@@ -5,7 +5,11 @@ import os
 import signal
 import time
 
+import pytest
+
 from dnalib.runs.turns import turn
+
+pytestmark = pytest.mark.slow
 
 CONTEXT = multiprocessing.get_context("spawn")
 
