@@ -34,7 +34,7 @@ def learning_curves(
     histories: Mapping[str, pd.DataFrame],
     *,
     majority: float | None = None,
-    chance: float | None = None,
+    chance: float | Mapping[str, float] | None = None,
 ) -> Figure:
     """Loss and test accuracy an epoch, one line a model.
 
@@ -44,7 +44,8 @@ def learning_curves(
         histories: model name ("base", "dec1", …) -> columns epoch, train_loss (nats),
             decorrelation_loss (nats, may be NaN) and test_accuracy (fraction).
         majority: share of the commonest class in the test records, drawn as a floor.
-        chance: decorrelation loss of features that share nothing (nats), drawn in its panel.
+        chance: decorrelation loss of features that share nothing (nats), drawn in its panel; one
+            for all models, or those of some of them, each drawn in its model's colour.
 
     Raises:
         ValueError: no history, or one lacks a column.
@@ -73,7 +74,7 @@ def learning_curves(
     if majority is not None:
         axes[1].axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
     if decorrelated and chance is not None:
-        axes[-1].axhline(chance, color=BLACK, linestyle="--", linewidth=1)
+        _draw_chance(axes[-1], chance)
     panel_letters(axes)
     axes[-1].set_xlabel("Training time (epochs)", fontsize=TEXT)
     axes[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
@@ -269,6 +270,14 @@ def _beside_legend(figure: Figure, *, published: bool, majority: bool) -> None:
         handlelength=2.4,
         columnspacing=1.2,
     )
+
+
+def _draw_chance(axes: Axes, chance: float | Mapping[str, float]) -> None:
+    """A dashed line for all models, or one for each that has a level of its own."""
+    levels = chance if isinstance(chance, Mapping) else {None: chance}
+    for name, level in levels.items():
+        colour = BLACK if name is None else model_series(name).colour
+        axes.axhline(level, color=colour, linestyle="--", linewidth=1)
 
 
 def _draw_curve(axes: Axes, name: str, epochs: pd.Series, values: pd.Series, *, place: int) -> None:

@@ -7,12 +7,15 @@ import pandas
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from dnalib import intervals, metrics, tables
+from dnalib import intervals, losses, metrics, tables
+from dnalib.model import FEATURES
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.costs import COSTS
 from dnalib.stages.rivals import (
+    RIVAL_EARLIER,
     RIVALS,
+    batch_setting,
     natural_name,
     rivals_of,
     trainings_behind,
@@ -108,6 +111,22 @@ def knowledge_table(run: Run) -> pandas.DataFrame:
 def histories(run: Run) -> dict[str, pandas.DataFrame]:
     """How the rivals' trainings went, by their names; of networks trained together the means."""
     return tables.histories(run, trainings_of(run.settings))
+
+
+def chance_losses(run: Run) -> dict[str, float]:
+    """The decorrelation loss that networks which share nothing would have, in nats, by training.
+
+    Between networks that are trained together nothing is projected: all columns fit.
+    """
+    settings = run.settings
+    columns = dict.fromkeys(RIVAL_EARLIER, settings.projected_dimension) | {"parallel": FEATURES}
+    return {
+        name: losses.chance_loss(
+            records=getattr(settings, batch_setting(name)), columns=columns[name]
+        )
+        for name in trainings_of(settings)
+        if name in columns
+    }
 
 
 def networks(run: Run) -> pandas.DataFrame:

@@ -64,6 +64,16 @@ def test_the_loss_of_chance_is_drawn_among_decorrelation_losses_alone(drawn):
     assert [len(axes.get_lines()) for axes in alone] == [1, 1]
 
 
+def test_models_of_other_fits_have_other_losses_of_chance(drawn):
+    histories = {"parallel": history(1.7), "adversarial-dec1": history(1.1)}
+    levels = {"parallel": 1.664, "adversarial-dec1": 1.002}
+    lines = drawn(plots.learning_curves(histories, chance=levels)).axes[2].get_lines()
+    curves, chance = lines[:2], lines[2:]
+    assert [line.get_ydata()[0] for line in chance] == list(levels.values())
+    assert [line.get_color() for line in chance] == [line.get_color() for line in curves]
+    assert all(line.get_linestyle() == "--" for line in chance)
+
+
 def test_published_curves_stand_behind_ours_on_a_common_axis(drawn):
     names = {"cor": ["base", "cor1", "cor2"], "fdec": ["base", "fdec1", "fdec2"]}
     ours = {name: history() for name in {name: None for one in names.values() for name in one}}

@@ -108,6 +108,19 @@ def test_a_network_that_answers_no_better_than_a_constant_is_named(run, monkeypa
         assert all("Of dverge's 3 networks" in line for line in lines)
 
 
+def test_chance_explains_what_a_fit_on_so_many_columns_leaves_it(run):
+    settings = run.settings
+    rows, kept = settings.auxiliary_batch_size, settings.projected_dimension
+    projected = np.log((rows - 1) / (rows - 1 - kept))
+    assert rivalry.chance_losses(run) == pytest.approx(
+        {
+            "adversarial-dec1": projected,
+            "adversarial-dec2": projected,
+            "parallel": np.log((rows - 1) / (rows - 1 - 64)),
+        }
+    )
+
+
 def test_the_settings_that_the_rivals_follow(run):
     shown = rivalry.recipe(run).value
     epsilon = f"{run.settings.adversarial_epsilon:g}"
