@@ -15,10 +15,10 @@ def check_dimensions(name: str, array: NDArray, dimensions: int) -> None:
 
 
 def check_numbers(name: str, array: NDArray) -> None:
-    """Refuse NaN, which neither an order nor a mean of records can hold."""
+    """Refuse NaN: it has no place in an order, and would be the largest of any logits."""
     lost = np.isnan(array).sum()
     if lost:
-        raise ValueError(f"{name} holds {lost} values that are not numbers; expected none")
+        raise ValueError(f"{name}: {lost} values are NaN; accepted are numbers")
 
 
 def check_records(name: str, array: NDArray, axis: int, other_name: str, other: NDArray) -> None:

@@ -14,6 +14,7 @@ from dnalib.array_arguments import (
     as_booleans,
     check_classes,
     check_dimensions,
+    check_numbers,
     check_records,
     check_same_shape,
 )
@@ -280,9 +281,3 @@ def as_correct(correct: ArrayLike) -> Booleans:
     correct = as_booleans("correct", correct)
     check_dimensions("correct", correct, 2)
     return correct
-
-
-def check_numbers(name: str, values: NDArray[np.generic]) -> None:
-    """Refuse logits that hold NaN: their largest would be the first class."""
-    if np.isnan(values).any():
-        raise ValueError(f"{name} hold NaN, of which no answer follows; accepted are numbers")

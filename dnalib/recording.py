@@ -50,6 +50,7 @@ from dnalib.runs import (
     load_profile,
     project_root,
 )
+from dnalib.runs.consistency import check_together
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import given_settings, override
 from dnalib.stages.ensembles import FURTHER
@@ -254,8 +255,10 @@ def main() -> None:
         parser.error(str(error))
     if not arguments.report:
         try:
+            settings = override(load_profile(arguments.profile), changes)
+            check_together(settings, names=changes)
             run = stages.computing_run(
-                override(load_profile(arguments.profile), changes),
+                settings,
                 profile=arguments.profile,
                 root=root,
                 runs_folder=arguments.runs_folder,

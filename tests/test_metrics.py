@@ -174,12 +174,12 @@ def test_narrow_labels_are_counted_like_wide_ones() -> None:
 def test_no_class_is_answered_for_logits_that_are_no_numbers(rule) -> None:
     logits = np.zeros((3, 5, 4))
     logits[1, 2, 3] = np.nan
-    with pytest.raises(ValueError, match="logits hold NaN"):
+    with pytest.raises(ValueError, match="logits: 1 values are NaN"):
         rule(logits)
 
 
 def test_logits_that_are_no_numbers_are_refused() -> None:
     logits = np.zeros((1, 3, 4))
     logits[0, 1, 2] = np.nan
-    with pytest.raises(ValueError, match="logits hold NaN"):
+    with pytest.raises(ValueError, match="logits: 1 values are NaN"):
         metrics.correct_predictions(logits, [0, 1, 2])

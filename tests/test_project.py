@@ -76,6 +76,9 @@ def test_imports_point_one_way(root: Path) -> None:
         part = path.relative_to(package).with_suffix("").parts[0]
         imports.setdefault(part, set()).update(imported_parts(path) - {part})
     tuple(TopologicalSorter(imports).static_order())  # raises where a circle of imports is
+    for folder in {path.parent for path in package.rglob("*.py")} - {package}:
+        inner = {path.stem: imported_beside(path, root) for path in folder.glob("[!_]*.py")}
+        tuple(TopologicalSorter(inner).static_order())
     above_plots = {"live", "plots", "recording"}
     for part in imports.keys() - above_plots:
         assert not imports[part] & above_plots, f"dnalib.{part} imports {imports[part]}"
@@ -93,6 +96,22 @@ def imported_parts(path: Path) -> set[str]:
             continue
         found |= {name.split(".")[1] for name in names if name.startswith("dnalib.")}
     return found
+
+
+def imported_beside(path: Path, root: Path) -> set[str]:
+    """The modules of its own package that a file imports."""
+    package = ".".join(path.relative_to(root).parent.parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            if node.module == package or (node.level == 1 and not node.module):
+                found |= names
+            elif node.level == 1:
+                found.add(node.module.split(".")[0])
+            elif (node.module or "").startswith(f"{package}."):
+                found.add(node.module.removeprefix(f"{package}.").split(".")[0])
+    return {name for name in found if path.with_name(f"{name}.py").exists()} - {path.stem}
 
 
 def test_citation_names_the_paper(root: Path) -> None:

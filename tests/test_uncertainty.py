@@ -174,7 +174,7 @@ def test_a_doubt_that_is_no_number_is_refused_not_ranked():
     probabilities[1, 2, 0] = np.nan
     doubt, correct = probabilities[1, :, 0], np.array([True, False, True, True, False])
     for measure in (uncertainty.mutual_information, uncertainty.predictive_entropy):
-        with pytest.raises(ValueError, match="probabilities holds 1 values that are not numbers"):
+        with pytest.raises(ValueError, match="probabilities: 1 values are NaN"):
             measure(probabilities)
     for score in (
         uncertainty.error_detection,
@@ -182,5 +182,5 @@ def test_a_doubt_that_is_no_number_is_refused_not_ranked():
         uncertainty.risk_coverage_area,
         lambda doubt, correct: uncertainty.uncertainty_scores(doubt, correct, reference=[0, 1]),
     ):
-        with pytest.raises(ValueError, match="uncertainty holds 1 values that are not numbers"):
+        with pytest.raises(ValueError, match="uncertainty: 1 values are NaN"):
             score(doubt, correct)

@@ -119,7 +119,7 @@ def ascend_adaptively(
 
     Returns:
         Each record's best θ, of all visited, the start included: (batch, lead, time); NaN for a
-        record whose loss or gradient was.
+        record whose loss or gradient was, up to the last.
 
     Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
     diverse parameter-free attacks", Algorithm 1.
@@ -149,7 +149,7 @@ def ascend_adaptively(
             theta, gradient = choose(halved, (best, best_gradient), (theta, gradient))
             loss = torch.where(halved, best_loss, loss)
             checked, checked_loss, raised = step, best_loss, torch.zeros_like(raised)
-    return best
+    return best.masked_fill(best_loss.isnan()[:, None, None], torch.nan)
 
 
 def signs(direction: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def worst_of(
 ) -> Tensor:
     """Each record's answer of the run that has the greatest value, the first of equals.
 
+    A run whose value is NaN is the worst of all: whoever scores its answer hears of it.
+
     Args:
         runs: how many, from 1.
         run: from its number, counted from 0, to an answer (batch, lead, time).
@@ -72,7 +74,7 @@ def worst_of(
     for number in range(1, runs):
         answer = run(number)
         answer_value = value(answer)
-        better = answer_value > best_value  # (batch,)
+        better = (answer_value > best_value) | answer_value.isnan()  # (batch,)
         best = torch.where(better[:, None, None], answer, best)
         best_value = torch.where(better, answer_value, best_value)
     return best

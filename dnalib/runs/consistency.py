@@ -17,12 +17,14 @@ def check_together(settings: Settings, *, names: Collection[str] | None = None) 
 
     Args:
         settings: of a run.
-        names: settings that are about to be used; None for all, as all chapters do.
+        names: settings that were changed; None for all, which all chapters follow. Lists that few
+            chapters read count where they were changed themselves: a chapter that reads none is
+            not refused for them.
 
     Raises:
-        ParameterError: two of them do not; it names the one that is about to be used first.
+        ParameterError: two of them do not.
     """
-    used = setting_names() if names is None else names
+    changed = set(setting_names() if names is None else names)
     length, rows = settings.length, settings.auxiliary_batch_size
     limits = {
         "bands": ("length", length, length // 2),
@@ -36,16 +38,35 @@ def check_together(settings: Settings, *, names: Collection[str] | None = None) 
     }
     for name, (parameter, values) in found.items():
         other, size, highest = limits[parameter]
-        if name in used and max(values) > highest:
+        matters = name in changed or (name == parameter and other in changed)
+        if matters and max(values) > highest:
             raise ParameterError(
-                f"{name} has {max(values)}; accepted with {other} {size} are numbers up to "
-                f"{highest}"
+                f"{name} has {max(values)}, and {other} is {size}; accepted are numbers up to "
+                f"{highest} with that"
             )
-    if "rivals" in used and "parallel" in settings.rivals and rows < FEATURES + ROWS_BEYOND_COLUMNS:
+    check_rivals(settings, changed)
+
+
+def check_rivals(settings: Settings, changed: Collection[str]) -> None:
+    """Make sure that the rivals' trainings have what they need, where that was changed.
+
+    Raises:
+        ParameterError: parallel's batch is too small for a fit on all columns, or DVERGE has no
+            attack to distil with.
+    """
+    rows, least = settings.auxiliary_batch_size, FEATURES + ROWS_BEYOND_COLUMNS
+    if "rivals" in changed and "parallel" in settings.rivals and rows < least:
         raise ParameterError(
-            f"rivals has parallel, which needs an auxiliary_batch_size from "
-            f"{FEATURES + ROWS_BEYOND_COLUMNS}, and that is {rows}"
+            f"rivals has parallel, which needs an auxiliary_batch_size from {least}, and that is "
+            f"{rows}"
         )
+    attack = ("adversarial_epsilon", "adversarial_steps")
+    for name in attack:
+        if changed & {"rivals", *attack} and "dverge" in settings.rivals:
+            if not getattr(settings, name):
+                raise ParameterError(
+                    f"rivals has dverge, which needs an {name} above 0, and that is 0"
+                )
 
 
 def check_places(settings: Settings, *, profile: str, **places: str | Path | None) -> None:

@@ -54,6 +54,7 @@ LIMITS: Mapping[str, Limit] = {
     "width": Limit(lambda value: 0 < value <= WIDEST, f"above 0 and up to {WIDEST}"),
     "dropout": Limit(lambda value: 0 <= value < 1, "from 0 and below 1"),
     "epochs": at_least(1),
+    "learning_rate": ABOVE_ZERO,
     "batch_size": at_least(2),
     "auxiliary_batch_size": at_least(2),
     "bands": at_least(2),
@@ -160,7 +161,10 @@ def read_number(value: Any) -> Any:
 
 def fits(value: Any, *, kind: type, limit: Limit) -> bool:
     """Whether a value is a finite int or float (and not a bool), of a kind, within a limit."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (
-        number and math.isfinite(value) and (kind is float or value == int(value))
-    ) and limit.holds(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
+    return finite and (kind is float or value == int(value)) and limit.holds(value)

@@ -38,7 +38,8 @@ def banner(run: Run) -> Banner:
     settings = run.settings
     network = (
         f"{settings.rate} Hz, {settings.length:,} samples a record, {settings.width:g} of the "
-        f"paper's width, {settings.epochs} epochs, seed {settings.seed}"
+        f"paper's width, {settings.epochs} epoch{'s' * (settings.epochs != 1)}, seed "
+        f"{settings.seed}"
     )
     if settings.source == "synthetic":
         text = (

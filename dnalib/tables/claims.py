@@ -92,7 +92,7 @@ def universal_beside_own(run: Run, known: pandas.DataFrame) -> Banner:
         less = [
             f"{ensemble} {percent(hits.mean())} % instead of {percent(own[ensemble])} %"
             for ensemble, hits in alive.items()
-            if hits.mean() < own[ensemble]
+            if percent(hits.mean()) != percent(own[ensemble]) and hits.mean() < own[ensemble]
         ]
         if less:
             parts.append(f"at ε = {epsilon:g} µV {in_a_sentence(less)}")

@@ -97,8 +97,10 @@ def wide_differences(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    """A difference of shares in percentage points, with its sign; a dash where there is none."""
+    if share != share:
+        return "–"
+    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
 
 
 def r_squared_beside_published(run: Run) -> pandas.DataFrame:

@@ -13,6 +13,7 @@ from dnalib.tables import (
     Banner,
     adaptive,
     answers,
+    claims,
     deferral,
     in_a_sentence,
     knowledge,
@@ -85,9 +86,10 @@ def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> 
 def at_most(shares: Mapping[str, float], *, of: str) -> str:
     """The greatest of several shares of a measure in points, with whose it is."""
     most = max(shares, key=shares.__getitem__)
-    if shares[most] <= 0:
+    largest = points(shares[most])
+    if largest == points(0.0) or shares[most] < 0:
         return f"nothing of {of}"
-    return f"up to {points(shares[most]).lstrip('+')} points of {of} ({most})"
+    return f"up to {largest.lstrip('+')} points of {of} ({most})"
 
 
 def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
@@ -99,6 +101,7 @@ def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
             f"more often right than {against}": rows[rows.low > 0],
             f"less often right than {against}": rows[rows.high < 0],
             "not told from it": rows[(rows.low <= 0) & (rows.high >= 0)],
+            "without an interval": rows[rows.low.isna()],
         }
         lines.append(f"- {condition}: {named(kinds)}.")
     return Banner("\n".join(lines))
@@ -134,11 +137,13 @@ def gain(paper: Answers, worst: Answers) -> Banner:
         paper: answers under the paper's attack.
         worst: those of `knowledge.fewest_right` under all attacks.
     """
+    cases = {"Under the paper's attack": paper, "in the worst case": worst}
+    alive = claims.surviving(cases)
     parts = []
-    for case, found in (("Under the paper's attack", paper), ("in the worst case", worst)):
+    for case, found in cases.items():
         row = adaptive.gain(found).loc["P(≥1)"]
         parts.append(
-            f"{case}, fdec less cor is {row['fdec − cor']} points by P(≥1), and fdec less the "
-            f"control {row[f'fdec − ({metrics.CONTROL})']}"
+            f"{case}, by P(≥1), {claims.compared(alive[case])}, and fdec less the control is "
+            f"{row[f'fdec − ({metrics.CONTROL})']} points"
         )
     return Banner(f"{'; '.join(parts)}.")

@@ -169,8 +169,8 @@ def near_the_floor(run: Run) -> Banner:
     floor, lost = tables.majority_share(run), failed(run)
     lines = [
         f"- *{ensemble}* is right on {accuracy} % of the unperturbed records, and always answering "
-        f"the commonest class on {percent(floor)} %. These records do not tell the two apart, so "
-        "its training counts as failed, and what it keeps below as no robustness."
+        f"the commonest class on {percent(floor)} %. It shows no more than that constant, so its "
+        "training counts as failed, and what it keeps below as no robustness."
         for ensemble, accuracy in lost.items()
     ]
     _, labels = tables.natural(run, ["base"])

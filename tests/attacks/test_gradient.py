@@ -564,6 +564,28 @@ def test_a_record_without_a_gradient_is_not_taken_for_a_robust_one(attack, only_
         attack(model, signals, labels, epsilon=0.5, schedule=schedule)
 
 
+class BreakingLate(nn.Module):
+    """Two classes by the sum of a record; NaN at the `last` call and after it."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.calls, self.last = 0, last
+        self.eval()
+
+    def forward(self, signals):
+        self.calls += 1
+        score = signals.sum((1, 2))
+        score = score * torch.nan if self.calls >= self.last else score
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+@pytest.mark.parametrize("last", [1, 2, 5, 6])  # of five steps and the start
+def test_apgd_keeps_no_state_whose_loss_is_not_a_number(last):
+    signals, labels = random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="not a number for 4 of 4"):
+        pgd(BreakingLate(last), signals, labels, epsilon=0.5, steps=5, schedule="apgd")
+
+
 def test_a_momentum_without_a_gradient_is_refused_as_well(attack):
     model = Breaking(broken=0, only_gradient=True)
     signals, labels = random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64)

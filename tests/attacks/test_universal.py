@@ -154,7 +154,7 @@ def test_no_record_is_refused(answered):
 
 
 @pytest.mark.parametrize("largest_loss", [None, 3.0])  # behind a cut the gradient of NaN would be 0
-def test_a_record_without_a_loss_does_not_undo_what_the_others_teach(largest_loss):
+def test_a_record_without_a_loss_is_refused(largest_loss):
     def score(x):
         total = x.sum((1, 2))
         return torch.where(torch.arange(len(total)) == 1, torch.nan * total, total)

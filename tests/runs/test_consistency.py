@@ -10,6 +10,7 @@ from dnalib.runs.consistency import check_places, check_together
 from dnalib.runs.values import ParameterError
 
 DEMO = load_profile("demo")  # 1,200 samples, 80 rows a batch
+DISTILLED = {"rivals": ("dverge",)}
 
 
 @pytest.mark.parametrize("name", computing_profiles())
@@ -20,18 +21,26 @@ def test_the_profiles_go_together(name):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"bands": 601}, "bands has 601; accepted with length 1200 are numbers up to 600"),
-        ({"length": 18}, "bands has 10; accepted with length 18 are numbers up to 9"),
-        ({"swept_bands": (4, 601, 2)}, "swept_bands has 601; accepted with length 1200"),
+        ({"bands": 601}, "^bands has 601, and length is 1200; accepted are numbers up to 600"),
+        ({"length": 18}, "bands has 10, and length is 18; accepted are numbers up to 9"),
+        ({"swept_bands": (4, 601, 2)}, "swept_bands has 601, and length is 1200"),
         (
             {"auxiliary_batch_size": 51, "rivals": ("wide",)},
-            "projected_dimension has 50; accepted with auxiliary_batch_size 51 are numbers",
+            "projected_dimension has 50, and auxiliary_batch_size is 51; accepted are",
         ),
         (
             {"auxiliary_batch_size": 60, "swept_dimensions": (10, 59), "rivals": ("wide",)},
-            "swept_dimensions has 59; accepted with auxiliary_batch_size 60 are numbers up to 58",
+            "swept_dimensions has 59, and auxiliary_batch_size is 60; .* up to 58",
         ),
         ({"auxiliary_batch_size": 65}, "rivals has parallel, which needs an auxiliary_batch_size"),
+        (
+            DISTILLED | {"adversarial_epsilon": 0.0},
+            "rivals has dverge, .* adversarial_epsilon above",
+        ),
+        (
+            DISTILLED | {"adversarial_steps": 0},
+            "rivals has dverge, .* an adversarial_steps above 0",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_named(changes, sentence):
@@ -39,11 +48,23 @@ def test_what_does_not_go_together_is_named(changes, sentence):
         check_together(dataclasses.replace(DEMO, **changes))
 
 
-def test_what_is_not_about_to_be_used_does_not_matter():
+@pytest.mark.parametrize("name", ["auxiliary_batch_size", "projected_dimension"])
+def test_whichever_of_two_was_changed_is_looked_at(name):
     narrow = dataclasses.replace(DEMO, auxiliary_batch_size=30)
-    check_together(narrow, names=["auxiliary_batch_size", "epochs"])
+    check_together(narrow, names=["epochs"])
     with pytest.raises(ParameterError, match="projected_dimension has 50"):
-        check_together(narrow, names=["projected_dimension"])
+        check_together(narrow, names=["epochs", name])
+
+
+def test_lists_that_few_chapters_read_refuse_none_of_the_others():
+    small = dataclasses.replace(DEMO, auxiliary_batch_size=60, swept_dimensions=(10, 59))
+    check_together(small, names=["auxiliary_batch_size"])
+    with pytest.raises(ParameterError, match="swept_dimensions has 59"):
+        check_together(small, names=["swept_dimensions"])
+    with pytest.raises(ParameterError, match="rivals has parallel"):
+        check_together(small, names=["rivals"])
+    alone = dataclasses.replace(DEMO, adversarial_steps=0, rivals=("adversarial",))
+    check_together(alone)
 
 
 def test_a_chapter_refuses_before_it_computes(tmp_path):

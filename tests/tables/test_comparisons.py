@@ -64,7 +64,8 @@ def test_wide_differences_are_in_points_with_a_sign(tiny_run: ComputingRun) -> N
     wide = comparisons.wide_differences(table)
     assert wide.loc["dec − cor", "10 µV"] == "−12.5 (−20.0 to 10.0)"
     assert list(wide.columns) == ["10 µV", "50 µV"]
-    assert comparisons.points(0.061) == "+6.1"
+    assert comparisons.points(0.061) == "+6.1" and comparisons.points(-0.0003) == "+0.0"
+    assert comparisons.points(float("nan")) == "–"
 
 
 def test_r_squared_stands_beside_the_published(tiny_run: ComputingRun) -> None:

@@ -118,8 +118,22 @@ def test_the_gain_is_that_of_the_tables(run):
     found = knowledge.summary(run, epsilon=50)
     both = found[knowledge.PAPER], found[knowledge.ALL]
     first, second = replies.gain(*both).markdown.split("; in the worst")
+    gained = adaptive.gain(both[0]).loc["P(≥1)"]
+    assert f"a difference of {gained['fdec − cor']} points" in first
+    # Nothing survives there, of which an interval of no width would say that it is certain.
+    assert "neither fdec nor cor keeps any of 40 records" in second
     for text, answers_under in zip((first, second), both, strict=True):
-        row = adaptive.gain(answers_under).loc["P(≥1)"]
-        assert f"less cor is {row['fdec − cor']} points" in text
-        assert f"less the control {row[f'fdec − ({metrics.CONTROL})']}" in text
-    assert first != second
+        beyond = adaptive.gain(answers_under).loc["P(≥1)", f"fdec − ({metrics.CONTROL})"]
+        assert f"less the control is {beyond} points" in text
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ({"cor": 0.0003, "dec": 0.0}, "nothing of P(≥1)"),
+        ({"cor": -0.2}, "nothing of P(≥1)"),
+        ({"cor": 0.01, "dec": 0.02}, "up to 2.0 points of P(≥1) (dec)"),
+    ],
+)
+def test_what_rounds_to_nothing_is_nothing(shares, text):
+    assert replies.at_most(shares, of="P(≥1)") == text

@@ -31,7 +31,10 @@ def root(tmp_path, monkeypatch):
         (["sweep", "-p", "epochs", "["], "epochs is '[', which is no value; accepted are numbers"),
         (["sweep", "--vary", "bands", "[4,10"], "bands is '[4', which is no value; accepted are"),
         (["sweep", "--vary", "bands", "4,1"], "bands is 1; accepted is a whole number from 2"),
-        (["sweep", "--vary", "bands", "4,601"], "bands has 601; accepted with length 1200 are num"),
+        (
+            ["sweep", "--vary", "bands", "4,601"],
+            "bands has 601, and length is 1200; accepted are n",
+        ),
         (["sweep", "-p", "swept_bands", "[4,1]"], "swept_bands is [4, 1]; accepted are whole numb"),
         (["sweep", "--vary", "members", "1"], "there is no parameter 'members'; accepted are"),
         (["sweep", "--vary", "most_members", "2"], "most_members is 2; accepted is a whole number"),
