@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas
@@ -46,15 +47,15 @@ def marked_jobs(folder: Path, *, since: Path, working: bool) -> list[QueuedJob]:
         since: a file that the last make wrote when it began; a word from before tells of another.
         working: whether that make still works: if not, whatever says that it runs was cut off.
     """
-    marks = [path for path in (folder / MARKS).glob("*") if path.is_file()]
-    if not working:
-        return [QueuedJob("0", "FAILED", path.name) for path in marks]
     began = since.stat().st_mtime_ns
-    return [
-        QueuedJob("0", path.read_text().strip(), path.name)
-        for path in marks
-        if path.stat().st_mtime_ns >= began
-    ]
+    jobs = []
+    for path in (folder / MARKS).glob("*"):
+        # A job that ends takes its word away, at any moment of this.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime_ns >= began:
+                word = path.read_text().strip()
+                jobs.append(QueuedJob("0", word if working else "FAILED", path.name))
+    return jobs
 
 
 def column_of(state: str | None) -> str:

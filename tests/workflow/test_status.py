@@ -2,6 +2,9 @@
 
 import json
 import os
+from pathlib import Path
+
+import pytest
 
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan, make_variants
@@ -65,4 +68,26 @@ def test_a_word_from_before_the_last_make_tells_of_another(tmp_path):
     now = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=True)}
     assert now == {"book_03_cor": "FAILED", "book_04_dec": "RUNNING"}
     later = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=False)}
-    assert later == dict.fromkeys(["book_02_base_model", "book_03_cor", "book_04_dec"], "FAILED")
+    assert later == dict.fromkeys(["book_03_cor", "book_04_dec"], "FAILED")
+
+
+@pytest.mark.parametrize("working", [True, False])
+@pytest.mark.parametrize("looked", ["is_file", "stat", "read_text"])
+def test_a_job_that_ends_while_its_word_is_read_is_passed_over(
+    tmp_path, monkeypatch, looked, working
+):
+    plan, marks = tmp_path / "plan.json", tmp_path / MARKS
+    marks.mkdir()
+    for path in (plan, marks / "book_02_base_model", marks / "book_03_cor"):
+        path.write_text("RUNNING\n")
+    ending, real = marks / "book_02_base_model", getattr(Path, looked)
+
+    def look(path, *arguments, **options):
+        found = real(path, *arguments, **options)
+        if path == ending:
+            os.unlink(ending)
+        return found
+
+    monkeypatch.setattr(Path, looked, look)
+    names = [job.work for job in marked_jobs(tmp_path, since=plan, working=working)]
+    assert [name for name in names if name != ending.name] == ["book_03_cor"]
