@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -82,12 +82,13 @@ def run_snakemake(words: Sequence[str], *, root: Path) -> int:
     command += ["--rerun-incomplete", "--keep-going", "--nolock", *words]
     # Its jobs call python and papermill by name: those beside this interpreter, activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with signals_raise():
+    with signals_raise() as let_raise:
         # In a session of its own, or the terminal would tell the jobs and Snakemake apart from us.
         process = subprocess.Popen(
             command, cwd=root, env={**os.environ, "PATH": path}, start_new_session=True
         )
         try:
+            let_raise()
             return process.wait()
         except ToldToEnd as told:
             end(process)
@@ -96,19 +97,32 @@ def run_snakemake(words: Sequence[str], *, root: Path) -> int:
 
 
 @contextmanager
-def signals_raise() -> Iterator[None]:
+def signals_raise() -> Iterator[Callable[[], None]]:
     """Raise `ToldToEnd` on the first signal that ends a process, but for those that it ignores.
 
     A process that is started meanwhile ignores none of them: what began in the background, where
     SIGINT is ignored, could not interrupt Snakemake else.
+
+    Yields:
+        What to call once there is a process to end: until then a signal is only remembered, or one
+        that came while the process was started would leave it behind, known to nobody. (Blocked
+        signals would do the same, but the process would inherit that.)
     """
     before = {number: signal.getsignal(number) for number in ENDING}
+    told: list[int] = []
+    raising = False
 
     def tell(number: int, frame: object) -> None:
+        told.append(number)
         # A second one must not cut off what the first one began: processes would be left.
-        for other in before:
-            signal.signal(other, pass_over)
-        raise ToldToEnd(number)
+        if raising and len(told) == 1:
+            raise ToldToEnd(number)
+
+    def let_raise() -> None:
+        nonlocal raising
+        raising = True
+        if told:
+            raise ToldToEnd(told[0])
 
     def pass_over(number: int, frame: object) -> None:
         pass
@@ -116,7 +130,7 @@ def signals_raise() -> Iterator[None]:
     for number, handler in before.items():
         signal.signal(number, pass_over if handler is signal.SIG_IGN else tell)
     try:
-        yield
+        yield let_raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

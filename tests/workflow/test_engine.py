@@ -107,6 +107,30 @@ def test_status_tells_what_failed_here_until_it_is_done(toy, capsys):
     assert row(capsys, HELD) == {"done": 1}
 
 
+def test_a_signal_while_snakemake_is_started_ends_it_too(tmp_path, monkeypatch, capsys):
+    before = {number: signal.getsignal(number) for number in engine.ENDING}
+    made = []
+
+    class Told(subprocess.Popen):
+        """Whose maker is told to end, twice, before it has the process in hand."""
+
+        def __init__(self, command, **options):
+            super().__init__(["sleep", "600"], **options)
+            made.append(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    try:
+        assert engine.run_snakemake([], root=tmp_path) == 128 + signal.SIGTERM
+        assert made[0].poll() is not None, "it is left, known to nobody"
+    finally:
+        made[0].kill()
+        made[0].wait()
+    assert "ended by SIGTERM; the same call goes on" in capsys.readouterr().err
+    assert {number: signal.getsignal(number) for number in engine.ENDING} == before
+
+
 @pytest.mark.parametrize(
     ("number", "interrupt"),
     [(signal.SIGTERM, signal.SIG_IGN), (signal.SIGINT, signal.SIG_DFL)],
