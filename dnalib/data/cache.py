@@ -28,13 +28,10 @@ from .index import (
     read_index,
     write_index,
 )
-from .locations import CACHE_VARIABLE, LABELS_NAME, PACKED_NAME, find_labels
+from .locations import CACHE_VARIABLE, LABELS_NAME, PACKED_NAME, cache_name, find_labels
 from .packed import PACKED_SUFFIX, read_packed, write_packed
 from .reading import Source, open_source, with_progress
 from .records import DataError, Records, labels_in_order, read_labels
-
-VERSION = 2  # of the cache's layout; part of the file name
-CACHE_SUFFIX = ".int16"
 
 
 def load_records(
@@ -63,7 +60,7 @@ def load_records(
     else:
         with open_source(source) as opened:
             classes = _classes(source, opened.names, labels)
-            path = cache / f"{opened.fingerprint}-v{VERSION}{CACHE_SUFFIX}"
+            path = cache / cache_name(opened.fingerprint)
             content = _read_if_sound(path)
             if content is None:
                 write_cache(opened, path, progress=progress)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pooch
 
+from .index import index_path
 from .records import DataError
 
 ARCHIVE_NAME = "training2017.zip"
 LABELS_NAME = "REFERENCE-v3.csv"
 SPLIT_NAME = "random_permutation.npy"
 PACKED_NAME = "records.flac"
+CACHE_VERSION = 2  # of the cache's layout; part of the file name
+CACHE_SUFFIX = ".int16"
 DEFAULT_FOLDER = Path("data", "cinc2017")
 CACHE_FOLDER = Path("data", "cache")
 DATA_VARIABLE = "DNALIB_DATA"
@@ -58,7 +61,7 @@ def locate_cache(*, root: Path) -> Path:
     """The folder of the records' cache: as the environment says, else the project's or the user's.
 
     Args:
-        root: the project's folder; of one that is only read, a cache that is there already is used.
+        root: the project's folder; of one that is only read, a cache that is whole is used.
 
     Returns:
         What the variable DNALIB_CACHE says; else `data/cache` under `root`; where nothing can be
@@ -68,7 +71,12 @@ def locate_cache(*, root: Path) -> Path:
     if asked:
         return Path(asked).expanduser()
     ours = root / CACHE_FOLDER
-    return ours if _can_be_written(ours) or any(ours.glob("*")) else Path(pooch.os_cache("dnalib"))
+    return ours if _can_be_written(ours) or _has_cache(ours) else Path(pooch.os_cache("dnalib"))
+
+
+def cache_name(fingerprint: str) -> str:
+    """The name of a source's cache, of the layout that this code reads."""
+    return f"{fingerprint}-v{CACHE_VERSION}{CACHE_SUFFIX}"
 
 
 def find_labels(source: Path) -> Path:
@@ -113,8 +121,17 @@ def locate_split(source: Path, path: str | Path | None = None) -> Path | None:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether files can be made in a folder, or the folder first."""
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    # Path.exists raises an error below a folder that may not be searched.
+    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _has_cache(folder: Path) -> bool:
+    """Whether a cache is there: not what a killed process left of one, which has no index yet."""
+    try:
+        return any(index_path(path).is_file() for path in folder.glob(cache_name("*")))
+    except PermissionError:  # it, or one above it, may not be searched
+        return False
 
 
 def _folders(source: Path) -> list[Path]:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dnalib.data import DataError, find_labels, locate, locate_cache, locate_split
+from dnalib.data.index import index_path
+from dnalib.data.locations import cache_name
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +101,8 @@ def test_the_cache_of_a_project_that_is_only_read_is_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    made = touch(tmp_path / "project/data/cache/0-v2.int16")
+    made = touch(tmp_path / "project/data/cache" / cache_name("0"))
+    index = touch(index_path(made))
     refused: list[Path] = []
 
     def only_read(path: Path, mode: int) -> bool:
@@ -106,11 +111,33 @@ def test_the_cache_of_a_project_that_is_only_read_is_the_users(
 
     monkeypatch.setattr("os.access", only_read)
     assert locate_cache(root=tmp_path / "project") == made.parent, "what is there can be read"
+    index.unlink()  # as where a process was killed before it wrote that
+    assert locate_cache(root=tmp_path / "project").name == "dnalib"
     made.unlink()
+    left = [touch(made.with_name(f".{made.name}.0123.writing")), touch(index)]
     found = locate_cache(root=tmp_path / "project")
     assert found.name == "dnalib" and tmp_path / "project" not in found.parents
-    assert refused == [made.parent] * 2
+    assert refused == [made.parent] * 3
+    for path in left:
+        path.unlink()
     made.parent.rmdir()
     made.parent.touch()  # a file, in which nothing can be made whatever one may
     monkeypatch.undo()
     assert locate_cache(root=tmp_path / "project").name == "dnalib"
+
+
+def test_a_folder_that_may_not_be_searched_holds_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    closed, look = tmp_path / "closed", os.stat
+    closed.mkdir()
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if closed in Path(path).parents:  # modes of a folder do not keep out whoever tests as root
+            raise PermissionError(path)
+        return look(path, **options)
+
+    monkeypatch.setattr("os.stat", stat)
+    monkeypatch.setattr("os.access", lambda path, mode: path != closed)
+    assert locate_cache(root=closed / "project").name == "dnalib"
