@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from dnalib.files import file_sha256, synchronise, write_durably, write_json, written_beside
-from dnalib.runs.revisions import code_digest, code_revision
+from dnalib.runs.revisions import stamp
 
 RESULTS_DIGEST = "results_sha256"  # in a sidecar
 FORMAT = 1  # raise it when the meaning of stored artefacts changes
@@ -142,8 +142,7 @@ def provenance(root: Path, *, seconds: float) -> dict[str, Any]:
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
-        "revision": code_revision(root),
-        "code": code_digest(),
+        **stamp(root),
     }
 
 

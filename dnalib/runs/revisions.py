@@ -25,6 +25,7 @@ class OtherCode:
         self._root = root
         self._folder = folder
         self._told = False
+        stamp(root)  # before anything is computed: that may take long, and the code be edited
 
     def tell(self, name: str, sidecar: dict[str, Any]) -> None:
         """Look at an artefact that is served, by its name and provenance."""
@@ -38,6 +39,12 @@ class OtherCode:
                 f"was computed is kept when code changes. To make it anew, remove {self._folder}",
                 flush=True,
             )
+
+
+@cache
+def stamp(root: Path) -> dict[str, str]:
+    """What artefacts say of the code: as it was when this was first asked, however it is edited."""
+    return {"revision": code_revision(root), "code": code_digest()}
 
 
 @cache

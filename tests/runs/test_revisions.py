@@ -1,6 +1,7 @@
 """The revision of the code, and the word to whoever edits it that older results are served."""
 
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -25,11 +26,12 @@ def edit(project):
     (project / "dnalib" / "attacks.py").write_text("steps = 40\n")
 
 
-def open_run(project):
-    """A run of two stages that are computed at once."""
+def open_run(project, meanwhile=lambda: None):
+    """A run of two stages that are computed at once; `meanwhile` is done as each is."""
 
     def compute(run, path):
         path.write_text("x")
+        meanwhile()
         return {}
 
     stages = {name: Stage(name, ".txt", (), (), compute) for name in ("soup", "bread")}
@@ -95,3 +97,15 @@ def test_whoever_edits_the_code_hears_nothing_of_results_by_that_code(project, c
     capsys.readouterr()
     open_run(project).obtain("soup")
     assert capsys.readouterr().out == ""
+
+
+def test_an_artefact_names_the_code_that_its_run_was_opened_with(project, monkeypatch):
+    monkeypatch.setattr(revisions, "LIBRARY", project / "dnalib")
+    # As in a new process, of which nothing is kept for the next test.
+    digest_now = code_digest.__wrapped__
+    monkeypatch.setattr(revisions, "code_digest", cache(digest_now))
+    began = {"revision": code_revision(project), "code": digest_now()}
+    run = open_run(project, meanwhile=lambda: edit(project))
+    for name in ("soup", "bread"):
+        assert began.items() <= run.obtain(name).sidecar.items()
+    assert digest_now() != began["code"] and code_revision(project) != began["revision"]
