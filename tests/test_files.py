@@ -2,12 +2,14 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from dnalib import files
+from dnalib.runs.revisions import git
 
 
 @pytest.fixture
@@ -50,6 +52,19 @@ def test_an_error_leaves_the_old_file_and_a_lone_writer_clears_up(tmp_path):
         part.write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_a_killed_writer_leaves_is_not_committed(tmp_path, root, alone):
+    git(tmp_path, "init", "--quiet")
+    shutil.copyfile(root / ".gitignore", tmp_path / ".gitignore")
+    (tmp_path / "book").mkdir()
+    notebook = tmp_path / "book" / "01_data.ipynb"
+    notebook.write_text("whole")
+    with files.written_beside(notebook, alone=alone) as part:
+        part.write_text("half")
+        found = git(tmp_path, "status", "--porcelain", "--untracked-files=all", "--", "book")
+    assert found == f"?? book/{notebook.name}"
 
 
 def test_a_file_is_written_down_to_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
