@@ -237,15 +237,32 @@ def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
     Arguments as in `more_steps`. A row an ensemble: P(≥1) under the search for the least misled
     member, and the mean softmax under the one end to end, each after the steps and after both.
     """
-    rows = {}
+    rows = {
+        ensemble: {
+            f"{measure}, {steps} steps": percent(share)
+            for measure, shares in left.items()
+            for steps, share in shares
+        }
+        for ensemble, left in left_by_twice_the_steps(run, groups=groups).items()
+    }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def left_by_twice_the_steps(
+    run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)
+) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Ensemble -> measure -> steps and the share of records that they leave; twice as many last."""
+    found = {}
     for ensemble in (name for ensembles in groups for name in ensembles):
         results = run.obtain(doubled_name(ensemble)).results
-        rows[ensemble] = {
-            f"{measure}, {steps} steps": percent(left / max(1, results["attacked"]))
+        found[ensemble] = {
+            measure: [
+                (steps, left / max(1, results["attacked"]))
+                for steps, left in zip(results["steps"], results["left"][aim], strict=True)
+            ]
             for measure, aim in AIMS.items()
-            for steps, left in zip(results["steps"], results["left"][aim], strict=True)
         }
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+    return found
 
 
 def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:

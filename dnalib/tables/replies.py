@@ -7,7 +7,6 @@ import pandas
 from dnalib import metrics
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
-from dnalib.stages.longer import doubled_name
 from dnalib.tables import (
     INTERVAL_SEED,
     Banner,
@@ -45,11 +44,18 @@ def strongest(run: Run) -> Banner:
 
 def more_in_points(shares: Mapping[str, float]) -> str:
     """How much more, the least and the greatest of several shares in points, with whose it is."""
-    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    low, high = (points(shares[name]).lstrip("+") for name in (least, most))
+    low, high = points(min(shares.values())), points(max(shares.values()))
     if low == high:
-        return f"{low} points more of each"
-    return f"from {low} points more ({least}) to {high} ({most})"
+        return f"{low.lstrip('+')} points more of each"
+    return (
+        f"from {low.lstrip('+')} points more ({whose(shares, low)}) to {high.lstrip('+')} "
+        f"({whose(shares, high)})"
+    )
+
+
+def whose(shares: Mapping[str, float], shown: str) -> str:
+    """All whose share is shown as one is: no one of equals is told from the others."""
+    return in_a_sentence([name for name, share in shares.items() if points(share) == shown])
 
 
 def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
@@ -73,23 +79,23 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
 
 def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
     """Whether the searches with more steps had: what twice their steps take of what they left."""
-    taken: dict[str, dict[str, float]] = {name: {} for name in adaptive.AIMS}
-    for ensemble in (name for ensembles in groups for name in ensembles):
-        results = run.obtain(doubled_name(ensemble)).results
-        for name, aim in adaptive.AIMS.items():
-            before, after = results["left"][aim]
-            taken[name][ensemble] = (before - after) / max(1, results["attacked"])
-    parts = [at_most(shares, of=name) for name, shares in taken.items()]
+    left = adaptive.left_by_twice_the_steps(run, groups=groups)
+    parts = []
+    for measure in adaptive.AIMS:
+        taken = {}
+        for ensemble, found in left.items():
+            (_, before), (_, after) = found[measure]
+            taken[ensemble] = before - after
+        parts.append(at_most(taken, of=measure))
     return Banner(f"Twice their steps take {in_a_sentence(parts)}.")
 
 
 def at_most(shares: Mapping[str, float], *, of: str) -> str:
     """The greatest of several shares of a measure in points, with whose it is."""
-    most = max(shares, key=shares.__getitem__)
-    largest = points(shares[most])
-    if largest == points(0.0) or shares[most] < 0:
+    most = max(shares.values())
+    if most < 0 or points(most) == points(0.0):
         return f"nothing of {of}"
-    return f"up to {largest.lstrip('+')} points of {of} ({most})"
+    return f"up to {points(most).lstrip('+')} points of {of} ({whose(shares, points(most))})"
 
 
 def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
