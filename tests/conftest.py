@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tiny import open_tiny
 
 from dnalib.runs import ComputingRun
@@ -27,10 +29,17 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> ComputingRun:
-    """A run with every stage computed; its root is its own folder. Tests only read it."""
-    made = open_tiny(tmp_path_factory.mktemp("runs"))
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        for name in made.stages:
-            made.obtain(name)
-    return made
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> ComputingRun:
+    """A run with every stage computed; its root is its own folder. Tests do not change it.
+
+    It takes longer than most modules, so that processes that test side by side compute it once.
+    Each has a copy: some tests record it, or open runs beside it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / "tiny"
+    with FileLock(f"{shared}.lock"):
+        made = open_tiny(shared)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            for name in made.stages:
+                made.obtain(name)
+    return open_tiny(shutil.copytree(shared, own / "runs"))

@@ -42,6 +42,7 @@ OUR_FAULT = re.compile(r"(?i)pars(e|ing)|unrecognized|no such (option|parameter)
 COMPARED = SEEDS[-1]
 # The demo profile with less of everything, so that two seeds take minutes on two cores.
 CHANGES = {
+    "synthetic_records": "450",
     "epochs": "2",
     "epsilons": "[50, 150]",
     "pgd_steps": "4",
