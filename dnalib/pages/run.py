@@ -11,7 +11,7 @@ from dnalib.runs import RecordedRun, Run
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.rivals import rivals_of
 from dnalib.tables import claims, effects, knowledge, rivalry, seeds
-from dnalib.tables.adaptive import spread
+from dnalib.tables.comparisons import points_between
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 ELSEWHERE = (
@@ -61,7 +61,7 @@ def against_knowledge(runs: Sequence[Run]) -> str:
     gain = seeds.gain_under_knowledge(runs, epsilon=middle)
     return (
         f"{text} That is seed {run.settings.seed}; over {len(runs)} seeds, the difference at "
-        f"ε = {middle:g} µV is {spread(gain.mean, gain.low, gain.high)} points."
+        f"ε = {middle:g} µV is {points_between(gain.mean, gain.low, gain.high)} points."
     )
 
 

@@ -23,7 +23,7 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
     """Each measure in a panel, against the values of a parameter, which stand at equal distances.
 
     Args:
-        table: from `sweeps.sweep_table` or `sweeps.sizes_table`.
+        table: from `sweeps.sweep_table`.
         parameter: its name for the axis, with the unit if it has one.
         chosen: the value that the book's other chapters have, marked by a line.
 

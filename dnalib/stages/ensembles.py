@@ -45,4 +45,4 @@ def filter_index(member: str) -> int | None:
 def in_full(value: float) -> str:
     """A number in as few digits as tell it from every other, unlike `g` from the seventh on."""
     short = f"{value:g}"
-    return short if float(short) == value else repr(value)
+    return short if float(short) == value else str(value)

@@ -23,7 +23,7 @@ from dnalib.tables import (
     with_rows,
 )
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points
+from dnalib.tables.comparisons import points_between
 from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import (
     Ensembles,
@@ -305,7 +305,7 @@ def differences(
     table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
     rows = {
         (row.condition, f"{row.ensemble} − {against}"): {
-            "difference (points)": spread(row.value, row.low, row.high),
+            "difference (points)": points_between(row.value, row.low, row.high),
             "first alone right": row.ensemble_only,
             "second alone right": row.against_only,
             "p": f"{row.p_value:.2g}",
@@ -315,14 +315,6 @@ def differences(
     found = pandas.DataFrame.from_dict(rows, orient="index")
     found.index = pandas.MultiIndex.from_tuples(rows, names=["records", "pair"])
     return found
-
-
-def spread(value: float, low: float, high: float) -> str:
-    """A difference in percentage points with its interval; a dash where it is undefined."""
-    if value != value:
-        return "–"
-    ends = " to ".join(points(end).lstrip("+") for end in (low, high))
-    return points(value) if low != low else f"{points(value)} ({ends})"
 
 
 def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
@@ -396,5 +388,5 @@ def gain(found: Answers, *, attacks: Mapping[str, Answers] | None = None) -> pan
     chosen = table[table.quantity.str.contains(" − ")]
     rows = {name: {} for name in chosen.measure}
     for row in chosen.itertuples():
-        rows[row.measure][row.quantity] = spread(row.value, row.low, row.high)
+        rows[row.measure][row.quantity] = points_between(row.value, row.low, row.high)
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "measure")

@@ -19,9 +19,8 @@ from dnalib.tables import (
     selected,
     with_interval,
 )
-from dnalib.tables.adaptive import spread
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points
+from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.knowledge import ALL, BASE, END_TO_END, PAPER, epsilons, universal_conditions
 
 
@@ -213,4 +212,4 @@ def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> str:
     """A difference on the same records in points, with its interval; a dash with itself."""
     if first is second:
         return "–"
-    return spread(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))
+    return points_between(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))

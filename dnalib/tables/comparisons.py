@@ -87,10 +87,7 @@ def wide_differences(table: pandas.DataFrame) -> pandas.DataFrame:
     """A row a pair, a column an ε: "difference (low to high)" in percentage points."""
     cells = table.assign(
         pair=table.ensemble + " − " + table.against,
-        cell=[
-            f"{points(row.value)} ({points(row.low).lstrip('+')} to {points(row.high).lstrip('+')})"
-            for row in table.itertuples()
-        ],
+        cell=[points_between(row.value, row.low, row.high) for row in table.itertuples()],
     )
     found = cells.pivot(index="pair", columns="epsilon", values="cell")
     return found.reindex(dict.fromkeys(cells.pair)).rename(columns=lambda value: f"{value:g} µV")
@@ -101,6 +98,14 @@ def points(share: float) -> str:
     if share != share:
         return "–"
     return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
+
+
+def points_between(value: float, low: float, high: float) -> str:
+    """A difference in percentage points with its interval; a dash where it is undefined."""
+    if value != value:
+        return "–"
+    ends = " to ".join(points(end).lstrip("+") for end in (low, high))
+    return points(value) if low != low else f"{points(value)} ({ends})"
 
 
 def r_squared_beside_published(run: Run) -> pandas.DataFrame:

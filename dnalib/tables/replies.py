@@ -7,6 +7,7 @@ import pandas
 from dnalib import metrics
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
+from dnalib.stages.ensembles import in_full
 from dnalib.tables import (
     INTERVAL_SEED,
     Banner,
@@ -153,3 +154,34 @@ def gain(paper: Answers, worst: Answers) -> Banner:
             f"{row[f'fdec − ({metrics.CONTROL})']} points"
         )
     return Banner(f"{'; '.join(parts)}.")
+
+
+def changed(table: pandas.DataFrame) -> Banner:
+    """What another value of a parameter raises, lowers, or leaves as it cannot be told.
+
+    Args:
+        table: from `sweeps.changes_table`.
+    """
+    lines = [] if len(table) else ["Nothing was compared: there is one value, or all are the same."]
+    for (setting, against), rows in table.groupby(["setting", "against"], sort=False):
+        parts = [
+            f"{measure} {moved(found)}" for measure, found in rows.groupby("measure", sort=False)
+        ]
+        lines.append(f"- {in_full(setting)} instead of {in_full(against)}: {'; '.join(parts)}.")
+    return Banner("\n".join(lines))
+
+
+def moved(rows: pandas.DataFrame) -> str:
+    """Whose measure rises, falls, or does neither for certain, by its intervals."""
+    kinds = {
+        "rises": rows[rows.low > 0],
+        "falls": rows[rows.high < 0],
+        "cannot be told from the same": rows[(rows.low <= 0) & (rows.high >= 0)],
+    }
+    return in_a_sentence(
+        [
+            f"{kind} ({in_a_sentence(list(found.ensemble))})"
+            for kind, found in kinds.items()
+            if len(found)
+        ]
+    )

@@ -1,6 +1,7 @@
 """What a parameter changes: measures of the ensembles at each of its values, and by their size."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas
@@ -10,11 +11,10 @@ from safetensors.numpy import load_file
 from dnalib import metrics, tables
 from dnalib.intervals import crossed_seeds
 from dnalib.runs import Artefact, Run
-from dnalib.runs.values import SWEPT
-from dnalib.stages.ensembles import ENSEMBLES, members_of
+from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
 from dnalib.tables import INTERVAL_SEED
-from dnalib.tables.comparisons import record_values
+from dnalib.tables.comparisons import points_between, record_values
 
 NATURAL, ATTACKED = "natural", "attacked"
 # What is compared: records, the measure on them, and whether the classes count alike.
@@ -25,6 +25,14 @@ SHOWN = {
     "P(≥1), attacked": (ATTACKED, "at least 1", False),
     "P(≥1), class average, attacked": (ATTACKED, "at least 1", True),
 }
+# What is compared between values: the attack, none of which touches the first, and what is shown.
+CHANGED = {
+    "average accuracy": ("sap", "average accuracy, natural"),
+    "P(≥1) under SAP": ("sap", "P(≥1), attacked"),
+    "P(≥1) under SAP averaged over classes": ("sap", "P(≥1), class average, attacked"),
+    "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
+}
+SIZE = "members"  # the number of networks in an ensemble, as a parameter
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
 COLUMNS = ["setting", "ensemble", "measure", "value", "low", "high", "over_seeds", "over_records"]
 
@@ -34,7 +42,7 @@ def sweep_table(run: Run, parameter: str, *, attack: str = "sap") -> pandas.Data
 
     Args:
         run: that has the sweep.
-        parameter: one of `runs.values.SWEPT`.
+        parameter: one of `runs.values.SWEPT`, or `SIZE`.
         attack: "pgd" or "sap", on the base model at the largest ε.
 
     Returns:
@@ -44,25 +52,130 @@ def sweep_table(run: Run, parameter: str, *, attack: str = "sap") -> pandas.Data
         is among the ensembles, without R².
     """
     rows = []
-    for value in getattr(run.settings, SWEPT[parameter]):
-        variants = [one for one in variants_of(run.settings, parameter) if one[parameter] == value]
-        artefacts = [run.obtain(sweep_name(one)) for one in variants]
-        rows += rows_at(value, ENSEMBLES, artefacts, attack=attack)
+    for value, artefacts in swept_artefacts(run, parameter).items():
+        rows += rows_at(value, ensembles_at(parameter, value), artefacts, attack=attack)
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 
-def sizes_table(run: Run, *, attack: str = "sap") -> pandas.DataFrame:
-    """The same for ensembles of two networks to as many as the run has, setting being their number.
+def swept_artefacts(run: Run, parameter: str) -> dict[float, list[Artefact]]:
+    """What is stored at each value of a parameter, an artefact a seed.
 
-    An ensemble of fewer is the first ones of the largest: further members change none before them.
+    Ensembles of every size are found in the same ones.
     """
     settings = run.settings
-    artefacts = [run.obtain(sizes_name(settings, seed)) for seed in seeds_of(settings)]
+    if parameter == SIZE:
+        artefacts = [run.obtain(sizes_name(settings, seed)) for seed in seeds_of(settings)]
+        return {count: artefacts for count in range(2, settings.most_members + 1)}
+    found: dict[float, list[Artefact]] = {}
+    for variant in variants_of(settings, parameter):
+        found.setdefault(variant[parameter], []).append(run.obtain(sweep_name(variant)))
+    return found
+
+
+def ensembles_at(parameter: str, value: float) -> Mapping[str, Sequence[str]]:
+    """The ensembles by their members.
+
+    Those of fewer networks are the first ones of the largest: a further member changes none before
+    it.
+    """
+    if parameter == SIZE:
+        return {ensemble: members_of(ensemble, int(value)) for ensemble in ENSEMBLES}
+    return ENSEMBLES
+
+
+def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
+    """What another value of a parameter changes in the ensembles that it is trained into.
+
+    Each value is compared with the run's own, or the first one where that is not among them; each
+    number of networks with one network fewer. Intervals are paired: every resample takes the same
+    seeds and records at both values.
+
+    Args:
+        run, parameter: as in `sweep_table`.
+
+    Returns:
+        Columns setting, against (values of the parameter), ensemble, measure (of `CHANGED`), value,
+        low, high (differences of fractions). An ensemble whose members are the same at both values
+        is left out.
+    """
+    artefacts = swept_artefacts(run, parameter)
     rows = []
-    for count in range(2, settings.most_members + 1):
-        ensembles = {ensemble: members_of(ensemble, count) for ensemble in ENSEMBLES}
-        rows += rows_at(count, ensembles, artefacts, attack=attack)
-    return pandas.DataFrame(rows, columns=COLUMNS)
+    for setting, against in pairs_of(list(artefacts), chosen=chosen_value(run, parameter)):
+        labels = load_file(artefacts[setting][0].path)["labels"]
+        for ensemble in ENSEMBLES:
+            both = [
+                (artefacts[value], ensembles_at(parameter, value)[ensemble])
+                for value in (setting, against)
+            ]
+            if np.array_equal(*(natural_logits(*side) for side in both)):
+                continue
+            one, other = (changed_values(*side) for side in both)
+            for measure, (_, shown) in CHANGED.items():
+                spread = crossed_seeds(
+                    one[measure] - other[measure],  # (seed, test record)
+                    classes=labels if SHOWN[shown][-1] else None,
+                    seed=INTERVAL_SEED,
+                )
+                ends = (spread.mean, spread.low, spread.high)
+                rows.append((setting, against, ensemble, measure, *ends))
+    names = ["setting", "against", "ensemble", "measure", "value", "low", "high"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def chosen_value(run: Run, parameter: str) -> float | None:
+    """The run's own value of a parameter; None of the number of networks."""
+    return None if parameter == SIZE else getattr(run.settings, parameter)
+
+
+def pairs_of(values: Sequence[float], *, chosen: float | None) -> list[tuple[float, float]]:
+    """Which values are compared, each with which.
+
+    Args:
+        values: in their order.
+        chosen: what the others are compared with, or the first of them if it is none of them; if it
+            is None, each is compared with the one before.
+    """
+    if chosen is None:
+        return [(value, before) for before, value in pairwise(values)]
+    against = chosen if chosen in values else values[0]
+    return [(value, against) for value in values if value != against]
+
+
+def natural_logits(artefacts: Sequence[Artefact], members: Sequence[str]) -> NDArray[np.floating]:
+    """What an ensemble's members answer unperturbed: (seed, member, test record, class)."""
+    return np.stack(
+        [
+            load_file(artefact.path)["natural"][places_of(members, artefact)]
+            for artefact in artefacts
+        ]
+    )
+
+
+def changed_values(
+    artefacts: Sequence[Artefact], members: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """What each test record contributes to each measure of `CHANGED`: (seed, test record)."""
+    by_attack = {
+        attack: [values_of(artefact, members, attack=attack) for artefact in artefacts]
+        for attack in dict.fromkeys(attack for attack, _ in CHANGED.values())
+    }
+    return {
+        measure: np.stack([values[shown] for values in by_attack[attack]])
+        for measure, (attack, shown) in CHANGED.items()
+    }
+
+
+def wide_changes(table: pandas.DataFrame) -> pandas.DataFrame:
+    """A row a measure and an ensemble, a column a pair of values: points, with their intervals."""
+    cells = table.assign(
+        pair=[f"{in_full(row.setting)} − {in_full(row.against)}" for row in table.itertuples()],
+        cell=[points_between(row.value, row.low, row.high) for row in table.itertuples()],
+    )
+    found = cells.pivot(index=["measure", "ensemble"], columns="pair", values="cell")
+    rows = sorted(
+        found.index, key=lambda row: (list(CHANGED).index(row[0]), list(ENSEMBLES).index(row[1]))
+    )
+    return found.loc[rows, list(dict.fromkeys(cells.pair))].rename_axis(columns=None)
 
 
 def rows_at(
@@ -113,8 +226,7 @@ def values_of(
         members: names of the ensemble's; None for the control of `metrics.with_constants`.
         attack: "pgd" or "sap".
     """
-    stored, models = load_file(artefact.path), artefact.results["models"]
-    chosen = [models.index(name) for name in members or ("base",)]
+    stored, chosen = load_file(artefact.path), places_of(members or ("base",), artefact)
     labels, positions = stored["labels"].astype(np.int64), stored["positions"]
     found = {}
     for name, (records, measure, _) in SHOWN.items():
@@ -127,6 +239,11 @@ def values_of(
         found[name] = np.full(len(labels), np.nan)
         found[name][slice(None) if records == NATURAL else positions] = values
     return found
+
+
+def places_of(members: Sequence[str], artefact: Artefact) -> list[int]:
+    """Where the answers of members stand in an artefact's tensors."""
+    return [artefact.results["models"].index(name) for name in members]
 
 
 def shared_row(setting: float, ensemble: str, count: int, artefacts: Sequence[Artefact]) -> tuple:

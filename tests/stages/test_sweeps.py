@@ -1,11 +1,14 @@
 """Sweeps on a tiny run: each variant is another training, and what it does not touch is found."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tiny import open_tiny
 
 from dnalib import metrics, stages, tables
+from dnalib.intervals import crossed_seeds
 from dnalib.metrics import CONTROL
 from dnalib.runs import ParameterError, load_profile
 from dnalib.runs.settings import accept
@@ -19,7 +22,7 @@ from dnalib.stages.sweeps import (
     variant_stages,
     variants_of,
 )
-from dnalib.tables import sweeps
+from dnalib.tables import replies, sweeps
 
 pytestmark = pytest.mark.slow
 
@@ -192,7 +195,7 @@ def test_classes_count_alike_where_they_are_averaged(run):
 
 
 def test_larger_ensembles_begin_with_the_smaller_ones(run):
-    table = sweeps.sizes_table(run)
+    table = sweeps.sweep_table(run, "members")
     assert sorted(table.setting.unique()) == [2, 3, 4]
     one = table[table.measure == "P(≥1), natural"].pivot(
         index="setting", columns="ensemble", values="value"
@@ -217,12 +220,69 @@ def test_sizes_are_measured_over_the_seeds(run):
         chosen = [models.index(name) for name in members_of("fdec", 4)]
         hits.append((stored["natural"][chosen].argmax(-1) == stored["labels"]).mean())
     (row,) = (
-        sweeps.sizes_table(run)
+        sweeps.sweep_table(run, "members")
         .query("setting == 4 and ensemble == 'fdec' and measure == 'average accuracy, natural'")
         .itertuples()
     )
     assert row.value == pytest.approx(np.mean(hits))
     assert row.over_seeds == pytest.approx(np.std(hits, ddof=1))
+
+
+def value_at(table, setting, ensemble, measure):
+    rows = tables.selected(table, setting=setting, ensemble=ensemble, measure=measure)
+    return rows.value.item()
+
+
+def test_changes_are_differences_of_the_values_where_the_parameter_is_trained_in(run):
+    changes = sweeps.changes_table(run, "bands")
+    assert set(changes.ensemble) == {"fcor", "fdec"}, "cor and dec have no filters"
+    assert set(zip(changes.setting, changes.against, strict=True)) == {(2, 10)}
+    by_attack = {name: sweeps.sweep_table(run, "bands", attack=name) for name in stages.ATTACKS}
+    for row in changes.itertuples():
+        attack, shown = sweeps.CHANGED[row.measure]
+        two, ten = (value_at(by_attack[attack], n, row.ensemble, shown) for n in (2, 10))
+        assert row.value == pytest.approx(two - ten)
+        assert row.low <= row.value <= row.high
+    shown = sweeps.wide_changes(changes)
+    assert list(shown.columns) == ["2 − 10"]
+    assert list(shown.index) == list(product(sweeps.CHANGED, ["fcor", "fdec"]))
+
+
+def test_changes_are_paired_by_seed_and_record(run):
+    """The interval is that of the differences, not of two ensembles beside each other."""
+    changes = sweeps.changes_table(run, "bands")
+    chosen = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["fdec"]]
+    differences = []
+    for seed in (0, 1):
+        right = []
+        for bands in (2, 10):
+            stored = load_file(run.obtain(sweep_name({"bands": bands, "seed": seed})).path)
+            hits = stored["natural"][chosen].argmax(-1) == stored["labels"]
+            right.append(hits.mean(axis=0))
+        differences.append(right[0] - right[1])
+    expected = crossed_seeds(np.stack(differences), seed=tables.INTERVAL_SEED)
+    (found,) = tables.selected(changes, ensemble="fdec", measure="average accuracy").itertuples()
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_each_number_of_networks_is_compared_with_one_fewer(run):
+    changes = sweeps.changes_table(run, "members")
+    assert set(zip(changes.setting, changes.against, strict=True)) == {(3, 2), (4, 3)}
+    assert (changes[changes.measure == "P(≥1) under SAP"].low >= 0).all()
+
+
+def test_one_value_has_nothing_to_be_compared_with(run):
+    changes = sweeps.changes_table(run.variant({"swept_bands": (2,)}), "bands")
+    assert changes.empty and sweeps.wide_changes(changes).empty
+    assert "Nothing was compared" in replies.changed(changes).markdown
+
+
+@pytest.mark.parametrize(
+    "chosen, pairs",
+    [(0.2, [(0, 0.2), (1, 0.2)]), (0.5, [(0.2, 0), (1, 0)]), (None, [(0.2, 0), (1, 0.2)])],
+)
+def test_values_are_compared_with_the_runs_own_or_the_one_before(chosen, pairs):
+    assert sweeps.pairs_of([0, 0.2, 1], chosen=chosen) == pairs
 
 
 def test_seeds_of_many_digits_have_stages_of_their_own():

@@ -68,6 +68,13 @@ def test_wide_differences_are_in_points_with_a_sign(tiny_run: ComputingRun) -> N
     assert comparisons.points(float("nan")) == "–"
 
 
+def test_a_difference_without_an_interval_or_a_value_has_none() -> None:
+    nan = float("nan")
+    assert comparisons.points_between(nan, nan, nan) == "–"
+    assert comparisons.points_between(0.1, nan, nan) == "+10.0"
+    assert comparisons.points_between(-0.1, -0.2, 0.05) == "−10.0 (−20.0 to 5.0)"
+
+
 def test_r_squared_stands_beside_the_published(tiny_run: ComputingRun) -> None:
     table = comparisons.r_squared_beside_published(tiny_run)
     assert len(table) == 24

@@ -324,7 +324,4 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
 
 
 def test_what_is_undefined_is_a_dash():
-    assert adaptive.spread(np.nan, np.nan, np.nan) == "–"
-    assert adaptive.spread(0.1, np.nan, np.nan) == "+10.0"
-    assert adaptive.spread(-0.1, -0.2, 0.05) == "−10.0 (−20.0 to 5.0)"
     assert tables.with_interval(np.nan, np.nan, np.nan) == "–"

@@ -143,3 +143,21 @@ def test_the_gain_is_that_of_the_tables(run):
 )
 def test_what_rounds_to_nothing_is_nothing(shares, text):
     assert replies.at_most(shares, of="P(≥1)") == text
+
+
+def test_what_another_value_changes_is_told_by_its_intervals():
+    made = pandas.DataFrame(
+        [
+            (0.8, 0.2, "dec", "average accuracy", -0.1, -0.2, -0.05),
+            (0.8, 0.2, "fdec", "average accuracy", 0.0, -0.1, 0.1),
+            (0.8, 0.2, "dec", "P(≥1) under PGD", 0.3, 0.2, 0.4),
+            (0.8, 0.2, "fdec", "P(≥1) under PGD", 0.1, 0.05, 0.2),
+            (1.0, 0.2, "dec", "average accuracy", 0.0, 0.0, 0.0),
+        ],
+        columns=["setting", "against", "ensemble", "measure", "value", "low", "high"],
+    )
+    assert replies.changed(made).markdown.splitlines() == [
+        "- 0.8 instead of 0.2: average accuracy falls (dec) and cannot be told from the same "
+        "(fdec); P(≥1) under PGD rises (dec and fdec).",
+        "- 1 instead of 0.2: average accuracy cannot be told from the same (dec).",
+    ]
