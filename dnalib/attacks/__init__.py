@@ -1,16 +1,18 @@
 """Attacks on one-dimensional classifiers and ensembles, in raw units.
 
 An attack is a search (`pgd`, `sap`, `universal_perturbation`) for the perturbation that maximises a
-loss: of one classifier (`losses`) or of an ensemble (`targets`).
+loss: of one classifier (`losses`) or of an ensemble (`targets`). `noise` is
+what a change of the same size does that was not searched for.
 
-Imports go one way: losses, targets; ascent, arguments, restarts, smoothing; gradient, universal;
-size stands alone.
+Imports go one way: losses, targets; ascent, arguments, restarts, smoothing; gradient, universal,
+noise; size stands alone.
 """
 
 from .arguments import PADDINGS, Padding, strip
 from .ascent import SCHEDULES, Schedule
 from .gradient import pgd, sap
 from .losses import Loss, cross_entropy, difference_of_logits_ratio, margin
+from .noise import random_signs, smooth_random_signs
 from .restarts import record_generators
 from .size import PerturbationSize, from_millivolts, perturbation_size
 from .smoothing import SMOOTHING_SIGMAS, SMOOTHING_SIZES, smooth, smoothing_kernel
@@ -45,9 +47,11 @@ __all__ = [
     "most_misled_member",
     "perturbation_size",
     "pgd",
+    "random_signs",
     "record_generators",
     "sap",
     "smooth",
+    "smooth_random_signs",
     "smoothing_kernel",
     "strip",
     "universal_perturbation",

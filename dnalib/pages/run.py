@@ -10,7 +10,7 @@ from dnalib import metrics, stages, tables
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.rivals import rivals_of
-from dnalib.tables import claims, effects, knowledge, rivalry, seeds
+from dnalib.tables import claims, effects, knowledge, noise, rivalry, seeds
 from dnalib.tables.comparisons import points_between
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
@@ -28,6 +28,7 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     """
     banner = tables.banner(runs[0]).markdown
     parts = [banner, headline(runs), claims.findings(runs).markdown]
+    parts.append(noise.beside_headline(runs[0]))
     parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
     if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
         parts.append(rivalry.beside_rivals(runs[0]))

@@ -26,6 +26,7 @@ from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
 from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
 from dnalib.stages.members import load_member, member_stages
+from dnalib.stages.noise import noise_stage
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
 from dnalib.stages.rivals import rival_stages
 from dnalib.stages.survey import survey
@@ -157,7 +158,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     """Every stage of a run by name, in the order in which the chapters need them."""
     stages = [Stage("survey", ".json", PREPARATION, (), survey, "data"), *member_stages()]
     for epsilon in settings.epsilons:
-        stages += attack_stages(epsilon)
+        stages += [*attack_stages(epsilon), noise_stage(epsilon)]
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
     stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
     stages += effect_stages(max(settings.epsilons))

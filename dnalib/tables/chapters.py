@@ -198,13 +198,16 @@ def with_rows(table: pandas.DataFrame, name: str) -> pandas.DataFrame:
 def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
     """Accuracy in % of the majority vote and of the mean softmax: what a user would get.
 
-    Columns: on natural test records and under one attack.
+    Columns: on all natural test records; on those that the base model gets right, which are
+    attacked, natural and under the attack.
     """
+    logits, labels = natural(run, MEMBERS)
+    positions = load_file(run.obtain(attacked_name(padding, epsilon)).path)["positions"]
+    under_attack = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
     sets = {
-        "natural": natural(run, MEMBERS),
-        f"{attack.upper()}, ε = {epsilon:g} µV": attacked(
-            run, attack=attack, padding=padding, epsilon=epsilon
-        ),
+        f"natural, all {len(labels)}": (logits, labels),
+        f"natural, the {len(positions)} attacked": (logits[:, positions], labels[positions]),
+        f"{attack.upper()}, ε = {epsilon:g} µV": under_attack,
     }
     answers = {column: answers_of(*found) for column, found in sets.items()}
     rows = {

@@ -23,6 +23,8 @@ from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.knowledge import ALL, BASE, END_TO_END, PAPER, epsilons, universal_conditions
 
+MANY_SEEDS = 5  # from which an interval over seeds covers nearly what it says
+
 
 def findings(runs: Sequence[Run]) -> Banner:
     """What the headline says in words: means over the seeds of a run, the first of them shown."""
@@ -39,16 +41,26 @@ def findings(runs: Sequence[Run]) -> Banner:
         "The intervals cover the draw of test records, not the luck of training."
         if len(runs) == 1
         else "All these are means over the seeds, and the intervals cover the draw of test "
-        f"records and, as far as {len(runs)} seeds can show it, the luck of training."
+        f"records and, as far as {len(runs)} seeds can show it, the luck of training{few(runs)}."
     )
     alike = [f"{share[balanced, name]} for {name}" for name in reversed(ENSEMBLES)]
     return Banner(
         f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
         f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "
         f"{share[one, 'fcor']}, decorrelation alone (dec) {share[one, 'dec']}. The last row is a "
-        'control that knows nothing of hearts, the base model beside two constants, "always '
-        f'normal" and "always other": {share[one, control]}. Counting all classes alike, it '
-        f"keeps {share[balanced, control]}, against {in_a_sentence(alike)}. {covered}"
+        "control, the base model beside two constants that know nothing of hearts, "
+        f'"always normal" and "always other": {share[one, control]}. Counting all classes alike, '
+        f"it keeps {share[balanced, control]}, against {in_a_sentence(alike)}. {covered}"
+    )
+
+
+def few(runs: Sequence[Run]) -> str:
+    """What intervals over so few seeds cannot show; nothing where they are `MANY_SEEDS`."""
+    if len(runs) >= MANY_SEEDS:
+        return ""
+    return (
+        ": over so few they hardly reach beyond the seeds' own values, and hold the mean over all "
+        "possible trainings far less often than 95 times in 100"
     )
 
 

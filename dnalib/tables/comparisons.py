@@ -1,5 +1,7 @@
 """Ensembles beside each other, record by record, and a run beside what the paper published."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +18,7 @@ from dnalib.tables import (
     percent,
     r_squared,
     uncertainty_table,
+    with_interval,
     with_rows,
 )
 from dnalib.tables.answers import answers_of
@@ -106,6 +109,16 @@ def points_between(value: float, low: float, high: float) -> str:
         return "–"
     ends = " to ".join(points(end).lstrip("+") for end in (low, high))
     return points(value) if low != low else f"{points(value)} ({ends})"
+
+
+def at_the_floor(right: Mapping[str, NDArray[np.bool_]], *, floor: float) -> dict[str, str]:
+    """Those whose accuracy's interval reaches down to the floor, with that accuracy in %."""
+    found = {}
+    for name, hits in right.items():
+        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+        if low <= floor:
+            found[name] = with_interval(hits.mean(), low, high)
+    return found
 
 
 def r_squared_beside_published(run: Run) -> pandas.DataFrame:

@@ -100,14 +100,19 @@ def at_most(shares: Mapping[str, float], *, of: str) -> str:
 
 
 def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
-    """Which ensembles answer better than one of them, and which worse, by paired intervals."""
+    """Which ensembles answer better than one of them, and which worse, for certain.
+
+    That is where the paired 95 % interval has no zero and McNemar's exact test agrees at 5 %.
+    """
     table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
     lines = []
     for condition, rows in table.groupby("condition", sort=False):
         kinds = {
-            f"more often right than {against}": rows[rows.low > 0],
-            f"less often right than {against}": rows[rows.high < 0],
-            "not told from it": rows[(rows.low <= 0) & (rows.high >= 0)],
+            f"more often right than {against}": rows[(rows.low > 0) & (rows.p_value < 0.05)],
+            f"less often right than {against}": rows[(rows.high < 0) & (rows.p_value < 0.05)],
+            "not told from it": rows[
+                (rows.low <= 0) & (rows.high >= 0) | rows.low.notna() & (rows.p_value >= 0.05)
+            ],
             "without an interval": rows[rows.low.isna()],
         }
         lines.append(f"- {condition}: {named(kinds)}.")

@@ -23,6 +23,7 @@ from dnalib.stages.rivals import (
 )
 from dnalib.tables import INTERVAL_SEED, Banner, knowledge, percent, selected, with_interval
 from dnalib.tables.answers import Answers
+from dnalib.tables.comparisons import at_the_floor
 from dnalib.tables.knowledge import ALL, Ensembles
 
 # Measures that the costs are set beside, by their names in `knowledge.knowledge_table`.
@@ -200,16 +201,6 @@ def failed(run: Run) -> dict[str, str]:
     return at_the_floor(right, floor=tables.majority_share(run))
 
 
-def at_the_floor(right: Mapping[str, NDArray[np.bool_]], *, floor: float) -> dict[str, str]:
-    """Those whose accuracy's interval reaches down to the floor, with that accuracy in %."""
-    found = {}
-    for name, hits in right.items():
-        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
-        if low <= floor:
-            found[name] = with_interval(hits.mean(), low, high)
-    return found
-
-
 def by_two(rows: Mapping[tuple[str, str], Mapping[str, str]], *, names: list[str]):
     """A table whose rows have two names."""
     table = pandas.DataFrame.from_dict(rows, orient="index")
@@ -327,9 +318,11 @@ def beside_rivals(run: Run) -> str:
         return ""
     epsilon = knowledge.middle(run)
     rows = selected(bought_at(run, epsilon=epsilon), name=BOUGHT["at least 1"])
+    by_ensemble = rows.set_index("ensemble")
     return (
         f"Of all methods of [appendix A2](A2_rivals), attacked likewise at ε = {epsilon:g} µV, "
-        f"{most_kept(rows.set_index('ensemble'), without=without)}."
+        f"{most_kept(by_ensemble, without=without)}. The control of two constants keeps "
+        f"{percent(by_ensemble.value[metrics.CONTROL])} %."
     )
 
 

@@ -31,6 +31,8 @@ from dnalib.tables.comparisons import record_values
 
 MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
+# Compared over seeds: the claim, and whether joining both ideas gains over either.
+COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"))
 
 
 def shown_of_each(settings: Settings) -> list[str]:
@@ -196,18 +198,23 @@ def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:
 
 
 def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Spread]:
-    """The spread of each ensemble over seeds and records, and last that of the paper's gain.
+    """The spread of each ensemble over seeds and records, and last those of `COMPARED`.
 
     Args:
         values: of each seed, ensemble -> (test record,), NaN where a record does not count.
     """
     found = {name: spread([one[name] for one in values]) for name in values[0]}
-    return {**found, " − ".join(GAIN): gain_of(values)}
+    return found | {" − ".join(pair): gain_of(values, pair=pair) for pair in COMPARED}
 
 
-def gain_of(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> Spread:
-    """The spread of the paper's gain, a difference record by record; `values` as in `spreads`."""
-    first, second = GAIN
+def gain_of(
+    values: Sequence[Mapping[str, NDArray[np.float64]]], *, pair: tuple[str, str] = GAIN
+) -> Spread:
+    """The spread of what the first of a pair keeps more than the second, record by record.
+
+    `values` as in `spreads`.
+    """
+    first, second = pair
     return spread([one[first] - one[second] for one in values])
 
 

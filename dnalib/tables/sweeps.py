@@ -1,7 +1,7 @@
 """What a parameter changes: measures of the ensembles at each of its values, and by their size."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pandas
@@ -13,8 +13,8 @@ from dnalib.intervals import crossed_seeds
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
-from dnalib.tables import INTERVAL_SEED
-from dnalib.tables.comparisons import points_between, record_values
+from dnalib.tables import INTERVAL_SEED, Banner, in_a_sentence, percent
+from dnalib.tables.comparisons import at_the_floor, points_between, record_values
 
 NATURAL, ATTACKED = "natural", "attacked"
 # What is compared: records, the measure on them, and whether the classes count alike.
@@ -31,6 +31,7 @@ CHANGED = {
     "P(≥1) under SAP": ("sap", "P(≥1), attacked"),
     "P(≥1) under SAP averaged over classes": ("sap", "P(≥1), class average, attacked"),
     "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
+    "P(≥1) under PGD averaged over classes": ("pgd", "P(≥1), class average, attacked"),
 }
 SIZE = "members"  # the number of networks in an ensemble, as a parameter
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
@@ -120,6 +121,33 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
                 rows.append((setting, against, ensemble, measure, *ends))
     names = ["setting", "against", "ensemble", "measure", "value", "low", "high"]
     return pandas.DataFrame(rows, columns=names)
+
+
+def failed(run: Run, parameter: str) -> Banner:
+    """Which networks learnt no more than a constant scores, at each value of a parameter, in words.
+
+    Those whose accuracy, unperturbed, has an interval that reaches down to the share of the
+    commonest class.
+    """
+    floor, lines = tables.majority_share(run), []
+    for value, artefacts in swept_artefacts(run, parameter).items():
+        members = dict.fromkeys(chain(*ensembles_at(parameter, value).values()))
+        for seed, artefact in zip(seeds_of(run.settings), artefacts, strict=True):
+            labels = load_file(artefact.path)["labels"]
+            right = {
+                name: natural_logits([artefact], [name])[0, 0].argmax(-1) == labels
+                for name in members
+            }
+            lost = at_the_floor(right, floor=floor)
+            if lost:
+                shares = in_a_sentence([f"*{name}* {share} %" for name, share in lost.items()])
+                which = in_full(value) + f", seed {seed}" * (len(artefacts) > 1)
+                lines.append(
+                    f"- {which}: {shares}, no better than always answering the commonest "
+                    f"class, which is right on {percent(floor)} %. These trainings count as "
+                    "failed, and what their ensembles keep as no robustness."
+                )
+    return Banner("\n".join(lines) or "Every network does better than one constant answer.")
 
 
 def chosen_value(run: Run, parameter: str) -> float | None:

@@ -271,6 +271,17 @@ def test_each_number_of_networks_is_compared_with_one_fewer(run):
     assert (changes[changes.measure == "P(≥1) under SAP"].low >= 0).all()
 
 
+def test_a_network_that_answers_like_a_constant_counts_as_failed(run, monkeypatch):
+    monkeypatch.setattr(sweeps.tables, "majority_share", lambda run: -1.0)
+    assert "better than one constant" in sweeps.failed(run, "bands").markdown
+    monkeypatch.setattr(sweeps.tables, "majority_share", lambda run: 1.0)
+    lines = sweeps.failed(run, "bands").markdown.splitlines()
+    shown = [f"- {bands}, seed {seed}" for bands in (2, 10) for seed in (0, 1)]
+    assert [line.split(":")[0] for line in lines] == shown
+    assert all(f"*{name}*" in lines[0] for name in stages.MEMBERS)
+    assert "right on 100.0 %" in lines[0]
+
+
 def test_one_value_has_nothing_to_be_compared_with(run):
     changes = sweeps.changes_table(run.variant({"swept_bands": (2,)}), "bands")
     assert changes.empty and sweeps.wide_changes(changes).empty

@@ -99,7 +99,15 @@ def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
     logits, labels = tables.attacked(tiny_run, **condition)
     places = [stages.MEMBERS.index(member) for member in stages.ENSEMBLES["fdec"]]
     expected = (metrics.mean_softmax_prediction(logits[places]) == labels).mean()
-    assert votes.loc["fdec", "mean softmax"].iloc[1] == tables.percent(expected)
+    attacked = f"the {len(labels)} attacked"
+    row = votes.loc["fdec", "mean softmax"]
+    assert row["PGD, ε = 50 µV"] == tables.percent(expected)
+    # On the same records unperturbed, and on all of them.
+    natural, every = tables.natural(tiny_run, stages.MEMBERS)
+    positions = load_positions(tiny_run)
+    right = metrics.mean_softmax_prediction(natural[places]) == every
+    assert row[f"natural, {attacked}"] == tables.percent(right[positions].mean())
+    assert row[f"natural, all {len(every)}"] == tables.percent(right.mean())
     scores = tables.uncertainty_table(tiny_run, **condition)
     assert list(scores.columns) == ["R_cc", "R_iu", "UA"] and list(scores.index) == list(
         stages.ENSEMBLES

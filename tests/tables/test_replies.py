@@ -77,17 +77,18 @@ def test_what_twice_the_steps_take_is_the_most_of_all_ensembles(run):
 def test_a_difference_is_told_only_where_its_interval_lies_beside_zero(shown, monkeypatch):
     made = pandas.DataFrame(
         [
-            ("natural", "dec", 0.01, 0.2),
-            ("natural", "fcor", -0.2, -0.01),
-            ("natural", "fdec", -0.1, 0.1),
-            ("natural", "wide", 0.0, 0.1),
+            ("natural", "dec", 0.01, 0.2, 0.03),
+            ("natural", "fcor", -0.2, -0.01, 0.01),
+            ("natural", "fdec", -0.1, 0.1, 0.9),
+            ("natural", "wide", 0.0, 0.1, 0.04),
+            ("natural", "dverge", 0.001, 0.2, 0.07),
         ],
-        columns=["condition", "ensemble", "low", "high"],
+        columns=["condition", "ensemble", "low", "high", "p_value"],
     )
     monkeypatch.setattr(answers, "accuracy_differences", lambda shown, **options: made)
     assert replies.better(shown, against="cor", rule="majority vote").markdown == (
         "- natural: more often right than cor: dec; less often right than cor: fcor; "
-        "not told from it: fdec and wide."
+        "not told from it: fdec, wide and dverge."
     )
 
 

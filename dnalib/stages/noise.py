@@ -1,0 +1,76 @@
+"""What the models answer under random perturbations that are as large as an attack's."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dnalib import attacks
+from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.adaptive import size_of
+from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
+from dnalib.stages.members import load_member
+from dnalib.stages.perturbations import (
+    ATTACKS,
+    attacked_name,
+    half_within,
+    logits_under_each,
+    records_at,
+)
+from dnalib.training.recipes import derived_seed
+
+# For each attack, what a change of its size and kind does that nobody searched for.
+CONTROLS: Mapping[str, Callable[..., Tensor]] = dict(
+    zip(ATTACKS, (attacks.random_signs, attacks.smooth_random_signs), strict=True)
+)
+NUMBER = 400  # of the draw among those of a run's seed
+
+
+def noise_stage(epsilon: float) -> Stage:
+    """The stage that stores what all members answer under random perturbations at one ε."""
+
+    def compute(run: ComputingRun, path: Path) -> dict[str, Any]:
+        return store_noise(run, path, epsilon=epsilon)
+
+    inputs = (attacked_name("strip", epsilon), *MEMBERS)
+    return Stage(noise_name(epsilon), ".safetensors", (*PREPARATION, "seed"), inputs, compute)
+
+
+def noise_name(epsilon: float) -> str:
+    """Name of the stage that stores logits under random perturbations."""
+    return f"random-{in_full(epsilon)}"
+
+
+def store_noise(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, Any]:
+    """Logits of all members under the control of each attack: (member, record, class), fp16.
+
+    On the records that are attacked, which "positions" names, and held to them.
+    """
+    positions = load_file(run.obtain(attacked_name("strip", epsilon)).path)["positions"]
+    signals, _ = records_at(run, positions)
+    everything = torch.arange(len(signals))
+    inputs, valid = (
+        one(everything).unsqueeze(1)  # (record, 1, time)
+        for one in (signals.batch, signals.valid)
+    )
+    # The same signs at every ε, so that only their size differs.
+    seed = derived_seed(run.settings.seed, NUMBER)
+    made = {
+        attack: half_within(
+            control(
+                inputs,
+                epsilon=epsilon,
+                valid=valid,
+                generator=torch.Generator().manual_seed(seed),
+            ).squeeze(1),
+            epsilon,
+        )
+        for attack, control in CONTROLS.items()
+    }
+    networks = [load_member(run, member) for member in MEMBERS]
+    save_file({**logits_under_each(made, networks, signals), "positions": positions}, path)
+    sizes = {attack: size_of(perturbation, signals) for attack, perturbation in made.items()}
+    return {"models": list(MEMBERS), "sizes": sizes}

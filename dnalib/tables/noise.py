@@ -1,0 +1,111 @@
+"""Attacks beside random perturbations of the same size: what the search adds to the size."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from dnalib import intervals, metrics
+from dnalib.runs import Run
+from dnalib.stages import ENSEMBLES
+from dnalib.stages.noise import CONTROLS, noise_name
+from dnalib.tables import INTERVAL_SEED, Banner, attacked, in_a_sentence, percent
+from dnalib.tables.adaptive import decibels
+from dnalib.tables.answers import answers_of
+
+# How each attack's control is called; those of `stages.noise.CONTROLS`.
+NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothed"}
+BASE = "base right"
+
+
+def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, NDArray[np.bool_]]:
+    """Which attacked records are still answered right: by the base model, by one of an ensemble.
+
+    Args:
+        attack: "pgd" or "sap".
+        searched: under the attack; else under the random perturbation that is its control.
+
+    Returns:
+        `BASE` and each ensemble -> (record,).
+    """
+    logits, labels = attacked(run, attack=attack, padding="strip", epsilon=epsilon)
+    if not searched:
+        stored = load_file(run.obtain(noise_name(epsilon)).path)
+        logits = stored[attack].astype(np.float64)  # (member, record, class)
+    correct = answers_of(logits, labels).correct()
+    alone = {BASE: metrics.correct_predictions(logits, labels)[0]}
+    return alone | {name: metrics.at_least_each(correct[name], members=1) for name in ENSEMBLES}
+
+
+def beside_attacks(run: Run) -> pandas.DataFrame:
+    """Records that are answered right, in %, under each attack and under its control, at each ε.
+
+    Columns: of the base model alone; P(≥1) of each ensemble; and, of the random perturbations, the
+    median signal-to-noise ratio in dB, on which perturbations of signs within ε agree.
+    """
+    rows = {}
+    for epsilon in run.settings.epsilons:
+        sizes = run.obtain(noise_name(epsilon)).results["sizes"]
+        for attack in CONTROLS:
+            for searched in (False, True):
+                found = kept(run, attack=attack, epsilon=epsilon, searched=searched)
+                shown = {name: percent(hits.mean()) for name, hits in found.items()}
+                ratio = sizes[attack]["median signal to noise"]
+                shown["median SNR (dB)"] = "" if searched else decibels(ratio)
+                name = attack.upper() if searched else NAMES[attack]
+                rows[f"{epsilon:g} µV", name] = shown
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "perturbation"])
+    return table
+
+
+def told(run: Run) -> Banner:
+    """Whether the attacks take more than their controls at the largest ε, in words.
+
+    By paired 95 % intervals over the records, of P(≥1) under the control less that under the
+    attack.
+    """
+    epsilon = max(run.settings.epsilons)
+    lines = []
+    for attack, name in NAMES.items():
+        found, control = (
+            kept(run, attack=attack, epsilon=epsilon, searched=searched)
+            for searched in (True, False)
+        )
+        kinds: dict[str, list[str]] = {"more": [], "less": [], "as much, as far as it tells,": []}
+        for ensemble in ENSEMBLES:
+            _, low, high = intervals.paired_difference(
+                control[ensemble], found[ensemble], seed=INTERVAL_SEED
+            )
+            kind = "more" if low > 0 else "less" if high < 0 else "as much, as far as it tells,"
+            kinds[kind].append(ensemble)
+        takes = in_a_sentence(
+            [f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of]
+        )
+        lines.append(
+            f"- ε = {epsilon:g} µV: under {name} the base model is right on "
+            f"{percent(control[BASE].mean())} % of the records, under {attack.upper()} on "
+            f"{percent(found[BASE].mean())} %. Of P(≥1), {attack.upper()} takes {takes}."
+        )
+    return Banner("\n".join(lines))
+
+
+def beside_headline(run: Run) -> str:
+    """What random perturbations of the headline's size leave, in words."""
+    epsilon = max(run.settings.epsilons)
+    ratio = run.obtain(noise_name(epsilon)).results["sizes"]["pgd"]["median signal to noise"]
+    left = {}
+    for attack in NAMES:
+        found = kept(run, attack=attack, epsilon=epsilon, searched=False)
+        left[attack] = [f"{percent(found[name].mean())} %" for name in (BASE, "fdec", "cor")]
+    base, fdec, cor = left["pgd"]
+    return (
+        f"A change of ±{epsilon:g} µV is not small: as noise, it leaves half of the records a "
+        f"signal-to-noise ratio below {decibels(ratio)} dB. Random signs of that size, which "
+        f"nobody searched for, leave the base model right on {base} of these records, and at least "
+        f"one member of fdec on {fdec}, of cor on {cor}; smoothed, they leave "
+        f"{in_a_sentence(left['sap'])}. PGD is to be read against the first, SAP against the "
+        "second."
+    )

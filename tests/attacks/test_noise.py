@@ -1,0 +1,58 @@
+"""Random perturbations: as large as allowed, held to the record, drawn from their generator."""
+
+import pytest
+import torch
+from toy_classifiers import random_numbers
+
+from dnalib.attacks import random_signs, smooth_random_signs, smoothing_kernel
+
+SHAPE = (40, 2, 95)
+
+
+def draw(make, *, seed=0, **options):
+    generator = torch.Generator().manual_seed(seed)
+    signals = random_numbers(*SHAPE, seed=1)
+    return make(signals, generator=generator, **({"epsilon": 30.0} | options))
+
+
+def test_random_signs_are_the_bound_with_both_signs_alike():
+    found = draw(random_signs)
+    assert found.shape == SHAPE and found.dtype == torch.float32
+    assert set(found.unique().tolist()) == {-30.0, 30.0}
+    assert abs(found.mean().item()) < 30 * 5 / found.numel() ** 0.5
+
+
+def test_neighbours_of_random_signs_tell_nothing_of_each_other():
+    found = draw(random_signs) / 30
+    assert abs((found[..., 1:] * found[..., :-1]).mean().item()) < 0.06
+
+
+def test_smooth_signs_stay_within_the_bound_and_come_near_it():
+    found = draw(smooth_random_signs)
+    assert found.abs().max() <= 30 * (1 + 1e-6)
+    assert found.abs().amax(dim=2).min() > 25
+    # A step from −ε to ε is spread over the kernel, whose largest tap bounds it.
+    steepest = found.diff(dim=2).abs().max().item()
+    assert steepest <= 2 * 30 * smoothing_kernel().max().item() + 1e-4
+
+
+def test_smooth_signs_keep_most_of_their_power_where_single_signs_would_cancel():
+    held = draw(smooth_random_signs).square().mean() / 30**2
+    assert 0.7 < held < 1
+
+
+@pytest.mark.parametrize("make", [random_signs, smooth_random_signs])
+def test_padding_is_left_as_it_is(make):
+    valid = torch.ones(SHAPE, dtype=torch.bool)
+    valid[:, :, 60:] = False
+    found = draw(make, valid=valid)
+    assert not found[~valid].any() and torch.equal(found[valid], draw(make)[valid])
+
+
+@pytest.mark.parametrize("make", [random_signs, smooth_random_signs])
+def test_they_follow_their_generator_and_scale_with_the_bound(make):
+    assert torch.equal(draw(make), draw(make))
+    assert not torch.equal(draw(make), draw(make, seed=1))
+    torch.testing.assert_close(draw(make, epsilon=60.0), 2 * draw(make))
+    with pytest.raises(ValueError, match="epsilon is -1.0; accepted are numbers from 0"):
+        draw(make, epsilon=-1.0)

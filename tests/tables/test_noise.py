@@ -1,0 +1,90 @@
+"""Attacks beside random perturbations: what the tables count is what the models answer."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dnalib import attacks, metrics, stages, tables
+from dnalib.inference import infer
+from dnalib.stages.noise import CONTROLS, noise_name
+from dnalib.stages.perturbations import records_at
+from dnalib.tables import noise
+
+pytestmark = pytest.mark.slow
+EPSILON = 50.0
+
+
+@pytest.fixture(scope="module")
+def stored(tiny_run):
+    return load_file(tiny_run.obtain(noise_name(EPSILON)).path)
+
+
+def test_the_attacked_records_are_shown_with_noise(tiny_run, stored):
+    attacked = load_file(tiny_run.obtain(stages.attacked_name("strip", EPSILON)).path)
+    assert torch.equal(stored["positions"], attacked["positions"])
+    signals, _ = records_at(tiny_run, stored["positions"])
+    everything = torch.arange(len(signals))
+    natural = load_file(tiny_run.obtain("natural-base").path)["logits"][stored["positions"]]
+    for attack in CONTROLS:
+        assert stored[attack].shape == (9, len(signals), 4)
+        assert not torch.equal(stored[attack][0], natural)
+    # Signs are ±ε on the record alone: the largest perturbation that stays within the bound.
+    results = tiny_run.obtain(noise_name(EPSILON)).results
+    samples = signals.valid(everything).sum(dim=1).double()
+    assert results["sizes"]["pgd"]["largest"] == EPSILON
+    expected = (samples.sqrt() * EPSILON).median().item()
+    assert results["sizes"]["pgd"]["median norm"] == pytest.approx(expected)
+    assert results["sizes"]["sap"]["median norm"] < expected
+
+
+def test_the_same_signs_are_drawn_at_every_size(tiny_run):
+    ratios = [
+        tiny_run.obtain(noise_name(epsilon)).results["sizes"]["sap"]["median signal to noise"]
+        for epsilon in (10.0, 50.0)
+    ]
+    assert ratios[0] - ratios[1] == pytest.approx(20 * np.log10(5), abs=0.02)
+
+
+def test_no_noise_leaves_every_answer(tiny_run, stored):
+    signals, _ = records_at(tiny_run, stored["positions"])
+    quiet = attacks.random_signs(
+        torch.zeros(len(signals), 1, signals.length), epsilon=0, generator=torch.Generator()
+    )
+    network = stages.load_member(tiny_run, "base")
+    assert torch.equal(infer(network, signals.plus(quiet.squeeze(1))), infer(network, signals))
+
+
+def test_the_table_counts_what_is_stored(tiny_run, stored):
+    table = noise.beside_attacks(tiny_run)
+    labels = load_file(tiny_run.obtain("natural-base").path)["labels"][stored["positions"]]
+    right = metrics.correct_predictions(stored["pgd"].double().numpy(), labels.numpy())
+    row = table.loc[(f"{EPSILON:g} µV", "random signs")]
+    assert row["base right"] == tables.percent(right[0].mean())
+    places = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["fdec"]]
+    assert row["fdec"] == tables.percent(right[places].any(axis=0).mean())
+    shown = tables.selected(
+        tables.robustness_table(tiny_run), attack="sap", padding="strip", epsilon=EPSILON
+    )
+    kept = tables.selected(shown, ensemble="cor", measure="at least 1").value.item()
+    assert table.loc[(f"{EPSILON:g} µV", "SAP"), "cor"] == tables.percent(kept)
+    assert list(table.columns) == ["base right", *stages.ENSEMBLES, "median SNR (dB)"]
+
+
+def test_words_follow_the_intervals(tiny_run, monkeypatch):
+    hits = np.arange(100) < 50
+    made = {
+        True: {"base right": hits & False, "cor": hits & False, "dec": hits, "fcor": hits | True},
+        False: {"base right": hits, "cor": hits, "dec": hits, "fcor": hits},
+    }
+    for found in made.values():
+        found["fdec"] = found["dec"]
+    monkeypatch.setattr(noise, "kept", lambda run, *, searched, **_: made[searched])
+    first, _ = noise.told(tiny_run).markdown.splitlines()
+    assert first == (
+        "- ε = 50 µV: under random signs the base model is right on 50.0 % of the records, under "
+        "PGD on 0.0 %. Of P(≥1), PGD takes more from cor, less from fcor and as much, as far as it "
+        "tells, from dec and fdec."
+    )
+    text = noise.beside_headline(tiny_run)
+    assert "±50 µV" in text and "leave the base model right on 50.0 %" in text
