@@ -151,7 +151,7 @@ rule chapter:
         marked(
             "{wildcards.variant}_{wildcards.chapter}",
             "OMP_NUM_THREADS={threads} papermill {input.notebook} {params.part} {params.parameters} "
-            "{LIMIT} --no-progress-bar --stdout-file /dev/stdout && mv {params.part} {output}",
+            "{LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
         )
 
 

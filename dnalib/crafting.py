@@ -62,11 +62,16 @@ def attack_records(
 
     Raises:
         ValueError: an unknown precision, no network, a batch size below 1, another number of
-            generators than records, or what the attack raises.
+            labels or generators than records, or what the attack raises.
     """
     networks = [network] if isinstance(network, Network) else network
     if not networks:
         raise ValueError("network is an empty sequence; an attack needs at least one")
+    if len(labels) != len(signals):
+        raise ValueError(
+            f"there are {len(labels)} labels and {len(signals)} records; accepted is one label a "
+            "record"
+        )
     if generators is not None and len(generators) != len(signals):
         raise ValueError(
             f"there are {len(generators)} generators and {len(signals)} records; accepted is one "

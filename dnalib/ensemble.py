@@ -133,7 +133,8 @@ def raw_units(record: wfdb.Record, *, lead: int) -> NDArray[np.float32]:
     """One lead of a record in raw units (µV) at 300 Hz: (time,), float32.
 
     Raises:
-        DataError: no such lead, a unit that is not of voltage, or a value that is not finite.
+        DataError: no such lead, no samples of one rate, a unit that is not of voltage, or a value
+            that is not finite.
     """
     if not 0 <= lead < record.n_sig:
         names = ", ".join(record.sig_name or [])
@@ -144,6 +145,11 @@ def raw_units(record: wfdb.Record, *, lead: int) -> NDArray[np.float32]:
     unit = record.units[lead]
     if unit not in factors:
         raise DataError(f"{record.record_name}: the unit is {unit!r}; accepted are {list(factors)}")
+    if record.p_signal is None and record.d_signal is None:
+        raise DataError(
+            f"{record.record_name}: neither p_signal nor d_signal is there; accepted are records "
+            "read with their samples, all leads at one rate"
+        )
     physical = record.p_signal if record.p_signal is not None else record.dac()
     signal = physical[:, lead] * factors[unit]  # (time,), µV
     if not np.isfinite(signal).all():

@@ -10,6 +10,8 @@ from torch.autograd.function import once_differentiable
 
 STABILITY = 1e-5  # added to both sums of squares before the logarithm, as published
 RIDGE = 3e-14  # of each diagonal element; keeps the fit solvable when features are collinear
+ROUNDING = 1e-16  # the same for each record: over many, the rounding of their sums is larger
+LEFT_OUT = 2e-7  # of the largest singular value: directions below are the rounding of float32
 
 
 @dataclass(frozen=True)
@@ -261,14 +263,15 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
         1 − SS_res / SS_tot over all columns together; not symmetric in its arguments.
 
     Raises:
-        ValueError: different records, or no more records than columns.
+        ValueError: different records, or no more of them than columns and one.
 
     Source: :eq:`eq-r-squared` of chapter 3; Wiedeman & Wang, Figure 6.
     """
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
-    x, y = centred(regressor), centred(regressand)
-    everything = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)  # keeps all columns
-    residual = y - x @ projected_least_squares(x, y, everything)  # (record, feature Y)
+    # By singular values: nothing waits for it, and features of any rank may come, in any number.
+    x, y = centred(regressor.cpu()), centred(regressand.cpu())
+    mapping = torch.linalg.lstsq(x, y, rcond=LEFT_OUT, driver="gelsd").solution  # (X, Y)
+    residual = y - x @ mapping  # (record, feature Y)
     return (1 - sum_of_squares(residual) / sum_of_squares(y)).item()
 
 
@@ -279,8 +282,9 @@ def adjusted_r_squared(regressor: Tensor, regressand: Tensor) -> float:
 
     Source: Theil's adjustment, 1 − (1 − R²)(n − 1)/(n − p − 1): :eq:`eq-adjusted` of chapter 3.
     """
+    plain = r_squared(regressor, regressand)
     records, columns = regressor.shape
-    return adjusted_for_chance(r_squared(regressor, regressand), records=records, columns=columns)
+    return adjusted_for_chance(plain, records=records, columns=columns)
 
 
 def chance_loss(*, records: int, columns: int) -> float:
@@ -339,8 +343,9 @@ def projected_least_squares(x: Tensor, y: Tensor, projection: Tensor) -> Tensor:
     projected = x @ projection  # (..., record, projected)
     moments = projected.mT @ torch.cat([projected, y], dim=-1)  # (..., projected, projected + Y)
     gram, cross = moments[..., :kept], moments[..., kept:]
+    ridge = max(RIDGE, ROUNDING * x.shape[-2])
     # The absolute floor serves a regressor of zeros.
-    gram.diagonal(dim1=-2, dim2=-1).mul_(1 + RIDGE).add_(torch.finfo(torch.float64).tiny)
+    gram.diagonal(dim1=-2, dim2=-1).mul_(1 + ridge).add_(torch.finfo(torch.float64).tiny)
     factor, _ = torch.linalg.cholesky_ex(gram)
     sides = torch.cat([cross, projection.mT], dim=-1)  # (..., projected, Y + X)
     halves = torch.linalg.solve_triangular(factor, sides, upper=False)

@@ -103,37 +103,38 @@ def at_least_each(correct: ArrayLike, *, members: int) -> Booleans:
     return correct.sum(axis=0) >= members
 
 
-def within_classes(indicator: ArrayLike, labels: ArrayLike) -> Floats:
+def within_classes(indicator: ArrayLike, labels: ArrayLike, *, classes: int = CLASSES) -> Floats:
     """Mean within each class: of right answers, the accuracy among the records of each class.
 
     Args:
         indicator: (..., record) bool or float, such as `at_least_each`.
         labels: (..., record) class indices, of the same shape.
+        classes: how many there are.
 
     Returns:
         (..., class); NaN for a class without a record.
     """
     indicator, labels = np.asarray(indicator, dtype=float), np.asarray(labels)
     check_same_shape("indicator", indicator, "labels", labels)
-    check_classes("labels", labels, CLASSES)
-    of_class = labels[..., None, :] == np.arange(CLASSES)[:, None]  # (..., class, record)
+    check_classes("labels", labels, classes)
+    of_class = labels[..., None, :] == np.arange(classes)[:, None]  # (..., class, record)
     sums = np.where(of_class, indicator[..., None, :], 0.0).sum(axis=-1)  # (..., class)
     numbers = of_class.sum(axis=-1)
     return np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0)
 
 
-def class_averaged(indicator: ArrayLike, labels: ArrayLike) -> Floats:
+def class_averaged(indicator: ArrayLike, labels: ArrayLike, *, classes: int = CLASSES) -> Floats:
     """Mean of `within_classes` over the classes; those without a record are left out.
 
     Of right answers this is the balanced accuracy, which is 1 / classes for any constant answer.
 
     Args:
-        indicator, labels: (..., record), as in `within_classes`.
+        indicator, labels, classes: as in `within_classes`, (..., record).
 
     Returns:
         (...).
     """
-    return np.nanmean(within_classes(indicator, labels), axis=-1)
+    return np.nanmean(within_classes(indicator, labels, classes=classes), axis=-1)
 
 
 def worst_case(survived: Sequence[ArrayLike]) -> Booleans:
@@ -202,7 +203,7 @@ def challenge_f1(predicted: ArrayLike, labels: ArrayLike) -> Floats:
     return f1[..., :3].mean(axis=-1)
 
 
-def cohens_kappa(predicted: ArrayLike, labels: ArrayLike) -> Floats:
+def cohens_kappa(predicted: ArrayLike, labels: ArrayLike, *, classes: int = CLASSES) -> Floats:
     """Accuracy beyond what the frequencies of the answers alone would score.
 
     (accuracy − chance) / (1 − chance), where chance is the agreement of the same answers dealt out
@@ -213,14 +214,14 @@ def cohens_kappa(predicted: ArrayLike, labels: ArrayLike) -> Floats:
     all Normal ones and set the width of the interval; kappa weighs records, as accuracy does.
 
     Args:
-        predicted, labels: (..., record), as in `confusion_matrix`.
+        predicted, labels, classes: as in `confusion_matrix`, (..., record).
 
     Returns:
         (...); NaN where labels and answers are one and the same class.
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales".
     """
-    counts = confusion_matrix(predicted, labels)  # (..., true, predicted)
+    counts = confusion_matrix(predicted, labels, classes=classes)  # (..., true, predicted)
     records = np.shape(labels)[-1]
     # Times records², where all are whole numbers: a constant scores exactly 0.
     agreed = records * np.trace(counts, axis1=-2, axis2=-1)  # (...)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from dnalib import plots, stages, tables
+from dnalib.data import DataError
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.executing import execute_notebooks
@@ -42,6 +43,7 @@ from dnalib.recorded_stages import (
 )
 from dnalib.runs import (
     Artefact,
+    ArtefactError,
     ComputingRun,
     ParameterError,
     RecordedRun,
@@ -125,9 +127,16 @@ def keep_trainings(run: ComputingRun) -> list[str]:
 
     Returns:
         Their names. None of them is shown before the whole run is recorded.
+
+    Raises:
+        WorkflowError: nothing is recorded of the run.
     """
     folder, weights = recorded_folders(run)
     path = folder / MANIFEST
+    if not path.is_file():
+        raise WorkflowError(
+            f"nothing is recorded of {run.profile} in {folder}; record the run before its trainings"
+        )
     manifest = json.loads(path.read_text())
     names = [*trainings_of(run.settings), *further_members(run.settings)]
     found = [run.find(name) for name in names]
@@ -245,28 +254,24 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.report and (arguments.p or arguments.seeds):
         parser.error("-p and --seeds are for what is recorded now; --report reads what was")
-    root = project_root()
-    anew = not (arguments.report or arguments.restore or arguments.trainings)
     try:
+        follow(arguments, root=project_root())
+    except (ArtefactError, DataError, ParameterError, WorkflowError) as error:
+        parser.error(str(error))
+
+
+def follow(arguments: argparse.Namespace, *, root: Path) -> None:
+    """Do what a command line asks for.
+
+    Raises:
+        ArtefactError, DataError, ParameterError, WorkflowError: it cannot be.
+    """
+    if not arguments.report:
         changes, further_seeds = chosen_seeds(arguments, given_settings(arguments.p))
+        anew = not (arguments.restore or arguments.trainings)
         if anew and not arguments.seeds:
             check_nothing_is_dropped(root / "data" / "recorded" / arguments.profile)
-    except (WorkflowError, ParameterError) as error:
-        parser.error(str(error))
-    if not arguments.report:
-        try:
-            settings = override(load_profile(arguments.profile), changes)
-            check_together(settings, names=changes)
-            run = stages.computing_run(
-                settings,
-                profile=arguments.profile,
-                root=root,
-                runs_folder=arguments.runs_folder,
-                place=arguments.data,
-                split=arguments.split,
-            )
-        except ParameterError as error:
-            parser.error(str(error))
+        run = run_of(arguments, changes, root=root)
         if arguments.restore:
             recorded = RecordedRun(recorded_folders(run)[0], root=root)
             print(f"restored into {run.folder}: {', '.join(restore(recorded, run))}")
@@ -274,12 +279,34 @@ def main() -> None:
         if arguments.trainings:
             print(f"recorded: {', '.join(keep_trainings(run))}")
             return
-        try:
-            held = not arguments.compute
-            left = check_chapters_are_held(run, further_seeds=further_seeds) if held else []
-        except WorkflowError as error:
-            parser.error(str(error))
+        held = not arguments.compute
+        left = check_chapters_are_held(run, further_seeds=further_seeds) if held else []
         record(run, further_seeds=further_seeds, without=left)
+    show(arguments, root=root)
+
+
+def run_of(
+    arguments: argparse.Namespace, changes: Mapping[str, Any], *, root: Path
+) -> ComputingRun:
+    """The run of a profile with some settings changed.
+
+    Raises:
+        ParameterError: there is no such profile, or a change that is not accepted.
+    """
+    settings = override(load_profile(arguments.profile), changes)
+    check_together(settings, names=changes)
+    return stages.computing_run(
+        settings,
+        profile=arguments.profile,
+        root=root,
+        runs_folder=arguments.runs_folder,
+        place=arguments.data,
+        split=arguments.split,
+    )
+
+
+def show(arguments: argparse.Namespace, *, root: Path) -> None:
+    """Make a recorded run the one that the book shows: notebooks, README and pages."""
     # The notebooks draw a few real records; they run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
         if place:

@@ -227,6 +227,9 @@ def started(model, inputs, labels, valid, *, padding, generators):
 def test_what_cannot_be_attacked_is_refused(network, signals, labels):
     with pytest.raises(ValueError, match="at least one"):
         next(attack_records(pgd, [], signals, labels, padding="mask"))
+    with pytest.raises(ValueError, match="6 labels and 2 records"):
+        some = signals.select(torch.tensor([3, 4]))
+        next(attack_records(pgd, network, some, labels, padding="mask"))
     with pytest.raises(ValueError, match="1 generators and 6 records"):
         generators = attacks.record_generators([0], seed=0)
         next(attack_records(pgd, network, signals, labels, padding="mask", generators=generators))

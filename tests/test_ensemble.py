@@ -159,6 +159,9 @@ def test_records_that_cannot_be_used_are_refused(members, tmp_path):
         ensemble.predict(tmp_path / "nowhere")
     with pytest.raises(DataError, match="the unit is 'mmHg'"):
         ensemble.predict(write(tmp_path, "pressure", signal, units="mmHg"))
+    header = wfdb.rdheader(str(write(tmp_path, "header", signal)))
+    with pytest.raises(DataError, match="header: neither p_signal nor d_signal is there"):
+        ensemble.predict(header)
     signal[100] = np.nan
     with pytest.raises(DataError, match="gap: a value is not finite"):
         ensemble.predict(write(tmp_path, "gap", signal))

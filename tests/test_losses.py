@@ -397,3 +397,25 @@ def test_features_of_another_width_are_always_refused():
                 projected_dimension=20,
                 generator=generator,
             )
+
+
+@pytest.mark.parametrize("records", [80, 853, 9589])
+@pytest.mark.parametrize("rank", [1, 2, 20])
+def test_features_of_few_directions_have_a_true_share_over_any_number_of_records(records, rank):
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        latent = torch.randn(records, rank, generator=generator, dtype=torch.float64).add(1).relu()
+        regressor = latent @ torch.rand(rank, 64, generator=generator, dtype=torch.float64)
+        noise = torch.randn(records, 64, generator=generator, dtype=torch.float64)
+        regressand = regressor + 2 * noise
+        residual, total = sums_by_svd(regressor, regressand)
+        expected = 1 - residual / total
+        assert r_squared(regressor, regressand) == pytest.approx(expected, abs=1e-6)
+        projection = random_features(64, 50, seed=seed) / 8
+        loss = projected_loss(regressor, regressand, projection=projection).item()
+        assert loss == pytest.approx(-np.log(1 - expected), abs=1e-3)
+
+
+def test_one_axis_is_refused_by_the_adjusted_share_as_well():
+    with pytest.raises(ValueError, match=r"\(80,\)"):
+        adjusted_r_squared(random_features(80)[:, 0], random_features(80))

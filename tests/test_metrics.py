@@ -183,3 +183,14 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
     logits[0, 1, 2] = np.nan
     with pytest.raises(ValueError, match="logits: 1 values are NaN"):
         metrics.correct_predictions(logits, [0, 1, 2])
+
+
+def test_any_number_of_classes_is_counted_where_it_is_said():
+    labels, predicted = np.array([0, 4, 4, 2]), np.array([0, 4, 1, 2])
+    right = predicted == labels
+    with pytest.raises(ValueError, match="class indices are 0 to 3"):
+        metrics.class_averaged(right, labels)
+    assert metrics.class_averaged(right, labels, classes=5) == pytest.approx((1 + 0.5 + 1) / 3)
+    assert metrics.within_classes(right, labels, classes=5).shape == (5,)
+    # Agreement 3/4, by chance (1·1 + 1·0 + 1·1 + 2·1) / 16 = 4/16.
+    assert metrics.cohens_kappa(predicted, labels, classes=5) == pytest.approx(0.5 / 0.75)

@@ -62,7 +62,7 @@ def papermill_command(name: str, folder: Path, **parameters: object) -> list[str
         *sum(given, []),
         "--no-progress-bar",
         "--stdout-file",
-        "/dev/stdout",
+        "-",
     ]
 
 

@@ -283,3 +283,26 @@ def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> N
     assert notebook.cells[1].outputs[0].text == "recorded/this\n"
     assert not any("execution" in cell.metadata for cell in notebook.cells)
     assert [file.name for file in path.parent.iterdir()] == ["chapter.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["small", "--restore"], "recorded/small"),
+        (["small", "--seeds", "0-1"], "No ECG records at"),
+        (["demo", "--restore"], "recorded/demo"),
+        (["nosuch", "--report"], "recorded/nosuch"),
+        (["demo", "--trainings"], "nothing is recorded of demo"),
+    ],
+)
+def test_what_cannot_be_recorded_ends_in_one_sentence(
+    tmp_path, monkeypatch, capsys, words, sentence
+) -> None:
+    monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("sys.argv", ["recording", *words])
+    for name in ("DNALIB_DATA", "DNALIB_SPLIT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        recording.main()
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]

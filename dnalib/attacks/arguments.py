@@ -17,14 +17,14 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
     """ε as attacks compute with it: a number, or a tensor broadcastable to the signals.
 
     Args:
-        epsilon: raw units; one number above 0, or a tensor of values from 0: (batch,), one a
-            record, or the shape of the signals, one a sample.
+        epsilon: raw units; one number above 0, also as a tensor, or a tensor of values from 0:
+            (batch,), one a record, or the shape of the signals, one a sample.
         signals: (batch, lead, time).
 
     Raises:
         ValueError: a value out of range, or another shape.
     """
-    if not isinstance(epsilon, Tensor):
+    if not isinstance(epsilon, Tensor) or epsilon.ndim == 0:
         if not (epsilon > 0 and math.isfinite(epsilon)):
             raise ValueError(
                 f"epsilon is {epsilon}; accepted are finite values above 0, in raw units"

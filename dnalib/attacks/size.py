@@ -72,6 +72,7 @@ def perturbation_size(
     centred = (signals.double() - mean) * valid
     norm = delta.square().sum(dim=(1, 2)).sqrt()  # (batch,)
     ratio = centred.square().sum(dim=(1, 2)) / norm.square()
+    ratio = ratio.masked_fill(norm == 0, torch.inf)  # of a flat record, too
     return PerturbationSize(
         largest=delta.abs().amax(dim=(1, 2)), norm=norm, signal_to_noise=10 * ratio.log10()
     )

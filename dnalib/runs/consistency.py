@@ -25,6 +25,8 @@ def check_together(settings: Settings, *, names: Collection[str] | None = None) 
         ParameterError: two of them do not.
     """
     changed = set(setting_names() if names is None else names)
+    if settings.source == SYNTHETIC and not settings.synthetic_records:
+        raise ParameterError("synthetic_records is 0, and the run's records are synthetic")
     length, rows = settings.length, settings.auxiliary_batch_size
     limits = {
         "bands": ("length", length, length // 2),
@@ -51,8 +53,8 @@ def check_rivals(settings: Settings, changed: Collection[str]) -> None:
     """Make sure that the rivals' trainings have what they need, where that was changed.
 
     Raises:
-        ParameterError: parallel's batch is too small for a fit on all columns, or DVERGE has no
-            attack to distil with.
+        ParameterError: parallel's batch is too small for a fit on all columns, or rivals that are
+            trained on the results of an attack have none.
     """
     rows, least = settings.auxiliary_batch_size, FEATURES + ROWS_BEYOND_COLUMNS
     if "rivals" in changed and "parallel" in settings.rivals and rows < least:
@@ -61,12 +63,12 @@ def check_rivals(settings: Settings, changed: Collection[str]) -> None:
             f"{rows}"
         )
     attack = ("adversarial_epsilon", "adversarial_steps")
-    for name in attack:
-        if changed & {"rivals", *attack} and "dverge" in settings.rivals:
-            if not getattr(settings, name):
-                raise ParameterError(
-                    f"rivals has dverge, which needs an {name} above 0, and that is 0"
-                )
+    attacking = [one for one in settings.rivals if one.startswith(("adversarial", "dverge"))]
+    missing = [name for name in attack if not getattr(settings, name)]
+    if changed & {"rivals", *attack} and attacking and missing:
+        raise ParameterError(
+            f"rivals has {attacking[0]}, which needs an {missing[0]} above 0, and that is 0"
+        )
 
 
 def check_places(settings: Settings, *, profile: str, **places: str | Path | None) -> None:

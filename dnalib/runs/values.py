@@ -48,7 +48,12 @@ def between(lowest: int, highest: int) -> Limit:
 
 
 ABOVE_ZERO = Limit(lambda value: value > 0, "above 0")
+FEWEST_SYNTHETIC, MOST_SYNTHETIC = 20, 99_999  # records; their names have five digits
 LIMITS: Mapping[str, Limit] = {
+    "synthetic_records": Limit(
+        lambda value: value == 0 or FEWEST_SYNTHETIC <= value <= MOST_SYNTHETIC,
+        f"from {FEWEST_SYNTHETIC} to {MOST_SYNTHETIC}, or 0 for none",
+    ),
     "rate": Limit(lambda value: value > 0 and RATE % value == 0, f"that divides {RATE}"),
     "length": at_least(1),
     "width": Limit(lambda value: 0 < value <= WIDEST, f"above 0 and up to {WIDEST}"),

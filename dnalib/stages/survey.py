@@ -80,9 +80,9 @@ def class_examples(run: Run) -> dict[str, NDArray[np.int16]]:
 
 
 def first_of_class(records: data.Records, label: int) -> int:
-    """Position of the first record of a class that lasts 30 s."""
-    fitting = (records.labels == label) & (records.lengths >= COMMON_LENGTH)
-    return int(np.flatnonzero(fitting)[0])
+    """Position of the first record of a class that lasts 30 s, or of its longest one."""
+    fitting = np.minimum(records.lengths, COMMON_LENGTH) * (records.labels == label)
+    return int(fitting.argmax())
 
 
 @dataclass(frozen=True)

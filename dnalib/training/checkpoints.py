@@ -56,12 +56,12 @@ class CheckpointFolder:
         ValueError: `part_bytes` below 1024.
     """
 
-    def __init__(self, folder: Path, *, part_bytes: int = 15_000_000) -> None:
+    def __init__(self, folder: str | Path, *, part_bytes: int = 15_000_000) -> None:
         if part_bytes < SMALLEST_PART:
             raise ValueError(
                 f"part_bytes is {part_bytes}; accepted are {SMALLEST_PART} bytes and more"
             )
-        self.folder = folder
+        self.folder = Path(folder)
         self.part_bytes = part_bytes
         self.newest: str | None = None
 

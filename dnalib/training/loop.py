@@ -101,6 +101,7 @@ def train(
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
         network = make_network()
+        check_method(network, recipe)
         if fabric.world_size > 1:
             set_batch_norms(network, SynchronisedBatchNorm)
         identity = identify(network, data, recipe)
@@ -118,6 +119,17 @@ def train(
     network = network.cpu().eval()
     lay_out_contiguous(network)
     return network, pandas.DataFrame(state.history)
+
+
+def check_method(network: Network | JointNetwork, recipe: Recipe) -> None:
+    """Raise a ValueError unless the network is one that the recipe's method trains."""
+    together = isinstance(network, JointNetwork)
+    if together == (recipe.method == "alone"):
+        wanted = "a Network" if together else "a JointNetwork"
+        raise ValueError(
+            f"make_network gives a {type(network).__name__}; accepted with the method "
+            f"{recipe.method!r} is {wanted}"
+        )
 
 
 def set_up(

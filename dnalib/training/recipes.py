@@ -80,6 +80,11 @@ class Recipe:
                 f"adversarial_epsilon is {self.adversarial_epsilon} and adversarial_steps is "
                 f"{self.adversarial_steps}; accepted with the method 'dverge' are values above 0"
             )
+        if self.adversarial_epsilon and not self.adversarial_steps:
+            raise ValueError(
+                f"adversarial_epsilon is {self.adversarial_epsilon} and adversarial_steps is 0: "
+                "that would be training on noise; accepted are steps from 1 with it"
+            )
 
 
 def make_schedule(

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dnalib.data import DataError
+from dnalib.data.locations import locate
 from dnalib.files import write_json
 from dnalib.runs import ParameterError, Settings, load_profile, project_root
-from dnalib.runs.consistency import check_places, check_together
+from dnalib.runs.consistency import SYNTHETIC, check_places, check_together
 from dnalib.runs.settings import given_settings, override
 from dnalib.runs.turns import turn
 from dnalib.runs.values import accept_minutes, read_value
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.action(options)
-    except (WorkflowError, ParameterError) as error:
+    except (DataError, WorkflowError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -89,13 +91,17 @@ def make_sweep(options: argparse.Namespace) -> int:
 
 
 def check_records(variants: Iterable[Settings], options: argparse.Namespace) -> None:
-    """Make sure that records are named only where they are read.
+    """Make sure that records are named only where they are read, and are there where they are.
 
     Raises:
         ParameterError: a variant is on synthetic records, and a place was named.
+        WorkflowError: a place that was named is not there.
+        DataError: a variant is on real records, and none are found.
     """
     for settings in variants:
         check_places(settings, profile=options.profile, DATA=options.data, SPLIT=options.split)
+        if settings.source != SYNTHETIC:
+            locate(places(options).get("data"), root=project_root())
 
 
 def check_engine(options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ import psutil
 from dnalib import stages
 from dnalib.data import DataError
 from dnalib.files import write_json
-from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError
+from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError, Run
 from dnalib.runs.settings import given_settings
 from dnalib.training.checkpoints import CheckpointError
 from dnalib.training.processes import FirstProcessError, TooManyProcessesError
@@ -52,13 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = psutil.Process().create_time()
     try:
         run = stages.open_run(given_settings(options.p))
-        write_report(run, options.stage, options.report, began=began)
+        write_report(computing(run, options.stage), options.stage, options.report, began=began)
     except FirstProcessError:
         return 1
     except MENDABLE as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def computing(run: Run, stage: str) -> ComputingRun:
+    """The run, where it computes and has the stage.
+
+    Raises:
+        ParameterError: it is only read, or has no such stage.
+    """
+    if not isinstance(run, ComputingRun):
+        raise ParameterError(f"{run.profile} is only read; accepted is a profile that computes")
+    if stage not in run.stages:
+        raise ParameterError(
+            f"stage is {stage!r}, which {run.profile} does not have; accepted are "
+            f"{', '.join(run.stages)}"
+        )
+    return run
 
 
 def write_report(run: ComputingRun, stage: str, path: Path, *, began: float) -> None:

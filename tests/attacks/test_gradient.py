@@ -6,7 +6,15 @@ from torch import nn
 from torch.nn import functional
 from toy_classifiers import Rippled, random_numbers
 
-from dnalib.attacks import margin, pgd, record_generators, sap, smooth, smoothing_kernel
+from dnalib.attacks import (
+    from_millivolts,
+    margin,
+    pgd,
+    record_generators,
+    sap,
+    smooth,
+    smoothing_kernel,
+)
 from dnalib.model import Network
 
 EPSILON = 50.0
@@ -597,3 +605,11 @@ def test_a_classifier_of_one_class_is_not_called_robust(attack):
     only = nn.Sequential(nn.Flatten(), nn.Linear(30, 1).double()).eval()
     with pytest.raises(ValueError, match="the cross-entropy needs .* at least 2 classes"):
         attack(only, random_numbers(4, 1, 30), torch.zeros(4, dtype=torch.int64), epsilon=0.5)
+
+
+def test_a_bound_may_be_a_number_in_a_tensor(attack, padded):
+    signals, _, labels = padded
+    bound = from_millivolts(torch.tensor(0.05))
+    found = attack(small_network(), signals, labels, epsilon=bound, steps=3)
+    same = attack(small_network(), signals, labels, epsilon=bound.item(), steps=3)
+    assert torch.equal(found, same)

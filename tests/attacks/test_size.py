@@ -47,3 +47,9 @@ def test_shapes_that_differ_are_refused():
     ):
         with pytest.raises(ValueError, match="accepted is one and the same"):
             perturbation_size(perturbation, signals, valid=valid)
+
+
+def test_a_flat_record_that_nothing_perturbs_has_an_infinite_ratio():
+    flat = torch.zeros(2, 1, 30)
+    size = perturbation_size(torch.zeros_like(flat), flat)
+    assert size.signal_to_noise.isinf().all()

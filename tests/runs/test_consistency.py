@@ -63,8 +63,16 @@ def test_lists_that_few_chapters_read_refuse_none_of_the_others():
         check_together(small, names=["swept_dimensions"])
     with pytest.raises(ParameterError, match="rivals has parallel"):
         check_together(small, names=["rivals"])
-    alone = dataclasses.replace(DEMO, adversarial_steps=0, rivals=("adversarial",))
+    alone = dataclasses.replace(DEMO, adversarial_steps=0, rivals=("wide",))
     check_together(alone)
+
+
+@pytest.mark.parametrize("rival", ["adversarial", "adversarial dec", "dverge"])
+@pytest.mark.parametrize("name", ["adversarial_steps", "adversarial_epsilon"])
+def test_what_is_trained_on_attacks_is_not_trained_without(rival, name):
+    settings = dataclasses.replace(DEMO, rivals=("wide", rival), **{name: 0})
+    with pytest.raises(ParameterError, match=f"rivals has {rival}, which needs an {name} above 0"):
+        check_together(settings)
 
 
 def test_a_chapter_refuses_before_it_computes(tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dnalib.runs import ComputingRun, OutOfTime, ParameterError, artefacts, load
 from dnalib.runs.turns import TURNS
 from dnalib.stages import ATTACKS, EARLIER, ENSEMBLES, MEMBERS, PADDINGS, perturbations
 from dnalib.stages.members import round_weights
+from dnalib.stages.survey import first_of_class
 
 
 def tensors(run, name):
@@ -593,3 +595,10 @@ def test_the_effect_of_a_swap_that_persists_is_another_training_of_the_same_memb
     assert len(stored["sap"]) == len(stored["positions"])
     assert set(artefact.results["r_squared"]) == {"base", "dec1"}
     assert artefact.results["r_squared"]["base"]["predicts it"] <= 1
+
+
+def test_a_class_is_shown_by_its_first_record_of_thirty_seconds_or_its_longest():
+    records = SimpleNamespace(
+        labels=np.array([0, 1, 0, 0, 1]), lengths=np.array([4000, 5000, 9000, 18000, 6000])
+    )
+    assert [first_of_class(records, label) for label in (0, 1)] == [2, 4]

@@ -17,6 +17,7 @@ from dnalib.signals import PackedSignals
 from dnalib.training import TrainingData, checkpoints, loop, objectives, progress, train
 from dnalib.training import state as states
 from dnalib.training.checkpoints import CheckpointError, CheckpointFolder
+from dnalib.training.joint import JointNetwork
 from dnalib.training.loop import check_processes
 from dnalib.training.processes import FirstProcessError, TooManyProcessesError
 
@@ -493,3 +494,13 @@ def test_the_first_of_too_many_processes_says_so_for_all(data):
 
     with pytest.raises(FirstProcessError):
         train(network, data, recipe=RECIPE, report=quiet, processes=NotTheFirst())
+
+
+def test_a_network_that_the_method_does_not_train_is_refused(data):
+    together = dataclasses.replace(
+        RECIPE, method="dverge", adversarial_epsilon=1.0, adversarial_steps=1
+    )
+    with pytest.raises(ValueError, match="gives a Network; accepted with the method 'dverge' is"):
+        train(network, data, recipe=together, report=quiet)
+    with pytest.raises(ValueError, match="accepted with the method 'alone' is a Network"):
+        train(lambda: JointNetwork([network(), network()]), data, recipe=RECIPE, report=quiet)

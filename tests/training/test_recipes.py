@@ -135,3 +135,9 @@ def test_a_training_is_on_the_device_that_all_else_is_on(monkeypatch):
 def test_float32_is_kept_without_a_warning(recwarn):
     recipes.keep_float32()
     assert not recwarn.list
+
+
+def test_adversarial_training_without_a_step_is_refused():
+    with pytest.raises(ValueError, match="adversarial_steps is 0: that would be training on noise"):
+        dataclasses.replace(RECIPE, adversarial_epsilon=10.0)
+    dataclasses.replace(RECIPE, adversarial_epsilon=10.0, adversarial_steps=1)

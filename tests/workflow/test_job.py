@@ -45,6 +45,25 @@ def test_a_job_ends_with_a_sentence_about_a_parameter(
     assert capsys.readouterr().err.startswith("error: there is no parameter 'speed'; accepted are")
 
 
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["dec7", "-p", "profile", "demo"], "stage is 'dec7', which demo does not have; accepted"),
+        (["base", "-p", "profile", "recorded/small"], "recorded/small is only read; accepted is"),
+    ],
+)
+def test_a_job_ends_with_a_sentence_about_what_cannot_be_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    report = tmp_path / "report.json"
+    words = [*words, "--report", str(report)]
+    if "demo" in words:
+        words += ["-p", "runs_folder", str(tmp_path)]
+    assert job.main(words) == 1
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+    assert not report.exists()
+
+
 def test_a_job_of_too_many_processes_ends_with_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +71,7 @@ def test_a_job_of_too_many_processes_ends_with_a_sentence(
         data = SimpleNamespace(rows=range(60), test_labels=range(40))
         check_processes(SimpleNamespace(world_size=41), data, batches=1)
 
+    monkeypatch.setattr(job, "computing", lambda run, stage: run)
     monkeypatch.setattr(job.stages, "open_run", lambda parameters: None)
     monkeypatch.setattr(job, "write_report", train_together)
     assert job.main(["base", "--report", str(tmp_path / "report.json")]) == 1

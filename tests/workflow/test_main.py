@@ -41,8 +41,8 @@ def root(tmp_path, monkeypatch):
         (["book", "--data", "_toc.yml"], "DATA is '_toc.yml', but the profile demo makes its own"),
         (["sweep", "--split", "_toc.yml"], "SPLIT is '_toc.yml', but the profile demo makes its"),
         (
-            ["sweep", "--profile", "small", "-p", "source", "synthetic", "--data", "_toc.yml"],
-            "DATA is '_toc.yml', but the profile small makes its own synthetic ECGs",
+            "sweep --profile small -p source synthetic -p synthetic_records 90 --data x".split(),
+            "DATA is 'x', but the profile small makes its own synthetic ECGs",
         ),
         (["sweep", "--vary", "seed", "1,2"], "VARY names seed; accepted is SEEDS=0-4"),
         (
@@ -78,6 +78,16 @@ def root(tmp_path, monkeypatch):
             "SPLIT is 'no/where.npy'; there is nothing at /",
         ),
         (["status", "--profile", "small"], "nothing was begun with profile small"),
+        (["book", "--profile", "small"], "No ECG records at "),
+        (["sweep", "--profile", "full"], "No ECG records at "),
+        (
+            ["sweep", "-p", "synthetic_records", "12"],
+            "synthetic_records is 12; accepted is a whole",
+        ),
+        (
+            ["sweep", "-p", "synthetic_records", "0"],
+            "synthetic_records is 0, and the run's records",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_sentence(root, capsys, words, sentence):
