@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnalib import data, synthetic
-from dnalib.files import write_json
 from dnalib.runs import ComputingRun, Settings
-from dnalib.runs.recorded import MANIFEST
 from dnalib.runs.settings import setting_names
 from dnalib.signals import PackedSignals
 
@@ -112,15 +110,11 @@ def load_dataset(
         cache, origin = data.locate_cache(root=run.root), "PhysioNet/CinC Challenge 2017"
     records = data.load_records(source, cache=cache)
     chosen = choose_split(records, split_file, settings=settings)
-    dataset = Dataset(records, chosen, settings, origin)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    description = describe(dataset, profile=run.profile, settings=settings)
-    write_json(run.folder / MANIFEST, description)
-    return dataset
+    return Dataset(records, chosen, settings, origin)
 
 
 def describe(dataset: Dataset, *, profile: str, settings: Settings) -> dict[str, Any]:
-    """What a run's manifest says of its settings and records, the split's origin among it."""
+    """What a recorded run's manifest says of its settings, its records and their split."""
     return {
         "profile": profile,
         "settings": settings.values(setting_names()),

@@ -253,7 +253,7 @@ def test_the_sweep_ends_complete(sweep, project):
 def test_no_artefact_is_lost_doubled_or_half_written(sweep, project, runs):
     run = project / "data" / "runs" / "demo"
     names = set(expected(runs).values())
-    wanted = {"plan.json", "manifest.json", *names, *(f"{name}.json" for name in names)}
+    wanted = {"plan.json", *names, *(f"{name}.json" for name in names)}
     assert {path.name for path in run.iterdir() if path.is_file()} == wanted
     for (name, identity), file in expected(runs).items():
         sidecar = sidecar_of(run / file)
