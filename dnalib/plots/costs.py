@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, NullFormatter
 
 from dnalib.plots.style import (
-    SMALL,
     TEXT,
     dress,
     ensemble_handle,
     ensemble_series,
+    legend_above,
     new_figure,
     panel_letters,
 )
@@ -54,13 +54,10 @@ def costs(table: pd.DataFrame) -> Figure:
     panel_letters(panels, names)
     figure.supxlabel("Cost of all trainings (times that of cor)", fontsize=TEXT)
     figure.supylabel("Records (%)", fontsize=TEXT)
-    figure.legend(
+    legend_above(
+        figure,
         handles=[ensemble_handle(name, lines=False) for name in ensembles],
         title=f"{table.records.max():,} records; bars: 95 % intervals",
-        loc="outside upper center",
         ncols=5,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        frameon=False,
     )
     return figure

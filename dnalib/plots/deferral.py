@@ -4,11 +4,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dnalib.plots.style import (
-    SMALL,
     TEXT,
     dress,
     ensemble_handle,
     ensemble_series,
+    legend_above,
     new_figure,
     panel_letters,
 )
@@ -83,12 +83,10 @@ def _curves(points: pd.DataFrame, *, x: str, y: str, fewest: int) -> Figure:
     panel_letters(panels[: len(conditions)], conditions)
     figure.supxlabel(x, fontsize=TEXT)
     figure.supylabel(y, fontsize=TEXT)
-    figure.legend(
+    legend_above(
+        figure,
         handles=[ensemble_handle(name) for name in dict.fromkeys(points.ensemble)],
-        loc="outside upper center",
         ncols=3,
-        fontsize=SMALL,
-        frameon=False,
         handlelength=3,
     )
     return figure

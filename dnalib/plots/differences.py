@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from dnalib.plots.style import (
     BLACK,
-    SMALL,
     TEXT,
     draw_behind,
     draw_intervals,
@@ -15,6 +14,7 @@ from dnalib.plots.style import (
     ensemble_handle,
     ensemble_series,
     intervals_word,
+    legend_above,
     new_figure,
     panel_letters,
     spaced,
@@ -70,14 +70,11 @@ def differences(
     figure.supylabel(f"{measure} less that of {against} (points)", fontsize=TEXT)
     first = next(iter(tables.values()))
     names, word = dict.fromkeys(first.ensemble), intervals_word(first.epsilon)
-    figure.legend(
+    legend_above(
+        figure,
         handles=[ensemble_handle(name, label=f"{name} − {against}") for name in names],
         title=f"{first.records.max():,} records; {word}: paired 95 % intervals",
-        loc="outside upper center",
         ncols=2,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        frameon=False,
         handlelength=3,
     )
     return figure

@@ -3,15 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dnalib.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    SMALL,
-    VERMILLION,
-    dress,
-    new_figure,
-)
+from dnalib.plots.style import BLACK, BLUE, GREY, VERMILLION, dress, legend_above, new_figure
 
 # The gain, what constants gain, and what the first gains beyond them.
 LOOKS = ((VERMILLION, "D", VERMILLION), (GREY, "X", GREY), (BLUE, "o", "white"))
@@ -56,12 +48,7 @@ def remaining_gain(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(measures)), measures)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(measures) - 0.5, -0.5)  # also where a difference is undefined
-    figure.legend(
-        title=f"{table.records.max():,} records; bars: paired 95 % intervals",
-        loc="outside upper center",
-        ncols=3,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        frameon=False,
+    legend_above(
+        figure, title=f"{table.records.max():,} records; bars: paired 95 % intervals", ncols=3
     )
     return figure

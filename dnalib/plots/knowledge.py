@@ -9,10 +9,10 @@ from dnalib.plots.style import (
     GREEN,
     GREY,
     ORANGE,
-    SMALL,
     TEXT,
     VERMILLION,
     dress,
+    legend_above,
     new_figure,
     panel_letters,
 )
@@ -67,15 +67,10 @@ def knowledge(table: pd.DataFrame, *, measure: str, name: str) -> Figure:
         axes.tick_params(axis="y", length=0)
     panel_letters(panels, [f"ε = {epsilon:g} µV" for epsilon in bounds])
     figure.supxlabel(f"{name} (% of the records)", fontsize=TEXT)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
+    legend_above(
+        figure,
+        handles=panels[0].get_legend_handles_labels()[0],
         title=f"The attacker knows … ({part.records.max():,} records; bars: 95 % intervals)",
-        loc="outside upper center",
         ncols=3,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        frameon=False,
     )
     return figure

@@ -20,6 +20,7 @@ from dnalib.plots.style import (
     ensemble_handle,
     ensemble_series,
     intervals_word,
+    legend_above,
     new_figure,
     panel_letters,
     spaced,
@@ -184,9 +185,7 @@ def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
         for line, face in styles.values()
     ]
     names = ["strip: padding attacked too, then emptied", "mask: record alone"]
-    figure.legend(
-        handles, names, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False
-    )
+    legend_above(figure, handles=handles, labels=names, ncols=2)
     return figure
 
 
@@ -285,13 +284,10 @@ def _legend(
     fewest, most = table.records.min(), table.records.max()
     number = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     places = table.epsilon if lines else ()
-    figure.legend(
+    legend_above(
+        figure,
         handles=handles,
         title=f"{number} records; {intervals_word(places)}: 95 % intervals",
-        loc="outside upper center",
         ncols=4,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        frameon=False,
         handlelength=3,
     )

@@ -14,6 +14,7 @@ from dnalib.plots.style import (
     SMALL,
     TEXT,
     dress,
+    legend_above,
     new_figure,
     panel_letters,
 )
@@ -89,9 +90,7 @@ def spectrum_partition(*, bands: int = 10, rate: float = 300.0) -> Figure:
         )
         for which, name in enumerate(("h₁", "h₂"))
     ]
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False
-    )
+    legend_above(figure, handles=handles, ncols=2)
     return figure
 
 

@@ -7,6 +7,7 @@ and each filter its hatch. Figures are made without pyplot, so nothing is kept o
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -144,6 +145,13 @@ def draw_behind(
         alpha=BEHIND,
         zorder=1.6,
         label=f"{label}, another seed",
+    )
+
+
+def legend_above(figure: Figure, **options: Any) -> None:
+    """A legend over the panels, without a frame, its title no larger than its entries."""
+    figure.legend(
+        loc="outside upper center", fontsize=SMALL, title_fontsize=SMALL, frameon=False, **options
     )
 
 

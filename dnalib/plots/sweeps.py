@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from dnalib.plots.style import (
     BLACK,
-    SMALL,
     TEXT,
     dress,
     ensemble_handle,
     ensemble_series,
+    legend_above,
     new_figure,
     panel_letters,
 )
@@ -53,13 +53,8 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
     panel_letters(panels[: len(measures)], measures)
     figure.supxlabel(parameter, fontsize=TEXT)
     figure.supylabel("Share of records (%); R² (%)", fontsize=TEXT)
-    figure.legend(
-        handles=[ensemble_handle(name) for name in ensembles],
-        loc="outside upper center",
-        ncols=5,
-        fontsize=SMALL,
-        frameon=False,
-        handlelength=3,
+    legend_above(
+        figure, handles=[ensemble_handle(name) for name in ensembles], ncols=5, handlelength=3
     )
     return figure
 

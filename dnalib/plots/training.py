@@ -21,6 +21,7 @@ from dnalib.plots.style import (
     TEXT,
     draw_behind,
     dress,
+    legend_above,
     model_series,
     new_figure,
     panel_letters,
@@ -82,12 +83,10 @@ def learning_curves(
     if majority is not None:
         # Under "base", so that each pair of auxiliary models shares a column of the legend.
         handles.insert(1, handles.pop())
-    figure.legend(
+    legend_above(
+        figure,
         handles=handles,
-        loc="outside upper center",
         ncols=5 if max(map(len, histories)) <= SHORT_NAME else 3,
-        fontsize=SMALL,
-        frameon=False,
         handlelength=2.4,
         columnspacing=1.2,
     )
@@ -261,15 +260,7 @@ def _beside_legend(figure: Figure, *, published: bool, majority: bool) -> None:
     if majority:
         looks.append(("majority class", {"color": BLACK, "linestyle": ":"}))
     handles = [Line2D([], [], label=label, markersize=4.5, **look) for label, look in looks]
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=3,
-        fontsize=SMALL,
-        frameon=False,
-        handlelength=2.4,
-        columnspacing=1.2,
-    )
+    legend_above(figure, handles=handles, ncols=3, handlelength=2.4, columnspacing=1.2)
 
 
 def _draw_chance(axes: Axes, chance: float | Mapping[str, float]) -> None:
