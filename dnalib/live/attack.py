@@ -16,6 +16,7 @@ from dnalib.metrics import softmax
 from dnalib.runs import Run
 from dnalib.signals import PackedSignals
 from dnalib.stages.perturbations import craft_batch, half_within
+from dnalib.tables import by_names
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,7 @@ def probability_table(answer: Answer) -> pandas.DataFrame:
         rows[ensemble, "mean"] = probability_row(
             before.mean(axis=0), after.mean(axis=0), label=answer.label
         )
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "model"])
-    return table
+    return by_names(rows, ["ensemble", "model"])
 
 
 def probability_row(

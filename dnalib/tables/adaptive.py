@@ -14,6 +14,7 @@ from dnalib.stages.transfer import BANDS
 from dnalib.tables import (
     INTERVAL_SEED,
     answers,
+    by_names,
     deferral,
     gains,
     percent,
@@ -122,9 +123,7 @@ def transfer_within(run: Run) -> pandas.DataFrame:
             rows[ensemble, attack.upper()] = {
                 name: percent(fooled.loc[found].mean()) for name, found in pairs.items()
             }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "attack"])
-    return table
+    return by_names(rows, ["ensemble", "attack"])
 
 
 def bands(run: Run, *, attack: str) -> pandas.DataFrame:
@@ -153,9 +152,7 @@ def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
     for row in selected(table, measure=measure).itertuples():
         cell = narrow(row.value, row.low, row.high)
         rows.setdefault((f"{row.epsilon:g} µV", row.ensemble), {})[row.knowledge] = cell
-    found = pandas.DataFrame.from_dict(rows, orient="index")
-    found.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return found
+    return by_names(rows, ["ε", "ensemble"])
 
 
 def narrow(value: float, low: float, high: float) -> str:
@@ -181,9 +178,7 @@ def strongest(run: Run) -> pandas.DataFrame:
         }
         for row in strongest_table(run).itertuples()
     }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return table
+    return by_names(rows, ["ε", "ensemble"])
 
 
 def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
@@ -205,9 +200,7 @@ def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> panda
                 f"{row.name}, with": with_interval(row.value, row.low, row.high),
             }
         )
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return table
+    return by_names(rows, ["ε", "ensemble"])
 
 
 def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
@@ -312,9 +305,7 @@ def differences(
         }
         for row in table.itertuples()
     }
-    found = pandas.DataFrame.from_dict(rows, orient="index")
-    found.index = pandas.MultiIndex.from_tuples(rows, names=["records", "pair"])
-    return found
+    return by_names(rows, ["records", "pair"])
 
 
 def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:

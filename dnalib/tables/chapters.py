@@ -195,6 +195,15 @@ def with_rows(table: pandas.DataFrame, name: str) -> pandas.DataFrame:
     return table.rename_axis(index=None, columns=name)
 
 
+def by_names(
+    rows: Mapping[tuple[str, ...], Mapping[str, object]], names: Sequence[str]
+) -> pandas.DataFrame:
+    """A table of rows that have several names each; what these are stands above them."""
+    table = pandas.DataFrame.from_dict(rows, orient="index")
+    table.index = pandas.MultiIndex.from_tuples(rows, names=names)
+    return table
+
+
 def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
     """Accuracy in % of the majority vote and of the mean softmax: what a user would get.
 
@@ -218,9 +227,7 @@ def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pand
         for ensemble in ENSEMBLES
         for rule in RULES
     }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "rule"])
-    return table
+    return by_names(rows, ["ensemble", "rule"])
 
 
 def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:

@@ -13,6 +13,7 @@ from dnalib.stages import ENSEMBLES
 from dnalib.tables import (
     INTERVAL_SEED,
     Banner,
+    by_names,
     in_a_sentence,
     percent,
     robustness_table,
@@ -140,9 +141,7 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
                 "less control": points(survived.mean() - worst[metrics.CONTROL].mean()),
                 "mean softmax, end to end": percent((told[ensemble] == labels).mean()),
             }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "ensemble"])
-    return table
+    return by_names(rows, ["ε", "ensemble"])
 
 
 def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:

@@ -14,6 +14,7 @@ from dnalib.tables import (
     INTERVAL_SEED,
     attacked,
     between,
+    by_names,
     decimals,
     percent,
     r_squared,
@@ -142,9 +143,7 @@ def r_squared_beside_published(run: Run) -> pandas.DataFrame:
                 "published R²": decimals(theirs),
                 "published, adjusted": decimals(without_chance),
             }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])
-    return table
+    return by_names(rows, ["ensemble", "regressor → regressand"])
 
 
 def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:

@@ -11,7 +11,7 @@ from dnalib import intervals, metrics
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.noise import CONTROLS, noise_name
-from dnalib.tables import INTERVAL_SEED, Banner, attacked, in_a_sentence, percent
+from dnalib.tables import INTERVAL_SEED, Banner, attacked, by_names, in_a_sentence, percent
 from dnalib.tables.adaptive import decibels
 from dnalib.tables.answers import answers_of
 
@@ -56,9 +56,7 @@ def beside_attacks(run: Run) -> pandas.DataFrame:
                 shown["median SNR (dB)"] = "" if searched else decibels(ratio)
                 name = attack.upper() if searched else NAMES[attack]
                 rows[f"{epsilon:g} µV", name] = shown
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ε", "perturbation"])
-    return table
+    return by_names(rows, ["ε", "perturbation"])
 
 
 def told(run: Run) -> Banner:

@@ -21,7 +21,15 @@ from dnalib.stages.rivals import (
     trainings_behind,
     trainings_of,
 )
-from dnalib.tables import INTERVAL_SEED, Banner, knowledge, percent, selected, with_interval
+from dnalib.tables import (
+    INTERVAL_SEED,
+    Banner,
+    by_names,
+    knowledge,
+    percent,
+    selected,
+    with_interval,
+)
 from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import at_the_floor
 from dnalib.tables.knowledge import ALL, Ensembles
@@ -143,7 +151,7 @@ def networks(run: Run) -> pandas.DataFrame:
                 "parameters": f"{size:,}",
                 "test accuracy (%)": with_interval(hits.mean(), *ends),
             }
-    return by_two(rows, names=["rival", "network"])
+    return by_names(rows, ["rival", "network"])
 
 
 def recipe(run: Run) -> pandas.DataFrame:
@@ -199,13 +207,6 @@ def failed(run: Run) -> dict[str, str]:
         if ensemble != metrics.CONTROL
     }
     return at_the_floor(right, floor=tables.majority_share(run))
-
-
-def by_two(rows: Mapping[tuple[str, str], Mapping[str, str]], *, names: list[str]):
-    """A table whose rows have two names."""
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(list(rows), names=names)
-    return table
 
 
 def shared_features(run: Run) -> pandas.DataFrame:

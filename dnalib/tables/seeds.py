@@ -20,6 +20,7 @@ from dnalib.tables import (
     INTERVAL_SEED,
     attacked,
     between,
+    by_names,
     decimals,
     knowledge,
     natural,
@@ -186,9 +187,7 @@ def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
                 "SD over seeds": decimals(values.std(ddof=1)) if len(runs) > 1 else "–",
                 "each seed": ", ".join(decimals(value) for value in values),
             }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=["ensemble", "regressor → regressand"])
-    return table
+    return by_names(rows, ["ensemble", "regressor → regressand"])
 
 
 def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:
@@ -237,6 +236,4 @@ def described(
         for part, found in parts.items()
         for ensemble, one in found.items()
     }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    table.index = pandas.MultiIndex.from_tuples(rows, names=names)
-    return table
+    return by_names(rows, names)
