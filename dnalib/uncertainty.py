@@ -23,6 +23,7 @@ Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
 
 SCORES = ("R_cc", "R_iu", "UA")
+THRESHOLDS = 100  # as many as the authors' code takes
 
 
 def predictive_entropy(probabilities: ArrayLike) -> Floats:
@@ -54,12 +55,12 @@ def mutual_information(probabilities: ArrayLike) -> Floats:
 
 
 def uncertainty_scores(
-    uncertainty: ArrayLike, correct: ArrayLike, *, reference: ArrayLike, thresholds: int = 100
+    uncertainty: ArrayLike, correct: ArrayLike, *, reference: ArrayLike
 ) -> dict[str, float]:
     """How well uncertainty tells right answers from wrong ones.
 
     Uncertainty is min–max scaled by `reference` and clipped to [0, 1]; a record is certain where
-    that is at most the threshold. Averaged over equally spaced thresholds from 0 to 1:
+    that is at most the threshold. Averaged over `THRESHOLDS` equally spaced ones from 0 to 1:
 
     - `R_cc`: share correct among the certain;
     - `R_iu`: share uncertain among the incorrect;
@@ -74,7 +75,6 @@ def uncertainty_scores(
         reference: what sets the scale, any number of records: the uncertainty of the same ensemble
             on natural records (one scale for all sets), or `uncertainty` itself (each set its own,
             which hides that a whole set is more uncertain).
-        thresholds: how many.
 
     Raises:
         ValueError: shapes differ, or the reference is constant and gives no scale.
@@ -82,36 +82,27 @@ def uncertainty_scores(
     Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
     the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
     """
-    certain_from, correct = _certain_from(uncertainty, correct, reference, thresholds=thresholds)
-    values = _scores(certain_from, correct, thresholds=thresholds)
-    return dict(zip(SCORES, map(float, values), strict=True))
+    certain_from, correct = _certain_from(uncertainty, correct, reference)
+    return dict(zip(SCORES, map(float, _scores(certain_from, correct)), strict=True))
 
 
 def uncertainty_score_intervals(
-    uncertainty: ArrayLike,
-    correct: ArrayLike,
-    *,
-    reference: ArrayLike,
-    thresholds: int = 100,
-    seed: int,
-) -> dict[str, tuple[float, float]]:
-    """95 % intervals of `uncertainty_scores` over records; the scale stays that of the reference.
+    uncertainty: ArrayLike, correct: ArrayLike, *, reference: ArrayLike, seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """`uncertainty_scores` with their 95 % intervals over records: (value, low, high) of each.
 
-    Arguments and errors as there; `seed` as in `intervals.bootstrap_interval`. Both ends of R_iu
-    are NaN where a draw can leave no incorrect record.
+    Arguments and errors as there; `seed` as in `intervals.bootstrap_interval`. The scale stays that
+    of the reference. Both ends of R_iu are NaN where a draw can leave no incorrect record.
     """
-    certain_from, correct = _certain_from(uncertainty, correct, reference, thresholds=thresholds)
-    _, low, high = resampled_records(
-        lambda drawn: _scores(certain_from[drawn], correct[drawn], thresholds=thresholds),
-        records=len(correct),
-        seed=seed,
+    certain_from, correct = _certain_from(uncertainty, correct, reference)
+    found = resampled_records(
+        lambda drawn: _scores(certain_from[drawn], correct[drawn]), records=len(correct), seed=seed
     )
-    ends = zip(map(float, low), map(float, high), strict=True)
-    return dict(zip(SCORES, ends, strict=True))
+    return dict(zip(SCORES, zip(*(map(float, one) for one in found), strict=True), strict=True))
 
 
 def _certain_from(
-    uncertainty: ArrayLike, correct: ArrayLike, reference: ArrayLike, *, thresholds: int
+    uncertainty: ArrayLike, correct: ArrayLike, reference: ArrayLike
 ) -> tuple[Integers, Booleans]:
     """From which threshold on each record is certain, and whether it is right: (record,) both."""
     uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
@@ -122,10 +113,10 @@ def _certain_from(
     if not high > low:
         raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")
     scaled = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)  # (record,)
-    return np.searchsorted(np.linspace(0.0, 1.0, thresholds), scaled), correct
+    return np.searchsorted(np.linspace(0.0, 1.0, THRESHOLDS), scaled), correct
 
 
-def _scores(certain_from: Integers, correct: Booleans, *, thresholds: int) -> Floats:
+def _scores(certain_from: Integers, correct: Booleans) -> Floats:
     """R_cc, R_iu and UA of records (..., record): (score, ...).
 
     A score depends on a record through its first threshold and its answer alone, so that counts of
@@ -134,9 +125,9 @@ def _scores(certain_from: Integers, correct: Booleans, *, thresholds: int) -> Fl
     *draws, records = certain_from.shape
     rows = int(np.prod(draws))
     codes = (2 * certain_from + correct).reshape(rows, records)
-    codes = codes + 2 * thresholds * np.arange(rows)[:, None]
-    counts = np.bincount(codes.ravel(), minlength=2 * thresholds * rows)
-    certain = counts.reshape(rows, thresholds, 2).cumsum(axis=1)  # (row, threshold, wrong or right)
+    codes = codes + 2 * THRESHOLDS * np.arange(rows)[:, None]
+    counts = np.bincount(codes.ravel(), minlength=2 * THRESHOLDS * rows)
+    certain = counts.reshape(rows, THRESHOLDS, 2).cumsum(axis=1)  # (row, threshold, wrong or right)
     wrong, right = certain[..., 0], certain[..., 1]
     incorrect = wrong[:, -1:]  # the last threshold is every record's
     with np.errstate(invalid="ignore"):  # nobody certain, or no incorrect record

@@ -21,7 +21,6 @@ from dnalib.uncertainty import (
     risk_coverage_area,
     selective_risk,
     uncertainty_score_intervals,
-    uncertainty_scores,
 )
 
 Floats = NDArray[np.floating]
@@ -156,17 +155,15 @@ def doubts(answers: Answers, *, uncertainty: str) -> dict[str, tuple[Floats, Boo
 
 
 def _scores(doubt: Floats, correct: Booleans, *, reference: Floats, seed: int) -> dict[str, float]:
-    """`uncertainty_scores` with their intervals, or NaN where the reference gives no scale."""
-    if not np.ptp(reference) > 0:
-        names = (f"{score}{end}" for score in SCORES for end in ("", ", low", ", high"))
-        return dict.fromkeys(names, float("nan"))
-    values = uncertainty_scores(doubt, correct, reference=reference)
-    ends = uncertainty_score_intervals(doubt, correct, reference=reference, seed=seed)
-    found = {}
-    for score in SCORES:
-        low, high = ends[score]
-        found |= {score: values[score], f"{score}, low": low, f"{score}, high": high}
-    return found
+    """Scores with the ends of their intervals, or NaN where the reference gives no scale."""
+    found = dict.fromkeys(SCORES, (float("nan"),) * 3)
+    if np.ptp(reference) > 0:
+        found = uncertainty_score_intervals(doubt, correct, reference=reference, seed=seed)
+    return {
+        f"{score}{end}": one
+        for score, numbers in found.items()
+        for end, one in zip(("", ", low", ", high"), numbers, strict=True)
+    }
 
 
 def _detection(doubt: Floats, correct: Booleans, *, seed: int) -> list[dict[str, object]]:

@@ -54,7 +54,7 @@ def test_scores_under_both_scalings(natural, attacked):
         assert found == pytest.approx(expected) and row.records == len(correct)
         ends = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
         for score, found in ends.items():
-            columns = [f"{score}, low", f"{score}, high"]
+            columns = [score, f"{score}, low", f"{score}, high"]
             np.testing.assert_array_equal(table.loc[row.Index, columns].astype(float), found)
     by_scaling = table.set_index(["condition", "ensemble", "uncertainty", "scaling"])["UA"]
     by_scaling = by_scaling.unstack()
