@@ -148,8 +148,8 @@ def resampled_interval(
     values: NDArray,
     statistic: Callable[..., NDArray],
     *,
-    confidence: float,
-    resamples: int,
+    confidence: float = 0.95,
+    resamples: int = 2000,
     seed: int,
 ) -> tuple[NDArray, NDArray]:
     """Percentile bootstrap interval of `statistic(values, axis=...)`, which may be vector-valued.

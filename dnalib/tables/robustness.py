@@ -15,30 +15,24 @@ Integers = NDArray[np.integer]
 
 
 def ensemble_table(
-    correct: Mapping[str, ArrayLike],
-    labels: ArrayLike,
-    *,
-    seed: int,
-    confidence: float = 0.95,
-    resamples: int = 2000,
+    correct: Mapping[str, ArrayLike], labels: ArrayLike, *, seed: int
 ) -> pd.DataFrame:
     """Accuracy and P(≥x) of several ensembles on one set of records, one row a measure.
 
     Args:
         correct: ensemble name -> (member, record) bool.
         labels: (record,) class indices of the same records.
-        seed, confidence, resamples: of the intervals; all ensembles see the same resamples.
+        seed: of the 95 % intervals; all ensembles see the same resamples.
 
     Returns:
         Columns ensemble, measure, value, low, high (fractions) and records. The measures are
         "average", "at least 1" up to the number of members, and each of these averaged over classes
         instead of records, "at least 1, class-averaged" and so on.
     """
-    options = {"seed": seed, "confidence": confidence, "resamples": resamples}
     rows = [
         {"ensemble": ensemble, **row}
         for ensemble, one in correct.items()
-        for row in _measure_rows(ensemble, one, labels, **options)
+        for row in _measure_rows(ensemble, one, labels, seed=seed)
     ]
     return pd.DataFrame(rows, columns=["ensemble", "measure", "value", "low", "high", "records"])
 
@@ -48,14 +42,11 @@ def robustness_table(
     labels: ArrayLike,
     *,
     seed: int,
-    confidence: float = 0.95,
-    resamples: int = 2000,
 ) -> pd.DataFrame:
     """`ensemble_table` for each (attack, padding, epsilon in raw units), with those as columns."""
-    options = {"seed": seed, "confidence": confidence, "resamples": resamples}
     tables = []
     for (attack, padding, epsilon), ensembles in correct.items():
-        table = ensemble_table(ensembles, labels, **options)
+        table = ensemble_table(ensembles, labels, seed=seed)
         condition = {"attack": attack, "padding": padding, "epsilon": float(epsilon)}
         tables.append(table.assign(**condition)[[*condition, *table.columns]])
     if not tables:
@@ -64,7 +55,7 @@ def robustness_table(
 
 
 def _measure_rows(
-    ensemble: str, correct: ArrayLike, labels: ArrayLike, **options: float
+    ensemble: str, correct: ArrayLike, labels: ArrayLike, *, seed: int
 ) -> list[dict[str, object]]:
     """The rows of one ensemble, without its name."""
     correct, labels = as_correct(correct), np.asarray(labels)
@@ -79,7 +70,7 @@ def _measure_rows(
         return _measures(codes, members=members, axis=axis)
 
     values = measures(codes)  # (measure,)
-    low, high = resampled_interval(codes, measures, **options)
+    low, high = resampled_interval(codes, measures, seed=seed)
     tails = [f"at least {x}" for x in range(1, members + 1)]
     names = ["average", *tails, *(f"{tail}, class-averaged" for tail in tails)]
     return [

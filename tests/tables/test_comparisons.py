@@ -16,9 +16,7 @@ CONDITION = {"attack": "sap", "padding": "strip"}
 @pytest.mark.parametrize("measure", ["average", "at least 1", "at least 3"])
 def test_what_records_contribute_adds_up_to_the_measure(measure: str) -> None:
     correct = np.random.default_rng(0).random((3, 50)) < 0.6
-    table = robustness.ensemble_table(
-        {"cor": correct}, np.zeros(50, dtype=int), seed=0, resamples=20
-    )
+    table = robustness.ensemble_table({"cor": correct}, np.zeros(50, dtype=int), seed=0)
     (expected,) = table[table.measure == measure].value
     assert comparisons.record_values(correct, measure=measure).mean() == pytest.approx(expected)
 
