@@ -1,0 +1,55 @@
+"""What pairs share beside what fools them: the numbers are those of the tables behind them."""
+
+import pandas
+import pytest
+from made_up_run import MadeUpRun
+
+from dnalib import tables
+from dnalib.stages import ENSEMBLES
+from dnalib.tables import knowledge, sharing
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return MadeUpRun(tmp_path_factory.mktemp("made up"))
+
+
+def test_a_pair_has_the_mean_of_both_directions(run):
+    table = sharing.pairs_table(run)
+    assert len(table) == 3 * len(ENSEMBLES)
+    row = table.set_index(["first", "second"]).loc["base", "dec2"]
+    shared = tables.r_squared(run, "dec", "adjusted")
+    assert row.adjusted == pytest.approx((shared[0, 2] + shared[2, 0]) / 2)
+    fooled = knowledge.transfer_of(run, attack="sap", epsilon=knowledge.middle(run))
+    values = fooled.set_index(["crafted", "evaluated"]).value
+    assert row.sap == pytest.approx((values["base", "dec2"] + values["dec2", "base"]) / 2)
+
+
+def test_pairs_are_shown_by_what_they_share(run):
+    shown = sharing.shown(run)
+    shares = [float(text.replace("−", "-")) for text in shown["adjusted R²"]]
+    assert shares == sorted(shares, reverse=True) and len(shown) == 12
+    assert list(shown.columns) == ["adjusted R²", "fooled, PGD", "fooled, SAP"]
+
+
+def made(*rows):
+    names = ["ensemble", "first", "second", "adjusted", "pgd", "sap"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def test_the_order_is_told_and_where_it_is_turned_round(run, monkeypatch):
+    table = made(
+        ("cor", "base", "cor1", 0.9, 0.6, 0.1),
+        ("cor", "cor1", "cor2", 0.8, 0.5, 0.2),
+        ("dec", "base", "dec1", 0.5, 0.3, 0.3),
+        ("dec", "dec1", "dec2", 0.2, 0.4, 0.4),
+    )
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
+    assert sharing.told(run).markdown == (
+        "The rank correlation of the two over the 4 pairs is 0.80 under PGD and −1.00 under SAP; "
+        "it would be 1 if sharing decided, and 0 if it did not matter. The pair that shares least "
+        "is the one that is fooled alike most often in dec (dec1 and dec2, R² 0.200, under PGD "
+        "40.0 %)."
+    )
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table[:2])
+    assert "shares least" not in sharing.told(run).markdown
