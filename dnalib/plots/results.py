@@ -79,7 +79,7 @@ def robustness(
                 draw_behind(axes, theirs.epsilon, 100 * theirs.value, series=series, label=ensemble)
         for (ensemble, of, epsilon), value in published.items():
             if of == measure:
-                _draw_published(axes, ensemble, epsilon, value, named=True)
+                _draw_published(axes, ensemble, epsilon, value)
         if majority is not None:
             axes.axhline(100 * majority, color=BLACK, linestyle=":", linewidth=1)
         dress(axes)
@@ -96,7 +96,6 @@ def natural_accuracy(
     table: pd.DataFrame,
     *,
     behind: Sequence[pd.DataFrame] = (),
-    published: Mapping[tuple[str, str], float] | None = None,
     majority: float | None = None,
 ) -> Figure:
     """Accuracy and P(≥x) on natural records (the paper's Figure 5), with intervals.
@@ -104,7 +103,6 @@ def natural_accuracy(
     Args:
         table: from `robustness.ensemble_table`.
         behind: tables of other seeds, whose values are drawn lightly and without intervals.
-        published: (ensemble, measure) -> fraction, drawn as open stars.
         majority: what always answering the commonest class scores on these records; where the
             classes count alike, that is one class of all.
 
@@ -113,7 +111,6 @@ def natural_accuracy(
     """
     if table.duplicated(["ensemble", "measure"]).any():
         raise ValueError("table has two rows for one ensemble and measure; give one condition")
-    published = published or {}
     ensembles = list(dict.fromkeys(table.ensemble))
     figure = new_figure(3.4)
     axes = figure.subplots()
@@ -128,10 +125,6 @@ def natural_accuracy(
             places = np.arange(len(theirs)) + shift
             look = {"series": ensemble_series(ensemble), "lines": False}
             draw_behind(axes, places, 100 * theirs.value, label=ensemble, **look)
-        for position, measure in enumerate(NATURAL_MEASURES):
-            if (ensemble, measure) in published:
-                value = published[ensemble, measure]
-                _draw_published(axes, ensemble, position + shift, value, named=False)
     if majority is not None:
         for position, measure in enumerate(NATURAL_MEASURES):
             floor = 1 / len(CLASS_COLOURS) if "class" in measure else majority
@@ -143,7 +136,7 @@ def natural_accuracy(
     axes.set_xticks(range(len(NATURAL_MEASURES)), NATURAL_MEASURES.values())
     axes.tick_params(axis="x", length=0)
     axes.set(xlim=(-0.5, len(NATURAL_MEASURES) - 0.5), ylim=(-3, 103))
-    _legend(figure, table, published=bool(published), majority=majority is not None, lines=False)
+    _legend(figure, table, published=False, majority=majority is not None, lines=False)
     return figure
 
 
@@ -238,13 +231,11 @@ def _draw_points(axes: Axes, ensemble: str, positions: np.ndarray, rows: pd.Data
     )
 
 
-def _draw_published(
-    axes: Axes, ensemble: str, position: float, value: float, *, named: bool
-) -> None:
-    """An open star behind our own point, with the ensemble's name where place does not tell."""
+def _draw_published(axes: Axes, ensemble: str, epsilon: float, value: float) -> None:
+    """An open star behind our own point, with the ensemble's name."""
     colour = ensemble_series(ensemble).colour
     axes.plot(
-        [position],
+        [epsilon],
         [100 * value],
         marker="*",
         markersize=13,
@@ -255,12 +246,10 @@ def _draw_published(
         zorder=1.8,
         label=f"{ensemble}, published",
     )
-    if not named:
-        return
-    side = -1 if position < np.mean(axes.get_xlim()) else 1  # outwards, where no line runs
+    side = -1 if epsilon < np.mean(axes.get_xlim()) else 1  # outwards, where no line runs
     axes.annotate(
         ensemble,
-        (position, 100 * value),
+        (epsilon, 100 * value),
         xytext=(8 * side, 0),
         textcoords="offset points",
         ha="right" if side < 0 else "left",
