@@ -334,7 +334,7 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame
 
 def detection(shown: Mapping[str, Answers], *, measure: str, uncertainty: str) -> pandas.DataFrame:
     """Error detection, or the area under the risk–coverage curve, in %: a column a condition."""
-    found = deferral.detection_table(shown, uncertainties=[uncertainty], seed=INTERVAL_SEED)
+    found = deferral.detection_table(shown, uncertainty=uncertainty, seed=INTERVAL_SEED)
     return wide(selected(found, measure=measure), columns="condition")
 
 

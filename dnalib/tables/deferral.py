@@ -4,7 +4,7 @@ An ensemble answers by its mean softmax here, since its doubt is that of the mea
 Conditions are caption -> `Answers`, as in `dnalib.tables.answers`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -70,10 +70,7 @@ def scores_table(conditions: Mapping[str, Answers], *, natural: Answers, seed: i
 
 
 def detection_table(
-    conditions: Mapping[str, Answers],
-    *,
-    uncertainties: Sequence[str] = tuple(UNCERTAINTIES),
-    seed: int,
+    conditions: Mapping[str, Answers], *, uncertainty: str, seed: int
 ) -> pd.DataFrame:
     """What needs no threshold: error detection and the area under the risk–coverage curve.
 
@@ -83,13 +80,13 @@ def detection_table(
 
     Args:
         conditions: caption -> answers.
-        uncertainties: some of `UNCERTAINTIES`.
+        uncertainty: one of `UNCERTAINTIES`.
         seed: of the 95 % intervals.
 
     Returns:
-        Columns condition, ensemble, uncertainty, measure ("error detection", "area", "wrong
-        answers", "least area"), value, low, high, records. Error detection is NaN where no answer,
-        or every answer, is wrong, and its interval where resampling can leave none.
+        Columns condition, ensemble, measure ("error detection", "area", "wrong answers", "least
+        area"), value, low, high, records. Error detection is NaN where no answer, or every answer,
+        is wrong, and its interval where resampling can leave none.
 
     Raises:
         ValueError: no condition, or another uncertainty.
@@ -97,10 +94,9 @@ def detection_table(
     check_conditions(conditions)
     rows = []
     for condition, answers in conditions.items():
-        for name in uncertainties:
-            for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
-                found = {"condition": condition, "ensemble": ensemble, "uncertainty": name}
-                rows += [{**found, **row} for row in _detection(doubt, correct, seed=seed)]
+        for ensemble, (doubt, correct) in doubts(answers, uncertainty=uncertainty).items():
+            found = {"condition": condition, "ensemble": ensemble}
+            rows += [{**found, **row} for row in _detection(doubt, correct, seed=seed)]
     return pd.DataFrame(rows)
 
 

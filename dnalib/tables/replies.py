@@ -121,7 +121,7 @@ def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
 
 def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
     """Whose doubt tells wrong answers from right ones, and whose is misled, by its intervals."""
-    table = deferral.detection_table(shown, uncertainties=[uncertainty], seed=INTERVAL_SEED)
+    table = deferral.detection_table(shown, uncertainty=uncertainty, seed=INTERVAL_SEED)
     chosen = selected(table, measure="error detection")
     lines = []
     for condition, rows in chosen.groupby("condition", sort=False):

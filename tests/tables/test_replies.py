@@ -106,7 +106,6 @@ def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
         {
             "condition": "natural",
             "ensemble": ["cor", "dec", "fcor", "fdec"],
-            "uncertainty": "predictive entropy",
             "measure": "error detection",
             "low": [0.6, 0.2, 0.4, none],
             "high": [0.8, 0.4, 0.6, none],
