@@ -23,6 +23,7 @@ from dnalib.live.widget import AttackExplorer
 from dnalib.metrics import softmax
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import MEMBERS, members
+from dnalib.tables import Banner
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +167,7 @@ def test_without_a_jupyter_server_there_is_a_notice_and_no_widget(
     monkeypatch.undo()
     monkeypatch.setenv(live.JUPYTER, "chapter.ipynb")
     assert isinstance(live.explorer(run), AttackExplorer)
-    assert isinstance(live.explorer(run, interactive=False), live.Notice)
+    assert isinstance(live.explorer(run, interactive=False), Banner)
 
 
 def test_absent_records_are_named_in_words(

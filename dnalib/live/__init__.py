@@ -1,11 +1,11 @@
 """What answers only while a kernel runs: for readers who open a chapter in Jupyter."""
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dnalib.runs import Run
 from dnalib.stages import available_records
+from dnalib.tables import Banner
 
 if TYPE_CHECKING:
     from dnalib.live.widget import AttackExplorer
@@ -18,17 +18,7 @@ NOTICE = (
 )
 
 
-@dataclass(frozen=True)
-class Notice:
-    """Text that stands where something interactive would be."""
-
-    markdown: str
-
-    def _repr_markdown_(self) -> str:
-        return self.markdown
-
-
-def explorer(run: Run, *, interactive: bool | None = None) -> "AttackExplorer | Notice | None":
+def explorer(run: Run, *, interactive: bool | None = None) -> "AttackExplorer | Banner | None":
     """Choose record, attack, ε and padding; see the ECG, the change and every network's answer.
 
     Args:
@@ -44,7 +34,7 @@ def explorer(run: Run, *, interactive: bool | None = None) -> "AttackExplorer | 
     if interactive is None:
         interactive = JUPYTER in os.environ
     if not interactive:
-        return Notice(NOTICE)
+        return Banner(NOTICE)
     records = available_records(run)
     if records is None:
         return None

@@ -22,7 +22,7 @@ INTERVAL_SEED = 0  # of the bootstrap; intervals are then the same in every chap
 
 @dataclass(frozen=True)
 class Banner:
-    """What a chapter says first: which run it shows, on which records."""
+    """Words that a chapter shows among its figures, in Markdown."""
 
     markdown: str
 
