@@ -34,7 +34,7 @@ from dnalib.stages.perturbations import (
     records_at,
 )
 from dnalib.stages.transfer import transfer_stage
-from dnalib.stages.universal import universal_stages
+from dnalib.stages.universal import universal_stage
 from dnalib.training.recipes import derived_seed
 
 WHOLE_ENSEMBLE: Mapping[str, attacks.Loss] = {
@@ -95,7 +95,7 @@ def shared_stages(settings: Settings) -> list[Stage]:
         crafted = {model: crafted_name(model, epsilon) for model in MEMBERS}
         stages.append(transfer_stage(epsilon, crafted=crafted))
         records = crafted_name("base", epsilon)
-        stages += universal_stages(epsilon, records=records)
+        stages.append(universal_stage(epsilon, records=records))
         stages += longer_stages("base", ("base",), records=records, epsilon=epsilon)
     middle = middle_epsilon(settings)
     records = crafted_name("base", middle)

@@ -31,12 +31,12 @@ def universal_name(epsilon: float) -> str:
     return f"universal-{in_full(epsilon)}"
 
 
-def universal_stages(epsilon: float, *, records: str) -> list[Stage]:
+def universal_stage(epsilon: float, *, records: str) -> Stage:
     """Universal perturbations at one ε, applied to the records whose positions a stage stores."""
     settings = (*PREPARATION, "adaptive_precision", "seed")
     compute = partial(store_universal, epsilon=epsilon, records=records)
     name = universal_name(epsilon)
-    return [Stage(name, ".safetensors", settings, (*MEMBERS, records), compute, "attack")]
+    return Stage(name, ".safetensors", settings, (*MEMBERS, records), compute, "attack")
 
 
 def store_universal(
