@@ -149,7 +149,7 @@ def craft_on_base(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str,
     """PGD's and SAP's perturbations of the first records that the base model gets right, fp16."""
     network = load_member(run, "base")
     limit = run.settings.adaptive_records or None
-    positions = torch.from_numpy(attacked_positions(run, network)[:limit])
+    positions = attacked_positions(run, network)[:limit]
     save_file({**craft_paper(run, network, positions, epsilon), "positions": positions}, path)
     return {}
 

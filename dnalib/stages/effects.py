@@ -14,7 +14,13 @@ from dnalib.losses import r_squared
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS, PREPARATION
 from dnalib.stages.members import SWAPPED, finite, load_member, training_stage
-from dnalib.stages.perturbations import ATTACK, craft_all, logits_under, perturbation_name
+from dnalib.stages.perturbations import (
+    ATTACK,
+    craft_all,
+    logits_under,
+    perturbation_name,
+    records_at,
+)
 
 FIT_EFFECT, STEPS_EFFECT, SWAP_EFFECT = "effect-fit", "effect-steps", "effect-swap"
 SWAPPED_MEMBER = "dec2"  # the first that has two earlier members
@@ -77,8 +83,7 @@ def store_steps(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, A
     record): (member, record, class), fp16.
     """
     positions = load_file(run.obtain(perturbation_name("strip", epsilon)).path)["positions"]
-    records = run.dataset.split.test[positions.numpy()]
-    signals, labels = run.dataset.packed(records), run.dataset.labels(records)
+    signals, labels = records_at(run, positions)
     found = craft_all(
         partial(craft_short, epsilon=epsilon, steps=run.settings.pgd_steps),
         load_member(run, "base"),

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -67,7 +66,7 @@ def attacked_name(padding: str, epsilon: float) -> str:
     return f"attacked-{padding}-{in_full(epsilon)}"
 
 
-def attacked_positions(run: ComputingRun, network: Network) -> np.ndarray:
+def attacked_positions(run: ComputingRun, network: Network) -> Tensor:
     """Positions in the test part of the records to attack: those the base model gets right.
 
     Raises:
@@ -76,7 +75,7 @@ def attacked_positions(run: ComputingRun, network: Network) -> np.ndarray:
     test = run.dataset.split.test
     # fp16 as in the stored natural logits, so that both name the same records.
     predicted = infer(network, run.dataset.packed(test)).half().argmax(1)
-    right = torch.nonzero(predicted == run.dataset.labels(test)).flatten().numpy()
+    right = torch.nonzero(predicted == run.dataset.labels(test)).flatten()
     if not len(right):
         raise ValueError(
             f"the base model gets none of the {len(test)} test records right, so there is none to "
@@ -90,11 +89,10 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
     """PGD's and SAP's perturbations of the records that the base model gets right, fp16."""
     network = load_member(run, "base")
     positions = attacked_positions(run, network)
-    records = run.dataset.split.test[positions]
-    signals, labels = run.dataset.packed(records), run.dataset.labels(records)
-    shape = (len(records), signals.length)
+    signals, labels = records_at(run, positions)
+    shape = (len(signals), signals.length)
     found = {name: torch.zeros(shape, dtype=torch.float16) for name in ATTACKS}
-    todo = torch.arange(len(records))
+    todo = torch.arange(len(signals))
     if padding == "mask":
         stripped = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
         found = {name: stripped[name].clone() for name in ATTACKS}
@@ -111,7 +109,7 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
         )
         for name, perturbations in made.items():
             found[name][todo] = perturbations
-    save_file({**found, "positions": torch.from_numpy(positions)}, path)
+    save_file({**found, "positions": positions}, path)
     return {}
 
 
@@ -221,7 +219,7 @@ def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict
     """Logits of all members under the stored perturbations: (member, record, class), fp16."""
     crafted = load_file(run.obtain(perturbations).path)
     positions = crafted["positions"]
-    signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
+    signals, _ = records_at(run, positions)
     networks = [load_member(run, member) for member in MEMBERS]
     logits = {name: logits_under(crafted[name], networks, signals) for name in ATTACKS}
     save_file({**logits, "positions": positions}, path)

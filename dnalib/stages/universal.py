@@ -17,7 +17,7 @@ from dnalib.precision import InPrecision
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import half_within, logits_under_each
+from dnalib.stages.perturbations import half_within, logits_under_each, records_at
 from dnalib.training.recipes import derived_seed
 
 RECORDS = 640  # training records that a universal perturbation is learnt from, at most
@@ -48,7 +48,7 @@ def store_universal(
     "positions".
     """
     positions = load_file(run.obtain(records).path)["positions"]
-    signals = run.dataset.packed(run.dataset.split.test[positions.numpy()])
+    signals, _ = records_at(run, positions)
     valid = signals.valid(torch.arange(len(signals)))  # (record, time)
     networks = [load_member(run, model) for model in MEMBERS]
     chosen = chosen_records(run, tried_on=len(signals))
