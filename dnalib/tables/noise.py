@@ -100,8 +100,8 @@ def beside_headline(run: Run) -> str:
         left[attack] = [f"{percent(found[name].mean())} %" for name in (BASE, "fdec", "cor")]
     base, fdec, cor = left["pgd"]
     return (
-        f"A change of ±{epsilon:g} µV is not small: as noise, it leaves half of the records a "
-        f"signal-to-noise ratio below {decibels(ratio)} dB. Random signs of that size, which "
+        f"As noise, a change of ±{epsilon:g} µV leaves half of the records a signal-to-noise ratio "
+        f"below {decibels(ratio)} dB. Random signs of that size, which "
         f"nobody searched for, leave the base model right on {base} of these records, and at least "
         f"one member of fdec on {fdec}, of cor on {cor}; smoothed, they leave "
         f"{in_a_sentence(left['sap'])}. PGD is to be read against the first, SAP against the "
