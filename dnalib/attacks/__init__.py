@@ -1,8 +1,8 @@
 """Attacks on one-dimensional classifiers and ensembles, in raw units.
 
 An attack is a search (`pgd`, `sap`, `universal_perturbation`) for the perturbation that maximises a
-loss: of one classifier (`losses`) or of an ensemble (`targets`). `noise` is
-what a change of the same size does that was not searched for.
+loss: of one classifier (`losses`) or of an ensemble (`targets`). Its control is a random
+perturbation of the same size (`noise`).
 
 Imports go one way: losses, targets; ascent, arguments, restarts, smoothing; gradient, universal,
 noise; size stands alone.

@@ -1,6 +1,7 @@
 """What the models answer under random perturbations that are as large as an attack's."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from dnalib.stages.adaptive import size_of
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
 from dnalib.stages.perturbations import (
-    ATTACKS,
     attacked_name,
     half_within,
     logits_under_each,
@@ -23,19 +23,17 @@ from dnalib.stages.perturbations import (
 from dnalib.training.recipes import derived_seed
 
 # For each attack, what a change of its size and kind does that nobody searched for.
-CONTROLS: Mapping[str, Callable[..., Tensor]] = dict(
-    zip(ATTACKS, (attacks.random_signs, attacks.smooth_random_signs), strict=True)
-)
+CONTROLS: Mapping[str, Callable[..., Tensor]] = {
+    "pgd": attacks.random_signs,
+    "sap": attacks.smooth_random_signs,
+}
 NUMBER = 400  # of the draw among those of a run's seed
 
 
 def noise_stage(epsilon: float) -> Stage:
     """The stage that stores what all members answer under random perturbations at one ε."""
-
-    def compute(run: ComputingRun, path: Path) -> dict[str, Any]:
-        return store_noise(run, path, epsilon=epsilon)
-
     inputs = (attacked_name("strip", epsilon), *MEMBERS)
+    compute = partial(store_noise, epsilon=epsilon)
     return Stage(noise_name(epsilon), ".safetensors", (*PREPARATION, "seed"), inputs, compute)
 
 
@@ -52,10 +50,8 @@ def store_noise(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, A
     positions = load_file(run.obtain(attacked_name("strip", epsilon)).path)["positions"]
     signals, _ = records_at(run, positions)
     everything = torch.arange(len(signals))
-    inputs, valid = (
-        one(everything).unsqueeze(1)  # (record, 1, time)
-        for one in (signals.batch, signals.valid)
-    )
+    inputs = signals.batch(everything).float().unsqueeze(1)  # (record, 1, time)
+    valid = signals.valid(everything).unsqueeze(1)
     # The same signs at every ε, so that only their size differs.
     seed = derived_seed(run.settings.seed, NUMBER)
     made = {

@@ -14,10 +14,12 @@ from dnalib.stages.noise import CONTROLS, noise_name
 from dnalib.tables import INTERVAL_SEED, Banner, attacked, by_names, in_a_sentence, percent
 from dnalib.tables.adaptive import decibels
 from dnalib.tables.answers import answers_of
+from dnalib.tables.claims import surviving
 
 # How each attack's control is called; those of `stages.noise.CONTROLS`.
 NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothed"}
 BASE = "base right"
+MORE, LESS, AS_MUCH = "more", "less", "as much, as far as it tells,"
 
 
 def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, NDArray[np.bool_]]:
@@ -34,9 +36,9 @@ def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, 
     if not searched:
         stored = load_file(run.obtain(noise_name(epsilon)).path)
         logits = stored[attack].astype(np.float64)  # (member, record, class)
-    correct = answers_of(logits, labels).correct()
+    alive = surviving({attack: answers_of(logits, labels)})[attack]
     alone = {BASE: metrics.correct_predictions(logits, labels)[0]}
-    return alone | {name: metrics.at_least_each(correct[name], members=1) for name in ENSEMBLES}
+    return alone | {name: alive[name] for name in ENSEMBLES}
 
 
 def beside_attacks(run: Run) -> pandas.DataFrame:
@@ -72,13 +74,12 @@ def told(run: Run) -> Banner:
             kept(run, attack=attack, epsilon=epsilon, searched=searched)
             for searched in (True, False)
         )
-        kinds: dict[str, list[str]] = {"more": [], "less": [], "as much, as far as it tells,": []}
+        kinds: dict[str, list[str]] = {MORE: [], LESS: [], AS_MUCH: []}
         for ensemble in ENSEMBLES:
             _, low, high = intervals.paired_difference(
                 control[ensemble], found[ensemble], seed=INTERVAL_SEED
             )
-            kind = "more" if low > 0 else "less" if high < 0 else "as much, as far as it tells,"
-            kinds[kind].append(ensemble)
+            kinds[MORE if low > 0 else LESS if high < 0 else AS_MUCH].append(ensemble)
         takes = in_a_sentence(
             [f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of]
         )

@@ -33,7 +33,7 @@ CHANGED = {
     "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
     "P(≥1) under PGD averaged over classes": ("pgd", "P(≥1), class average, attacked"),
 }
-SIZE = "members"  # the number of networks in an ensemble, as a parameter
+SIZE = "most_members"  # as a parameter: how many networks an ensemble has, up to the setting
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
 COLUMNS = ["setting", "ensemble", "measure", "value", "low", "high", "over_seeds", "over_records"]
 

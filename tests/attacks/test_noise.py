@@ -17,7 +17,7 @@ def draw(make, *, seed=0, **options):
 
 def test_random_signs_are_the_bound_with_both_signs_alike():
     found = draw(random_signs)
-    assert found.shape == SHAPE and found.dtype == torch.float32
+    assert found.shape == SHAPE and found.dtype == random_numbers(*SHAPE, seed=1).dtype
     assert set(found.unique().tolist()) == {-30.0, 30.0}
     assert abs(found.mean().item()) < 30 * 5 / found.numel() ** 0.5
 
@@ -54,5 +54,12 @@ def test_they_follow_their_generator_and_scale_with_the_bound(make):
     assert torch.equal(draw(make), draw(make))
     assert not torch.equal(draw(make), draw(make, seed=1))
     torch.testing.assert_close(draw(make, epsilon=60.0), 2 * draw(make))
-    with pytest.raises(ValueError, match="epsilon is -1.0; accepted are numbers from 0"):
+    with pytest.raises(ValueError, match="epsilon is -1.0; accepted are finite values above 0"):
         draw(make, epsilon=-1.0)
+
+
+@pytest.mark.parametrize("make", [random_signs, smooth_random_signs])
+def test_each_record_may_have_a_bound_of_its_own(make):
+    bounds = torch.arange(1.0, 1 + SHAPE[0])
+    found, unit = draw(make, epsilon=bounds), draw(make, epsilon=1.0)
+    torch.testing.assert_close(found, unit * bounds.view(-1, 1, 1))

@@ -195,7 +195,7 @@ def test_classes_count_alike_where_they_are_averaged(run):
 
 
 def test_larger_ensembles_begin_with_the_smaller_ones(run):
-    table = sweeps.sweep_table(run, "members")
+    table = sweeps.sweep_table(run, "most_members")
     assert sorted(table.setting.unique()) == [2, 3, 4]
     one = table[table.measure == "P(≥1), natural"].pivot(
         index="setting", columns="ensemble", values="value"
@@ -220,7 +220,7 @@ def test_sizes_are_measured_over_the_seeds(run):
         chosen = [models.index(name) for name in members_of("fdec", 4)]
         hits.append((stored["natural"][chosen].argmax(-1) == stored["labels"]).mean())
     (row,) = (
-        sweeps.sweep_table(run, "members")
+        sweeps.sweep_table(run, "most_members")
         .query("setting == 4 and ensemble == 'fdec' and measure == 'average accuracy, natural'")
         .itertuples()
     )
@@ -266,7 +266,7 @@ def test_changes_are_paired_by_seed_and_record(run):
 
 
 def test_each_number_of_networks_is_compared_with_one_fewer(run):
-    changes = sweeps.changes_table(run, "members")
+    changes = sweeps.changes_table(run, "most_members")
     assert set(zip(changes.setting, changes.against, strict=True)) == {(3, 2), (4, 3)}
     assert (changes[changes.measure == "P(≥1) under SAP"].low >= 0).all()
 

@@ -49,7 +49,9 @@ def test_the_same_signs_are_drawn_at_every_size(tiny_run):
 def test_no_noise_leaves_every_answer(tiny_run, stored):
     signals, _ = records_at(tiny_run, stored["positions"])
     quiet = attacks.random_signs(
-        torch.zeros(len(signals), 1, signals.length), epsilon=0, generator=torch.Generator()
+        torch.zeros(len(signals), 1, signals.length),
+        epsilon=torch.zeros(len(signals)),
+        generator=torch.Generator(),
     )
     network = stages.load_member(tiny_run, "base")
     assert torch.equal(infer(network, signals.plus(quiet.squeeze(1))), infer(network, signals))
