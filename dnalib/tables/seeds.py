@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import tables
-from dnalib.intervals import Spread, crossed_seeds
+from dnalib.intervals import DIFFERENCE, SHARE, Spread, crossed_seeds
 from dnalib.runs import Run, Settings
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
@@ -132,7 +132,7 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     rows = {}
     for ensemble, published in table["paper"].items():
         each = [one[ensemble] for one in values]  # (test record,) a seed
-        found = spread(each)
+        found = spread(each, bounds=SHARE)
         rows[ensemble] = {
             "paper": published,
             "ours": percent(found.mean),
@@ -202,7 +202,7 @@ def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Sp
     Args:
         values: of each seed, ensemble -> (test record,), NaN where a record does not count.
     """
-    found = {name: spread([one[name] for one in values]) for name in values[0]}
+    found = {name: spread([one[name] for one in values], bounds=SHARE) for name in values[0]}
     return found | {" − ".join(pair): gain_of(values, pair=pair) for pair in COMPARED}
 
 
@@ -214,12 +214,12 @@ def gain_of(
     `values` as in `spreads`.
     """
     first, second = pair
-    return spread([one[first] - one[second] for one in values])
+    return spread([one[first] - one[second] for one in values], bounds=DIFFERENCE)
 
 
-def spread(values: Sequence[NDArray[np.float64]]) -> Spread:
-    """The spread over seeds and records of one number."""
-    return crossed_seeds(np.stack(values), seed=INTERVAL_SEED)  # (seed, test record)
+def spread(values: Sequence[NDArray[np.float64]], *, bounds: tuple[float, float]) -> Spread:
+    """The spread over seeds and records of one number; `bounds` as in `crossed_seeds`."""
+    return crossed_seeds(np.stack(values), bounds=bounds, seed=INTERVAL_SEED)  # (seed, test record)
 
 
 def described(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import metrics, tables
-from dnalib.intervals import crossed_seeds
+from dnalib.intervals import DIFFERENCE, SHARE, crossed_seeds
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
@@ -115,6 +115,7 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
                 spread = crossed_seeds(
                     one[measure] - other[measure],  # (seed, test record)
                     classes=labels if SHOWN[shown][-1] else None,
+                    bounds=DIFFERENCE,
                     seed=INTERVAL_SEED,
                 )
                 ends = (spread.mean, spread.low, spread.high)
@@ -237,6 +238,7 @@ def measured(
         spread = crossed_seeds(
             np.stack([one[measure] for one in values]),  # (seed, test record)
             classes=labels if balanced else None,
+            bounds=SHARE,
             seed=INTERVAL_SEED,
         )
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)

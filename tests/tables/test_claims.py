@@ -39,6 +39,4 @@ def test_findings_are_means_over_seeds(tiny_run: ComputingRun) -> None:
     assert alone.endswith("not the luck of training.")
     twice = claims.findings([tiny_run, tiny_run]).markdown
     assert twice.split(" All these")[0] == alone.split(" The intervals")[0] and "2 seeds" in twice
-    # What intervals over few seeds do not hold is said of few alone.
-    assert "far less often than 95 times" in twice
-    assert "far less often" not in claims.findings([tiny_run] * claims.MANY_SEEDS).markdown
+    assert twice.endswith("and the luck of training.")
