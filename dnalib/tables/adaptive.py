@@ -1,15 +1,11 @@
 """The tables of the chapter on attacks that know the defence, as it shows them, in per cent."""
 
-from collections.abc import Iterable, Mapping
-from itertools import product
-from typing import Any
+from collections.abc import Mapping
 
 import pandas
 
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
-from dnalib.stages.adaptive import adaptive_name
-from dnalib.stages.longer import doubled_name
 from dnalib.stages.transfer import BANDS
 from dnalib.tables import (
     INTERVAL_SEED,
@@ -25,11 +21,8 @@ from dnalib.tables import (
 )
 from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points_between
-from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import (
     Ensembles,
-    attack_names,
-    conditions,
     epsilons,
     middle,
     strongest_table,
@@ -38,70 +31,6 @@ from dnalib.tables.knowledge import (
 )
 from dnalib.tables.robustness import ensemble_table
 from dnalib.uncertainty import SCORES
-
-# Measures whose searches have more steps, by their names in `answers.worst_case_table`.
-LEFT: Mapping[str, str] = {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}
-AIMS: Mapping[str, str] = {"P(≥1)": "least misled member", "mean softmax": "end to end"}
-
-
-def sizes(run: Run, *, ensemble: str) -> pandas.DataFrame:
-    """How large the perturbations of each attack on an ensemble are, at the middle ε.
-
-    Attacks go by their names in `knowledge`.
-    """
-    (found,) = sizes_of(run, {ensemble: ENSEMBLES[ensemble]}).values()
-    rows = {
-        name: {
-            "largest ‖δ‖∞ (µV)": f"{size['largest']:.1f}",
-            "median ‖δ‖∞ (µV)": f"{size['median largest']:.1f}",
-            "median ‖δ‖₂ (µV)": f"{size['median norm']:.0f}",
-            "median SNR (dB)": decibels(size["median signal to noise"]),
-        }
-        for name, size in found.items()
-    }
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "attack")
-
-
-def signal_to_noise(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
-    """How faint the attacks on each ensemble are at the middle ε: median ratio to the record in dB.
-
-    A row an aim and attack, as `knowledge` names them; a dash where an ensemble has no such member.
-    """
-    columns = {
-        ensemble: {name: decibels(size["median signal to noise"]) for name, size in sizes.items()}
-        for ensemble, sizes in sizes_of(run, ensembles).items()
-    }
-    return with_rows(pandas.DataFrame(columns).fillna("–"), "attack")
-
-
-def norms(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
-    """How large the attacks on each ensemble are at the middle ε: median ‖δ‖∞ and ‖δ‖₂ in µV.
-
-    Rows as those of `signal_to_noise`.
-    """
-    columns = {
-        ensemble: {
-            name: f"{size['median largest']:.1f}, {size['median norm']:.0f}"
-            for name, size in sizes.items()
-        }
-        for ensemble, sizes in sizes_of(run, ensembles).items()
-    }
-    return with_rows(pandas.DataFrame(columns).fillna("–"), "attack")
-
-
-def sizes_of(run: Run, ensembles: Ensembles) -> dict[str, dict[str, Any]]:
-    """Ensemble -> name of an attack on it -> how large it is, at the middle ε."""
-    found = {}
-    for ensemble, members in ensembles.items():
-        stored = run.obtain(adaptive_name(ensemble, middle(run))).results["sizes"]
-        names = attack_names(members).items()
-        found[ensemble] = {name: stored[key] for name, key in names if key in stored}
-    return found
-
-
-def decibels(value: float | None) -> str:
-    """A ratio with one decimal; a dash where nothing is perturbed."""
-    return "–" if value is None else f"{value:.1f}".replace("-", "−")
 
 
 def transfer_within(run: Run) -> pandas.DataFrame:
@@ -179,83 +108,6 @@ def strongest(run: Run) -> pandas.DataFrame:
         for row in strongest_table(run).itertuples()
     }
     return by_names(rows, ["ε", "ensemble"])
-
-
-def more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
-    """What attacks with more steps take beyond all others, in %.
-
-    Args:
-        run: the run that attacked them.
-        groups: of ensembles, each as `knowledge.conditions` takes them.
-
-    Returns:
-        A row an ensemble and ε; of P(≥1) and of the mean softmax what is left under the strongest
-        attack per record, without those attacks and with them.
-    """
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for row in without_and_with(run, groups=groups).itertuples():
-        rows.setdefault((f"{row.epsilon:g} µV", row.ensemble), {}).update(
-            {
-                f"{row.name}, without": percent(row.without),
-                f"{row.name}, with": with_interval(row.value, row.low, row.high),
-            }
-        )
-    return by_names(rows, ["ε", "ensemble"])
-
-
-def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
-    """`more_steps` in numbers: columns epsilon, ensemble, name, without, value, low, high.
-
-    Names are of the measures; epsilon is in raw units, the others are fractions of the records.
-    """
-    rows = []
-    for epsilon, ensembles in product(epsilons(run), list(groups)):
-        every = conditions(run, epsilon=epsilon, ensembles=ensembles)
-        longer = longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
-        usual = {name: found for name, found in every.items() if name not in longer}
-        without, joint = (
-            answers.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
-            for some in (usual, every)
-        )
-        for ensemble, (measure, name) in product(joint.index.unique("ensemble"), LEFT.items()):
-            row, before = joint.loc[ensemble, measure], without.value[ensemble, measure]
-            rows.append((epsilon, ensemble, name, before, row.value, row.low, row.high))
-    names = ["epsilon", "ensemble", "name", "without", "value", "low", "high"]
-    return pandas.DataFrame(rows, columns=names)
-
-
-def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> pandas.DataFrame:
-    """What twice those steps take of the records that they left, at the middle ε, in %.
-
-    Arguments as in `more_steps`. A row an ensemble: P(≥1) under the search for the least misled
-    member, and the mean softmax under the one end to end, each after the steps and after both.
-    """
-    rows = {
-        ensemble: {
-            f"{measure}, {steps} steps": percent(share)
-            for measure, shares in left.items()
-            for steps, share in shares
-        }
-        for ensemble, left in left_by_twice_the_steps(run, groups=groups).items()
-    }
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
-
-
-def left_by_twice_the_steps(
-    run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)
-) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Ensemble -> measure -> steps and the share of records that they leave; twice as many last."""
-    found = {}
-    for ensemble in (name for ensembles in groups for name in ensembles):
-        results = run.obtain(doubled_name(ensemble)).results
-        found[ensemble] = {
-            measure: [
-                (steps, left / max(1, results["attacked"]))
-                for steps, left in zip(results["steps"], results["left"][aim], strict=True)
-            ]
-            for measure, aim in AIMS.items()
-        }
-    return found
 
 
 def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:

@@ -12,9 +12,9 @@ from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.noise import CONTROLS, noise_name
 from dnalib.tables import INTERVAL_SEED, Banner, attacked, by_names, in_a_sentence, percent
-from dnalib.tables.adaptive import decibels
 from dnalib.tables.answers import answers_of
 from dnalib.tables.claims import surviving
+from dnalib.tables.sizes import decibels
 
 # How each attack's control is called; those of `stages.noise.CONTROLS`.
 NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothed"}

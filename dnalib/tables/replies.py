@@ -17,6 +17,7 @@ from dnalib.tables import (
     deferral,
     in_a_sentence,
     knowledge,
+    longer,
     selected,
 )
 from dnalib.tables.answers import Answers
@@ -61,7 +62,7 @@ def whose(shares: Mapping[str, float], shown: str) -> str:
 
 def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
     """Whether the usual searches had converged: what those with more steps take beyond them."""
-    table = adaptive.without_and_with(run, groups=groups)
+    table = longer.without_and_with(run, groups=groups)
     parts = [
         at_most(
             {
@@ -70,7 +71,7 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
             },
             of=name,
         )
-        for name in adaptive.LEFT.values()
+        for name in longer.LEFT.values()
     ]
     return Banner(
         f"Beyond all others, these take {in_a_sentence(parts)}. Searches that had converged would "
@@ -80,9 +81,9 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
 
 def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
     """Whether the searches with more steps had: what twice their steps take of what they left."""
-    left = adaptive.left_by_twice_the_steps(run, groups=groups)
+    left = longer.left_by_twice_the_steps(run, groups=groups)
     parts = []
-    for measure in adaptive.AIMS:
+    for measure in longer.AIMS:
         taken = {}
         for ensemble, found in left.items():
             (_, before), (_, after) = found[measure]

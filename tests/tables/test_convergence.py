@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
-from dnalib.tables import adaptive, convergence, knowledge, rivalry
+from dnalib.tables import convergence, knowledge, longer, rivalry
 
 NAMES = {
     "end to end/apgd": "APGD of 10 steps, end to end",
@@ -24,11 +24,11 @@ def run(tmp_path_factory):
 
 
 def test_each_ensemble_is_attacked_by_itself_and_the_control_as_its_base_model(run):
-    longer = convergence.longer_conditions(run, epsilon=50, ensembles=ENSEMBLES)
-    assert list(longer) == list(NAMES.values())
+    found = convergence.longer_conditions(run, epsilon=50, ensembles=ENSEMBLES)
+    assert list(found) == list(NAMES.values())
     usual = knowledge.conditions(run, epsilon=50)
     for name in LONGER:
-        answers = longer[NAMES[name]]
+        answers = found[NAMES[name]]
         assert list(answers.logits) == [*ENSEMBLES, metrics.CONTROL]
         assert np.array_equal(answers.labels, usual[knowledge.PAPER].labels)
         for ensemble in ENSEMBLES:
@@ -39,8 +39,8 @@ def test_each_ensemble_is_attacked_by_itself_and_the_control_as_its_base_model(r
 
 
 def test_a_rival_stands_without_the_control(run):
-    longer = convergence.longer_conditions(run, epsilon=150, ensembles={"wide": RIVALS["wide"]})
-    (answers, _) = longer.values()
+    found = convergence.longer_conditions(run, epsilon=150, ensembles={"wide": RIVALS["wide"]})
+    (answers, _) = found.values()
     assert list(answers.logits) == ["wide"]
     assert answers.logits["wide"].shape == (1, ATTACKED, 4)
 
@@ -54,7 +54,7 @@ def test_they_are_among_what_an_attacker_has(run, epsilon):
 
 
 def test_what_they_take_is_counted_record_by_record(run):
-    table = adaptive.more_steps(run)
+    table = longer.more_steps(run)
     for epsilon, ensemble in product(knowledge.epsilons(run), (*ENSEMBLES, metrics.CONTROL)):
         attacks = knowledge.conditions(run, epsilon=epsilon)
         usual = {name: one for name, one in attacks.items() if name not in NAMES.values()}
@@ -70,7 +70,7 @@ def test_what_they_take_is_counted_record_by_record(run):
 
 
 def test_what_twice_the_steps_take_is_a_share_of_all_attacked(run):
-    table = adaptive.twice_more_steps(run, groups=rivalry.groups(run))
+    table = longer.twice_more_steps(run, groups=rivalry.groups(run))
     assert list(table.index) == [*ENSEMBLES, *RIVALS]
     columns = ("P(≥1), 10 steps", "P(≥1), 20 steps", "mean softmax, 10 steps")
     assert tuple(table.columns[:3]) == columns
@@ -85,10 +85,10 @@ def test_what_twice_the_steps_take_is_a_share_of_all_attacked(run):
 
 
 def test_rivals_stand_below_the_ensembles(run):
-    table = adaptive.more_steps(run, groups=rivalry.groups(run))
+    table = longer.more_steps(run, groups=rivalry.groups(run))
     names = [*ENSEMBLES, metrics.CONTROL, *RIVALS]
     assert list(table.index) == [
         (f"{epsilon:g} µV", name) for epsilon in knowledge.epsilons(run) for name in names
     ]
-    ours = adaptive.more_steps(run)
+    ours = longer.more_steps(run)
     assert table.loc[ours.index].equals(ours)

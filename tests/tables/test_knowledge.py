@@ -7,7 +7,6 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
-from dnalib.stages.rivals import RIVALS
 from dnalib.tables import adaptive, answers, claims, knowledge
 from dnalib.tables.answers import Answers
 
@@ -307,20 +306,6 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     gain = adaptive.gain(attacks[knowledge.PAPER])
     assert gain.shape == (7, 3) and "points" not in gain.columns
     assert len(adaptive.universal(run)) == 3 * len(NAMES)
-    sizes = adaptive.sizes(run, ensemble="fdec")
-    assert sizes.loc["APGD, confidently wrong", "median SNR (dB)"] == "–"
-    assert sizes.loc["SAP, member 2", "median ‖δ‖₂ (µV)"] == "100"
-    norms = adaptive.norms(run)
-    assert list(norms.columns) == list(ENSEMBLES) and set(norms.loc[knowledge.PAPER]) == {
-        "8.0, 100"
-    }
-    assert norms.index.equals(adaptive.signal_to_noise(run).index)
-    faint = adaptive.signal_to_noise(run)
-    assert list(faint.columns) == list(ENSEMBLES) and set(faint.index) < set(attacks)
-    assert faint.loc["SAP, member 3", "dec"] == "20.0"
-    assert faint.loc["APGD, confidently wrong", "fdec"] == "–"
-    alone = adaptive.signal_to_noise(run, ensembles={**ENSEMBLES, "wide": RIVALS["wide"]})
-    assert alone.loc["PGD, member 2", "wide"] == "–" != alone.loc["PGD, member 1", "wide"]
 
 
 def test_what_is_undefined_is_a_dash():

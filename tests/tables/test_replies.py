@@ -9,7 +9,7 @@ from made_up_run import ATTACKED, MadeUpRun
 from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
-from dnalib.tables import adaptive, answers, deferral, knowledge, replies, rivalry
+from dnalib.tables import adaptive, answers, deferral, knowledge, longer, replies, rivalry
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def test_where_nothing_is_taken_it_is_said():
 
 def test_what_more_steps_take_is_the_most_of_the_table(run):
     groups = rivalry.groups(run)
-    table = adaptive.without_and_with(run, groups=groups)
+    table = longer.without_and_with(run, groups=groups)
     text = replies.converged(run, groups=groups).markdown
-    for name in adaptive.LEFT.values():
+    for name in longer.LEFT.values():
         rows = tables.selected(table, name=name)
         taken = (ATTACKED * (rows.without - rows.value)).round()  # records
         assert taken.max() > 0
@@ -66,7 +66,7 @@ def test_what_more_steps_take_is_the_most_of_the_table(run):
 def test_what_twice_the_steps_take_is_the_most_of_all_ensembles(run):
     text = replies.still_converged(run, groups=rivalry.groups(run)).markdown
     names = (*ENSEMBLES, *RIVALS)
-    for measure, aim in adaptive.AIMS.items():
+    for measure, aim in longer.AIMS.items():
         left = {one: run.obtain(f"doubled-{one}").results["left"][aim] for one in names}
         taken = {name: before - after for name, (before, after) in left.items()}  # records
         most = max(taken.values())
