@@ -1,11 +1,9 @@
 """What makes a training step fast on a GPU: memory layout and compilation."""
 
-import os
-import shutil
 import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dnalib.model import TimeConvolution
 
@@ -16,8 +14,8 @@ def accelerate(network: nn.Module, *, device: torch.device, compiled: bool | Non
     Args:
         network: changed in place: on a GPU its kernels are laid out channels-last.
         device: where the step will run.
-        compiled: whether to compile; None: on a GPU, if there is a C compiler, which PyTorch needs
-            for it. On a CPU the dropout of `dnalib.model` stays uncompiled, and little is gained.
+        compiled: whether to compile; None: on a GPU, if `can_compile`. On a CPU the dropout of
+            `dnalib.model` stays uncompiled, and little is gained.
 
     Returns:
         The network itself, or one compiled around it that shares its weights.
@@ -25,23 +23,34 @@ def accelerate(network: nn.Module, *, device: torch.device, compiled: bool | Non
     if device.type == "cuda":
         lay_out_channels_last(network)
     if compiled is None:
-        compiled = device.type == "cuda" and has_compiler()
+        compiled = device.type == "cuda" and can_compile(device)
     if compiled:
         # Batches come in two sizes at most: a program for each beats one for all sizes.
         return torch.compile(network, dynamic=False)
     return network
 
 
-def has_compiler() -> bool:
-    """Whether there is a C compiler, without which nothing compiles; warns where there is none."""
-    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
-        return True
-    warnings.warn(
-        "there is no C compiler, so the training step is not compiled and takes longer; install "
-        "gcc or clang, or set CC",
-        stacklevel=2,
-    )
-    return False
+def can_compile(device: torch.device) -> bool:
+    """Whether PyTorch compiles for a device here, by trying; warns where it does not.
+
+    Many things may be missing: a C compiler, the headers of Python, Triton, a GPU it knows.
+    """
+    try:
+        torch.compile(sum_of_squares, dynamic=False)(torch.ones(2, device=device))
+    except Exception as error:  # of many kinds, as many as may be missing
+        first_line = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            "the training step is not compiled and takes longer: PyTorch, which needs a C compiler "
+            f"and Python's headers for it, says: {first_line}",
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+def sum_of_squares(values: Tensor) -> Tensor:
+    """What `can_compile` compiles: (value,) -> scalar."""
+    return values.square().sum()
 
 
 def lay_out_channels_last(network: nn.Module) -> None:

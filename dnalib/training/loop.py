@@ -30,6 +30,9 @@ from dnalib.training.progress import end_epoch
 from dnalib.training.recipes import Recipe, derived_seed, make_schedule, resolve_precision
 from dnalib.training.state import Keeper, TrainingState, agree, identify
 
+CHECKPOINTS_A_CALL = 4  # at least, where an epoch is longer than a call may take
+LEAST_MINUTES = 0.5  # between two of these: a checkpoint of the full size takes a second
+
 
 @dataclass(frozen=True)
 class Training:
@@ -70,9 +73,10 @@ def train(
         checkpoint_minutes: the state is kept after each epoch and, once that much time has passed,
             after a step.
         max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
-            last, end after that time. A call completes at least one epoch. None: no limit.
-        compiled: whether the forward and backward passes are compiled; None: on a GPU, if there is
-            a C compiler.
+            last, end after that time. A call completes at least one epoch; of one that is killed
+            before, no more than a quarter of that time is lost. None: no limit.
+        compiled: whether the forward and backward passes are compiled; None: on a GPU, if PyTorch
+            can there.
         report: receives one line an epoch.
         processes: that train together; None: those of the launch.
 
@@ -106,6 +110,9 @@ def train(
             set_batch_norms(network, SynchronisedBatchNorm)
         identity = identify(network, data, recipe)
         state = set_up(fabric, network, recipe=recipe, batches=batches, compiled=compiled)
+        if max_minutes is not None:
+            often = max(LEAST_MINUTES, max_minutes / CHECKPOINTS_A_CALL)
+            checkpoint_minutes = min(checkpoint_minutes, often)
         keeper = Keeper(checkpoint, minutes=checkpoint_minutes, identity=identity)
         keeper.restore(state)
         agree(state, processes)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -10,10 +11,20 @@ from trainings import RECIPE, assert_same, make_data, network, quiet
 
 from dnalib import model
 from dnalib.filters import FourierFilter, ring_filters
-from dnalib.training import loop, train
-from dnalib.training.acceleration import accelerate, lay_out_channels_last, lay_out_contiguous
+from dnalib.training import acceleration, loop, train
+from dnalib.training.acceleration import (
+    accelerate,
+    can_compile,
+    lay_out_channels_last,
+    lay_out_contiguous,
+)
 
 CPU = torch.device("cpu")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="no C++ compiler, so nothing compiles"
+)
+# One of PyTorch's own.
+ignores_warning = pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
 
 
 def test_kernels_change_their_layout_and_nothing_else():
@@ -44,19 +55,27 @@ def test_a_cpu_gets_the_network_as_it_is(monkeypatch):
 
 def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
-    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setattr(acceleration, "can_compile", lambda device: True)
     made = network()
     gpu = torch.device("cuda")
     assert accelerate(made, device=gpu, compiled=None) == (made, False)
     assert not made.conv2.weight.is_contiguous()
     assert accelerate(made, device=gpu, compiled=False) is made
-    monkeypatch.delenv("CC")
-    monkeypatch.setattr(shutil, "which", {"clang": "/bin/clang"}.get)
-    assert accelerate(made, device=gpu, compiled=None) == (made, False)
-    monkeypatch.setattr(shutil, "which", {}.get)
-    with pytest.warns(UserWarning, match="no C compiler, so the training step is not compiled"):
-        assert accelerate(made, device=gpu, compiled=None) is made
+    monkeypatch.setattr(acceleration, "can_compile", lambda device: False)
+    assert accelerate(made, device=gpu, compiled=None) is made
     assert accelerate(made, device=gpu, compiled=True) == (made, False)
+
+
+def test_whether_pytorch_can_compile_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_nothing(function: Callable, *, dynamic: bool) -> Callable:
+        def call(values: torch.Tensor) -> torch.Tensor:
+            raise OSError("fatal error: Python.h: No such file or directory\n#include <Python.h>")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    with pytest.warns(UserWarning, match=r"not compiled and takes longer: .*Python\.h: No such"):
+        assert not can_compile(CPU)
 
 
 @pytest.mark.slow
@@ -95,8 +114,15 @@ def two_layers(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of PyTorch's own
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler, so nothing compiles")
+@needs_compiler
+@ignores_warning
+def test_what_compiles_is_found_to() -> None:
+    assert can_compile(CPU)
+
+
+@pytest.mark.slow
+@needs_compiler
+@ignores_warning
 def test_a_compiled_training_learns_the_same(two_layers):
     recipe = dataclasses.replace(RECIPE, epochs=1, schedule="constant", learning_rate=1e-4)
     (plain, history), (trained, compiled_history) = (

@@ -215,16 +215,18 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "expected"),
+    ("limits", "expected"),
     [
-        (1, ["0-1", "0-2", "0-3", "1-0", "1-1", "1-2", "1-3", "2-0"]),
-        (2.5, ["0-3", "1-0", "1-3", "2-0"]),
-        (3, ["0-3", "1-0", "1-3", "2-0"]),
-        (4, ["1-0", "2-0"]),
+        ({"checkpoint_minutes": 1}, ["0-1", "0-2", "0-3", "1-0", "1-1", "1-2", "1-3", "2-0"]),
+        ({"checkpoint_minutes": 2.5}, ["0-3", "1-0", "1-3", "2-0"]),
+        ({"checkpoint_minutes": 3}, ["0-3", "1-0", "1-3", "2-0"]),
+        ({"checkpoint_minutes": 4}, ["1-0", "2-0"]),
+        ({"max_minutes": 9}, ["0-3", "1-0", "1-3", "2-0"]),
+        ({"max_minutes": 9, "checkpoint_minutes": 1.5}, ["0-2", "1-0", "1-2", "2-0"]),
     ],
 )
 def test_a_checkpoint_follows_a_step_when_its_time_has_come(
-    data, tmp_path, monkeypatch, minutes, expected
+    data, tmp_path, monkeypatch, limits, expected
 ):
     Clock(monkeypatch)
     written = []
@@ -236,8 +238,7 @@ def test_a_checkpoint_follows_a_step_when_its_time_has_come(
 
     monkeypatch.setattr(CheckpointFolder, "write", spy)
     recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=30)  # 4 steps an epoch
-    options = {"checkpoint": tmp_path, "checkpoint_minutes": minutes, "report": quiet}
-    train(network, data, recipe=recipe, **options)
+    train(network, data, recipe=recipe, checkpoint=tmp_path, report=quiet, **limits)
     assert written == expected  # an epoch's end is kept as well, and time counts from there
 
 
