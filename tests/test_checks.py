@@ -373,3 +373,28 @@ def test_refuses_what_cannot_be_checked(classifiers):
     for epsilons in ([10], [10, 10], [20, 10]):
         with pytest.raises(ValueError, match="two or more that rise"):
             checks.success_rises_with_epsilon(honest, signals, labels, epsilons=epsilons)
+
+
+def test_records_in_several_batches_answer_as_in_one(
+    classifiers: tuple[nn.Module, nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, other = classifiers
+    records = (model, *made_up_records(20, seed=2))
+
+    def measured() -> list[float]:
+        results = [
+            checks.zero_gradients(*records),
+            checks.float64_agrees(*records),
+            checks.iterative_beats_one_step(*records, epsilon=EPSILON),
+            checks.transferred_stays_below(*records, epsilon=EPSILON, source=other),
+        ]
+        return [result.measured for result in results]
+
+    at_once, sizes = measured(), []
+
+    def three(model: nn.Module, example: torch.Tensor, *, most: int) -> int:
+        sizes.append(most)
+        return 3
+
+    monkeypatch.setattr(checks.common, "records_that_fit", three)
+    assert measured() == at_once and len(sizes) == 7 and min(sizes) > 9

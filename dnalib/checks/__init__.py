@@ -3,7 +3,8 @@
 An attack that fails shows a robust model or a bad attack. Each check measures something that a bad
 attack, or a model that merely hides its gradient, gets wrong, and answers with a `CheckResult`; it
 raises for arguments that it cannot take alone. "Success" is the share of the records classified
-right as they are that an attack turns. All records go through the model at once: tens to hundreds.
+right as they are that an attack turns. As many records go through the model at once as memory
+takes.
 
 An attack is any callable `attack(model, signals, labels, *, epsilon, valid)` that returns a
 perturbation (batch, lead, time), such as those of `dnalib.attacks` and `dnalib.independent`. Two

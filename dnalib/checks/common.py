@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from dnalib.attacks import pgd
 from dnalib.attacks.ascent import frozen_parameters
+from dnalib.memory import records_that_fit
 
 Attack = Callable[..., Tensor]
 MASKED_PGD: Attack = partial(pgd, padding="mask")  # never weakened by what it must strip
@@ -54,9 +55,13 @@ def success(
         source: the classifier that is attacked; None for the same.
     """
     target = Connected(model if source is None else source)
-    delta = attack(target, signals, labels, epsilon=epsilon, valid=valid)
-    with torch.no_grad():
-        return (model(signals + delta).argmax(1) != labels).double().mean().item()
+    turned = []
+    for batch in fitting_batches(target, signals):
+        records = signals[batch]
+        delta = attack(target, records, labels[batch], epsilon=epsilon, valid=valid[batch])
+        with torch.no_grad():
+            turned.append(model(records + delta).argmax(1) != labels[batch])
+    return torch.cat(turned).double().mean().item()
 
 
 def rightly_classified(
@@ -95,10 +100,20 @@ class Connected(nn.Module):
 
 def gradient(model: nn.Module, signals: Tensor, labels: Tensor) -> Tensor:
     """Of the cross-entropy in the signals, (batch, lead, time)."""
-    inputs = signals.detach().clone().requires_grad_(True)
-    with frozen_parameters(model):
-        loss = functional.cross_entropy(Connected(model)(inputs), labels, reduction="sum")
-        return torch.autograd.grad(loss, inputs)[0]
+    found = []
+    for batch in fitting_batches(model, signals):
+        inputs = signals[batch].detach().clone().requires_grad_(True)
+        with frozen_parameters(model):
+            logits = Connected(model)(inputs)
+            loss = functional.cross_entropy(logits, labels[batch], reduction="sum")
+            found.append(torch.autograd.grad(loss, inputs)[0])
+    return torch.cat(found)
+
+
+def fitting_batches(model: nn.Module, signals: Tensor) -> tuple[Tensor, ...]:
+    """Positions of the records in batches whose gradients fit into memory, (batch,) each."""
+    size = records_that_fit(model, signals[:1], most=len(signals))
+    return torch.arange(len(signals), device=signals.device).split(size)
 
 
 def percent(share: float) -> str:

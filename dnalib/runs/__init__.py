@@ -2,8 +2,9 @@
 
 from dnalib.runs.artefacts import Artefact, ArtefactError
 from dnalib.runs.folders import project_root
+from dnalib.runs.portions import OutOfTime, Portions
 from dnalib.runs.recorded import RecordedRun
-from dnalib.runs.run import ComputingRun, OutOfTime, Run, Stage
+from dnalib.runs.run import ComputingRun, Run, Stage
 from dnalib.runs.settings import (
     Settings,
     computing_profiles,
@@ -18,6 +19,7 @@ __all__ = [
     "ComputingRun",
     "OutOfTime",
     "ParameterError",
+    "Portions",
     "RecordedRun",
     "Run",
     "Settings",

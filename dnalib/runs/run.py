@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
+from dnalib.runs.portions import OutOfTime, Portions
 from dnalib.runs.revisions import OtherCode
 from dnalib.runs.settings import Settings, override
 from dnalib.runs.turns import turn
@@ -19,14 +20,6 @@ from dnalib.runs.values import accept_minutes
 from dnalib.training.processes import Alone, Processes
 
 Kind = Literal["data", "training", "attack", "part"]
-
-
-class OutOfTime(RuntimeError):
-    """The minutes of a call are over. What is finished is kept, and a later call goes on."""
-
-    def _render_traceback_(self) -> list[str]:
-        """What a notebook shows in place of a traceback: this is no fault to look for."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 @dataclass(frozen=True)
@@ -134,6 +127,7 @@ class ComputingRun:
         self._opened = time.monotonic()
         self.processes = processes or Alone()
         self._other_code = OtherCode(root, folder)
+        self._making: str | None = None  # the stage that this one was copied to compute
 
     def minutes_left(self) -> float | None:
         """Minutes that this run may still compute, 0 when they are over; None without a limit."""
@@ -207,6 +201,16 @@ class ComputingRun:
         """Where a stage that trains keeps its state until its artefact is there."""
         return self.folder / "checkpoints" / f"{name}-{self.identity(name)}"
 
+    def portions(self, part: str = "all") -> Portions:
+        """Where the stage that is being computed keeps what it has of a part, until it is whole."""
+        name = self._making
+        folder = self.portions_folder(name) / part if name else None
+        return Portions(folder, minutes_left=self.minutes_left)
+
+    def portions_folder(self, name: str) -> Path:
+        """Where a stage that computes portion by portion keeps them until its artefact is there."""
+        return self.folder / "portions" / f"{name}-{self.identity(name)}"
+
     def take_turn(self, name: str, held: ExitStack) -> Artefact | None:
         """Wait for the turn to compute a stage, and hold it as long as a stack does.
 
@@ -243,7 +247,8 @@ class ComputingRun:
 
     def make(self, name: str) -> Artefact:
         """Compute a stage and keep what it made."""
-        stage = self.stages[name]
+        stage, working = self.stages[name], copy(self)
+        working._making = name
         print(f"{name}: computing", flush=True)
         made = artefacts.make(
             self.folder,
@@ -251,10 +256,11 @@ class ComputingRun:
             suffix=stage.suffix,
             parameters=self.settings.values(stage.settings),
             inputs=inputs_of(stage, records=self.dataset.identity, identity=self.identity),
-            compute=lambda path: stage.compute(self, path),
+            compute=lambda path: stage.compute(working, path),
             root=self.root,
         )
-        # Only now: until the artefact has its provenance, the checkpoint is all that is left of it.
-        shutil.rmtree(self.checkpoint_folder(name), ignore_errors=True)
+        # Only now: until the artefact has its provenance, these are all that is left of it.
+        for folder in (self.checkpoint_folder(name), self.portions_folder(name)):
+            shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}: done in {made.sidecar['seconds']:.1f} s", flush=True)
         return made

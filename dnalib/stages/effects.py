@@ -92,6 +92,7 @@ def store_steps(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, A
         epsilon=epsilon,
         padding="strip",
         precision=run.settings.attack_precision,
+        portions=run.portions(),
     )
     networks = [load_member(run, member) for member in MEMBERS]
     logits = {

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dnalib import attacks, checks
+from dnalib.checks.common import fitting_batches
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import PREPARATION
@@ -141,11 +142,14 @@ def agreement_of_searches(
     from dnalib import independent
 
     few = slice(FEW)
-    records = (model, signals[few], labels[few])
-    options = {"epsilon": epsilon, "steps": steps, "valid": valid[few]}
-    ours = attacks.pgd(*records, padding="mask", **options)
-    theirs = independent.pgd(*records, **options)
-    return independent.agreement(ours, theirs, epsilon=epsilon, valid=valid[few])
+    ours, theirs = [], []
+    for batch in fitting_batches(model, signals[few]):
+        records = (model, signals[batch], labels[batch])
+        options = {"epsilon": epsilon, "steps": steps, "valid": valid[batch]}
+        ours.append(attacks.pgd(*records, padding="mask", **options))
+        theirs.append(independent.pgd(*records, **options))
+    both = torch.cat(ours), torch.cat(theirs)
+    return independent.agreement(*both, epsilon=epsilon, valid=valid[few])
 
 
 def run_checks(

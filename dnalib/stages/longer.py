@@ -143,7 +143,7 @@ def store_doubled(
         if len(alive):
             craft = partial(craft_longer, epsilon=epsilon, steps=2 * steps, aims=[aim])
             some, theirs = signals.select(alive), labels[alive]
-            crafted = craft_masked(run, craft, networks, some, theirs, epsilon=epsilon)
+            crafted = craft_masked(run, craft, networks, some, theirs, epsilon=epsilon, part=aim)
             (logits,) = logits_under_each(crafted, networks, some).values()
             still = int(is_right(logits, theirs, aim=aim).sum())
         left[aim] = [len(alive), still]

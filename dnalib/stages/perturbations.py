@@ -13,7 +13,7 @@ from dnalib import attacks
 from dnalib.crafting import attack_records
 from dnalib.inference import infer
 from dnalib.model import Network
-from dnalib.runs import ComputingRun, Settings, Stage
+from dnalib.runs import ComputingRun, Portions, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
@@ -23,6 +23,7 @@ Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation m
 ATTACKS = ("pgd", "sap")
 PADDINGS = ("strip", "mask")
 PERTURBATIONS = ("perturbations-", "crafted-on-")  # begin the names of stages that store these
+RECORDS = "records"  # which a portion is of
 EXAMPLES = 4  # attacked records that a recorded run keeps for the figures
 ATTACK = (*PREPARATION, "pgd_steps", "sap_steps", "attack_precision", "attack_records")
 
@@ -88,13 +89,16 @@ def attacked_positions(run: ComputingRun, network: Network) -> Tensor:
 def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dict[str, Any]:
     """PGD's and SAP's perturbations of the records that the base model gets right, fp16."""
     network = load_member(run, "base")
-    positions = attacked_positions(run, network)
+    if padding == "mask":
+        stripped = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
+        positions = stripped["positions"]
+    else:
+        positions = attacked_positions(run, network)
     signals, labels = records_at(run, positions)
     shape = (len(signals), signals.length)
     found = {name: torch.zeros(shape, dtype=torch.float16) for name in ATTACKS}
     todo = torch.arange(len(signals))
     if padding == "mask":
-        stripped = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
         found = {name: stripped[name].clone() for name in ATTACKS}
         todo = torch.nonzero(signals.lengths < signals.length).flatten()
     if len(todo):
@@ -106,6 +110,7 @@ def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dic
             epsilon=epsilon,
             padding=padding,
             precision=run.settings.attack_precision,
+            portions=run.portions(),
         )
         for name, perturbations in made.items():
             found[name][todo] = perturbations
@@ -123,29 +128,57 @@ def craft_all(
     padding: str,
     precision: str,
     generators: Sequence[torch.Generator] | None = None,
+    portions: Portions | None = None,
 ) -> dict[str, Tensor]:
     """Perturbations of many records by attack, (record, time), fp16; says how far it is.
 
-    A sequence of networks and the generators are taken as by `attack_records`.
+    A sequence of networks and the generators are taken as by `attack_records`. Records that the
+    portions hold are not attacked again, and those of a batch that is done join them.
+
+    Raises:
+        OutOfTime: the portions' minutes ended first; they stay for the next call.
     """
+    portions = portions or Portions()
     found: dict[str, Tensor] = {}
-    done = 0
-    for batch, perturbations in attack_records(
+    left = torch.ones(len(signals), dtype=torch.bool)
+    for portion in portions.read().values():
+        place(portion, found, left)
+    todo = left.nonzero().flatten()
+    batches = attack_records(
         craft,
         network,
-        signals,
-        labels,
+        signals.select(todo),
+        labels[todo],
         padding=padding,
         precision=precision,
-        generators=generators,
-    ):
-        for name, perturbation in perturbations.items():
-            if name not in found:
-                found[name] = torch.zeros(len(signals), signals.length, dtype=torch.float16)
-            found[name][batch] = half_within(perturbation, epsilon)
-        done += len(batch)
-        print(f"  ε = {epsilon:g} µV, {padding}: {done} of {len(signals)} records", flush=True)
+        generators=None if generators is None else [generators[record] for record in todo.tolist()],
+    )
+    for batch, perturbations in batches if len(todo) else ():
+        made = {name: half_within(delta, epsilon) for name, delta in perturbations.items()}
+        portion = {**made, RECORDS: todo[batch]}
+        portions.keep(f"from-{todo[batch].min()}", portion)
+        place(portion, found, left)
+        done = f"{len(left) - int(left.sum())} of {len(left)} records"
+        print(f"  ε = {epsilon:g} µV, {padding}: {done}", flush=True)
+        if left.any():
+            portions.check_time(f"{done} are attacked")
     return found
+
+
+def place(portion: Mapping[str, Tensor], found: dict[str, Tensor], left: Tensor) -> None:
+    """Put a portion's perturbations where they belong among those of all records.
+
+    Args:
+        portion: "records", (batch,), and perturbations by attack, (batch, time).
+        found: perturbations by attack, (record, time); completed in place.
+        left: (record,), which are still to be attacked; changed in place.
+    """
+    records = portion[RECORDS]
+    for name, perturbations in portion.items():
+        if name != RECORDS:
+            empty = torch.zeros(len(left), perturbations.shape[1], dtype=perturbations.dtype)
+            found.setdefault(name, empty)[records] = perturbations
+    left[records] = False
 
 
 def craft_masked(
@@ -157,8 +190,12 @@ def craft_masked(
     *,
     epsilon: float,
     generators: Sequence[torch.Generator] | None = None,
+    part: str = "all",
 ) -> dict[str, Tensor]:
-    """`craft_all` kept off the padding, in the precision of attacks that know the defence."""
+    """`craft_all` kept off the padding, in the precision of attacks that know the defence.
+
+    A stage that calls it several times names each part.
+    """
     return craft_all(
         craft,
         network,
@@ -168,6 +205,7 @@ def craft_masked(
         padding="mask",
         precision=run.settings.adaptive_precision,
         generators=generators,
+        portions=run.portions(part),
     )
 
 

@@ -1,6 +1,6 @@
 """Several models under the perturbations that were crafted on each of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,14 @@ def store_everyone(
     The file holds "<crafted on>/<attack>" and "positions".
     """
     networks = [load(run, model) for model in crafted]
-    found: dict[str, Tensor] = {}
-    for model, source in crafted.items():
-        made = load_file(run.obtain(source).path)
-        signals, _ = records_at(run, made["positions"])
+
+    def show(model: str, made: Mapping[str, Tensor], signals: PackedSignals) -> dict[str, Tensor]:
         shown = {f"{model}/{attack}": made[attack] for attack in ATTACKS}
-        found |= logits_under_each(shown, networks, signals)
-        print(f"  shown what was crafted on {model}", flush=True)
-    save_file({**found, "positions": made["positions"]}, path)
-    return {"models": list(crafted), "attacked": len(signals)}
+        return logits_under_each(shown, networks, signals)
+
+    found = shown_of_each(run, crafted, show)
+    save_file(found, path)
+    return {"models": list(crafted), "attacked": len(found["positions"])}
 
 
 def store_transfer(
@@ -96,20 +95,47 @@ def store_transfer(
         )
     }
     networks = [load_member(run, model) for model in MEMBERS]
-    found: dict[str, Tensor] = {}
-    for model, source in crafted.items():
-        made = load_file(run.obtain(source).path)
-        signals, _ = records_at(run, made["positions"])
+
+    def show(model: str, made: Mapping[str, Tensor], signals: PackedSignals) -> dict[str, Tensor]:
         shown = {}
         for attack in ATTACKS:
             shown[f"{model}/{attack}"] = made[attack]
             for band, fourier_filter in filters.items():
                 part = project(made[attack], fourier_filter, signals, epsilon=epsilon)
                 shown[f"{model}/{attack}/{band}"] = part
-        found |= logits_under_each(shown, networks, signals)
-        print(f"  ε = {epsilon:g} µV: shown what was crafted on {model}", flush=True)
-    save_file({**found, "positions": made["positions"]}, path)
-    return {"models": list(MEMBERS), "attacked": len(signals)}
+        return logits_under_each(shown, networks, signals)
+
+    found = shown_of_each(run, crafted, show)
+    save_file(found, path)
+    return {"models": list(MEMBERS), "attacked": len(found["positions"])}
+
+
+def shown_of_each(
+    run: ComputingRun, crafted: Mapping[str, str], show: Callable[..., dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Logits under what was crafted on each of several models, a portion a model; and "positions".
+
+    Args:
+        run: whose stage it is.
+        crafted: model -> the stage with the perturbations that were crafted on it.
+        show: takes the model, its stage's tensors and their records; returns logits by name.
+
+    Raises:
+        OutOfTime: the run's minutes ended first; what is done stays for the next call.
+    """
+    portions = run.portions()
+    kept = portions.read()
+    for number, (model, source) in enumerate(crafted.items()):
+        made = load_file(run.obtain(source).path)
+        if model in kept:
+            continue
+        portions.check_time(f"what was crafted on {number} of {len(crafted)} models is shown")
+        signals, _ = records_at(run, made["positions"])
+        kept[model] = show(model, made, signals)
+        portions.keep(model, kept[model])
+        print(f"  shown what was crafted on {model}", flush=True)
+    found = {name: logits for model in crafted for name, logits in kept[model].items()}
+    return {**found, "positions": made["positions"]}
 
 
 def project(

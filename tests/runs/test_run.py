@@ -291,3 +291,32 @@ def test_who_waits_in_vain_is_out_of_time(tmp_path):
         with pytest.raises(OutOfTime, match="stock is not begun"):
             run.obtain("stock")
     assert kitchen.order == []
+
+
+def test_a_stage_keeps_its_portions_until_it_is_whole(tmp_path):
+    def compute(run, path):
+        one, other = run.portions(), run.portions("other part")
+        kept = [sorted(one.read()), sorted(other.read())]
+        one.keep(f"portion-{len(kept[0])}", {})
+        other.keep("a", {})
+        if len(kept[0]) < 2:
+            raise OutOfTime("max_minutes is over")
+        path.write_text("whole")
+        return {"kept": kept}
+
+    stage = Stage("soup", ".txt", (), (), compute)
+    run = ComputingRun(
+        profile="demo",
+        settings=DEMO,
+        folder=tmp_path / "demo",
+        root=tmp_path,
+        make_stages=lambda settings: {"soup": stage},
+        load_dataset=lambda run: SimpleNamespace(identity="r"),
+    )
+    for _ in range(2):
+        with pytest.raises(OutOfTime):
+            run.obtain("soup")
+    assert run.portions_folder("soup").is_dir()
+    assert run.obtain("soup").results == {"kept": [["portion-0", "portion-1"], ["a"]]}
+    assert not run.portions_folder("soup").exists()
+    assert run.portions().folder is None  # no stage of this run is being computed
