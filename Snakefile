@@ -74,13 +74,19 @@ def gpus(kind):
     return {"gpu": count, **({"nodes": 1} if count > 1 else {})} if count else {}
 
 
+def holding(resources):
+    """What a command begins with to have GPUs of its own where others run beside it."""
+    count, names = resources.get("gpu", 0), PLAN.get("gpus", [])
+    return f"python -m dnalib.workflow.gpus {count} {','.join(names)} " if count and names else ""
+
+
 def program(kind, resources, threads):
     """How a job's module is called: a training that has several GPUs in a process for each."""
     processes = resources.get("gpu", 0) if kind == "training" else 1
     if processes < 2:
-        return f"OMP_NUM_THREADS={threads} python"
+        return f"OMP_NUM_THREADS={threads} {holding(resources)}python"
     launch = f"torchrun --standalone --nproc-per-node {processes}"
-    return f"OMP_NUM_THREADS={max(1, threads // processes)} {launch}"
+    return f"OMP_NUM_THREADS={max(1, threads // processes)} {holding(resources)}{launch}"
 
 
 CHAPTER = PLAN["resources"]["chapter"]
@@ -140,6 +146,7 @@ rule chapter:
     params:
         parameters=lambda wildcards: for_papermill(notebook(wildcards)["parameters"]),
         part=lambda wildcards: f"{RUN}/{wildcards.variant}/.{wildcards.chapter}.ipynb",
+        holding=lambda wildcards, resources: holding(resources),
     # Without a number in the plan, one notebook at a time with every core.
     threads: CHAPTER["cpus"] or workflow.cores
     resources:
@@ -150,7 +157,7 @@ rule chapter:
     shell:
         marked(
             "{wildcards.variant}_{wildcards.chapter}",
-            "OMP_NUM_THREADS={threads} papermill {input.notebook} {params.part} {params.parameters} "
+            "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} {params.parameters} "
             "{LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
         )
 

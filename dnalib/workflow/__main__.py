@@ -87,7 +87,8 @@ def make_sweep(options: argparse.Namespace) -> int:
     if options.executor == "slurm":
         slurm.check_scheduler(options.partition or None)
         return follow(plan, options, on_slurm(options, jobs=jobs))
-    return follow(plan, options, [*here(options), "--resources", f"gpu={local_gpus()}"])
+    plan["gpus"] = local_gpus()
+    return follow(plan, options, [*here(options), "--resources", f"gpu={len(plan['gpus'])}"])
 
 
 def check_records(variants: Iterable[Settings], options: argparse.Namespace) -> None:

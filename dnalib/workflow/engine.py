@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from dnalib.workflow import slurm
+from dnalib.workflow import gpus, slurm
 
 RETRIES = 2  # on a cluster, where machines fail
 RETRIES_HERE = 1  # kernels that start at once may race for a port
@@ -63,11 +63,13 @@ def job_prefix(profile: str) -> str:
     return f"dnalib-{profile}"
 
 
-def local_gpus() -> int:
-    """How many GPUs this machine has."""
+def local_gpus() -> list[str]:
+    """The GPUs of this machine that this process may use, by the names that CUDA has for them."""
     import torch
 
-    return torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    told = os.environ.get(gpus.VARIABLE)
+    return told.split(",")[:count] if told else [str(number) for number in range(count)]
 
 
 def run_snakemake(words: Sequence[str], *, root: Path) -> int:

@@ -57,6 +57,7 @@ class Plan(TypedDict):
         executor: what runs the jobs, "local" or "slurm"; set once they are to run, as are:
         places: where the records are and their split, "data" and "split", if that was said.
         max_minutes: that each chapter and each job may compute, if that was said.
+        gpus: of this machine, where jobs run side by side on it: each takes as many as it asks for.
         sites: by name, a folder in `_build`.
         jobs: by name, `<stage>-<key>`: what two variants share is one job.
         notebooks: by name, `<variant>/<chapter>`.
@@ -67,6 +68,7 @@ class Plan(TypedDict):
     executor: NotRequired[str]
     places: NotRequired[dict[str, str]]
     max_minutes: NotRequired[float]
+    gpus: NotRequired[list[str]]
     sites: dict[str, Site]
     jobs: dict[str, Job]
     notebooks: dict[str, Notebook]

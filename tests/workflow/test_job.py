@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,14 +80,25 @@ def test_a_job_of_too_many_processes_ends_with_a_sentence(
     assert line.startswith("error: 41 processes share batches of 60 rows and 40 test records")
 
 
-def commands(root: Path, folder: Path, *, gpus: int, machine: int | None = None) -> dict[str, str]:
-    """What the jobs of one training and of one attack would call, by kind."""
+def commands(
+    root: Path, folder: Path, *, gpus: int, machine: Sequence[str] | None = None
+) -> dict[str, str]:
+    """What the jobs of one training and of one attack would call, by kind.
+
+    Args:
+        root: the project's folder.
+        folder: where they would run.
+        gpus: that a job asks for.
+        machine: those of this machine, where the jobs would run on it.
+    """
     resources = {
         kind: {"cpus": 8, "memory": 4000, "minutes": 10, "gpus": gpus}
         for kind in load_resources("small")
     }
     variants = {"book": {}}
     plan = make_plan(load_profile("small"), profile="small", variants=variants, resources=resources)
+    if machine is not None:
+        plan["gpus"] = list(machine)
     write_json(folder / "plan.json", plan)
     wanted = {
         one["kind"]: f"data/runs/small/jobs/{one['kind']}/{name}.json"
@@ -94,7 +106,7 @@ def commands(root: Path, folder: Path, *, gpus: int, machine: int | None = None)
         if one["stage"] in ("base", "perturbations-strip-150")
     }
     words = ["--dry-run", "--printshellcmds", "--nolock", "--cores", "8"]
-    words += [] if machine is None else ["--resources", f"gpu={machine}"]
+    words += [] if machine is None else ["--resources", f"gpu={len(machine)}"]
     words += ["--snakefile", str(root / "Snakefile"), "--directory", str(folder)]
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", *words]
@@ -125,9 +137,20 @@ def test_a_training_with_several_gpus_is_launched_in_a_process_for_each(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("gpus", "machine"), [(0, None), (2, 1)])
+@pytest.mark.parametrize(("gpus", "machine"), [(0, None), (0, []), (2, [])])
 def test_a_training_with_one_gpu_or_none_is_one_process(
-    root: Path, tmp_path: Path, gpus: int, machine: int | None
+    root: Path, tmp_path: Path, gpus: int, machine: Sequence[str] | None
 ) -> None:
     command = commands(root, tmp_path, gpus=gpus, machine=machine)["training"]
     assert "; OMP_NUM_THREADS=8 python -m dnalib.workflow.job base " in command
+
+
+@pytest.mark.slow
+def test_jobs_beside_each_other_hold_gpus_of_their_own(root: Path, tmp_path: Path) -> None:
+    single = commands(root, tmp_path, gpus=1, machine=["0", "3"])
+    hold = "OMP_NUM_THREADS=8 python -m dnalib.workflow.gpus 1 0,3 python -m dnalib.workflow.job"
+    assert f"; {hold} base " in single["training"]
+    assert f"; {hold} perturbations-strip-150 " in single["attack"]
+    several = commands(root, tmp_path, gpus=2, machine=["0", "3"])
+    hold = "OMP_NUM_THREADS=4 python -m dnalib.workflow.gpus 2 0,3 torchrun --standalone"
+    assert f"; {hold} --nproc-per-node 2 -m dnalib.workflow.job base " in several["training"]
