@@ -26,9 +26,8 @@ def main(arguments: Sequence[str]) -> None:
     count, names, *command = arguments
     folder = Path(tempfile.gettempdir())
     while not (taken := take(int(count), names.split(","), folder=folder)):
-        time.sleep(
-            random.uniform(0, 2 * PATIENCE)
-        )  # two that wait for the same do not keep in step
+        # Two that wait for the same must not keep in step.
+        time.sleep(random.uniform(0, 2 * PATIENCE))
     os.environ[VARIABLE] = ",".join(taken)
     os.execvp(command[0], command)
 
