@@ -68,8 +68,11 @@ class FourierFilter(nn.Module):
         """Filter signals of shape (batch, lead, time), raw units; the same shape and dtype back.
 
         Raises:
-            ValueError: the signals have another length than the mask was made for.
+            ValueError: the signals have another length than the mask was made for, or are whole
+                numbers, which a filtered signal is not.
         """
+        if not signals.is_floating_point():
+            raise ValueError(f"signals have type {signals.dtype}; accepted is floating point")
         if signals.shape[-1] != self.length:
             raise ValueError(
                 f"signals have shape {tuple(signals.shape)}; this filter takes (batch, lead, "

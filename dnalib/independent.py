@@ -107,7 +107,7 @@ def pgd(
         verbose=False,
     )
     mask = None if valid is None else valid.cpu().numpy()
-    with frozen_parameters(model):
+    with frozen_parameters(model), torch.random.fork_rng(devices=[]):
         found = attack.generate(signals.cpu().numpy(), labels.cpu().numpy(), mask=mask)
     return _perturbation(found, signals, epsilon=epsilon)
 
@@ -131,22 +131,28 @@ def square(
     Args:
         model, signals, labels, epsilon, valid, interval: as in `pgd`.
         steps: proposals a record; each asks the model three times.
-        generator: source of the random search, on the CPU. NumPy's own state is left as it was.
+        generator: source of the random search, on the CPU. The state of NumPy and PyTorch is left
+            as it was.
 
     Returns:
         Perturbation (batch, lead, time), float32, `|δ| ≤ ε`, zero on the padding; zero for records
         that the model gets wrong as they are.
 
     Raises:
-        ValueError: as in `pgd`.
+        ValueError: as in `pgd`; signals that are not zero on the padding, which is left out of the
+            picture.
 
     Source: Andriushchenko et al. 2020; Nicolae et al. 2018 (ART).
     """
     _check(model, signals, labels, valid=valid, epsilon=epsilon, steps=steps, interval=interval)
+    if valid is not None and signals[~valid].any():
+        raise ValueError(
+            "signals are not zero where valid is False; Square takes zero padding alone"
+        )
     delta = torch.zeros_like(signals)
     masks = torch.ones_like(signals, dtype=torch.bool) if valid is None else valid
     unlike, group = masks.flatten(1).unique(dim=0, return_inverse=True)  # (mask, lead * time)
-    with frozen_parameters(model), _seeded(generator):
+    with frozen_parameters(model), _seeded(generator), torch.random.fork_rng(devices=[]):
         for number, mask in enumerate(unlike):
             records = torch.nonzero(group == number).squeeze(1)  # (record,)
             layout = _Layout(model, mask.view(signals.shape[1:]))
@@ -179,7 +185,13 @@ def agreement(
 
     Returns:
         Between 0 and 1.
+
+    Raises:
+        ValueError: shapes that differ.
     """
+    if not first.shape == second.shape == (first if valid is None else valid).shape:
+        shapes = [tuple(one.shape) for one in (first, second, valid) if one is not None]
+        raise ValueError(f"perturbations have shapes {shapes}; accepted is one and the same")
     equal = (first - second).abs() <= epsilon / 1000
     return (equal if valid is None else equal[valid]).double().mean().item()
 
@@ -258,6 +270,10 @@ def _check(
     """Raise a ValueError for the first argument that ART would take amiss."""
     check_arguments(model, signals, labels, valid=valid, steps=steps, padding="mask")
     as_bound(epsilon, signals)
+    if isinstance(epsilon, Tensor) and epsilon.ndim:
+        raise ValueError(f"epsilon has shape {tuple(epsilon.shape)}; ART takes one number for all")
+    if not len(signals):
+        raise ValueError("signals hold no record; at least one is needed")
     if signals.dtype != torch.float32:
         raise ValueError(f"signals have type {signals.dtype}; accepted is float32, ART's own")
     lowest, highest = signals.min().item(), signals.max().item()

@@ -133,6 +133,11 @@ def projected_decorrelation(
             "earlier holds no features; decorrelation needs at least one earlier model"
         )
     matrices = projections.matrices[step]  # (model, feature, projected)
+    if len(matrices) != len(earlier):
+        raise ValueError(
+            f"there are features of {len(earlier)} earlier models and projections for "
+            f"{len(matrices)}; accepted is one projection a model"
+        )
     for fixed in earlier:
         check_features(features, fixed, columns=matrices.shape[-1] + 1)
         if fixed.shape != features.shape:  # each may be projected by the same matrix

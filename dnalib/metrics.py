@@ -175,7 +175,8 @@ def confusion_matrix(
     check_same_shape("predicted", predicted, "labels", labels)
     check_classes("predicted", predicted, classes)
     check_classes("labels", labels, classes)
-    labels = labels.astype(np.int64)  # narrow ones would overflow
+    # Narrow ones would overflow, and unsigned ones count nothing.
+    predicted, labels = predicted.astype(np.int64), labels.astype(np.int64)
     cells = (labels * classes + predicted).reshape(-1, labels.shape[-1])  # (set, record)
     cells = cells + classes**2 * np.arange(len(cells))[:, None]  # each set counted apart
     counts = np.bincount(cells.ravel(), minlength=len(cells) * classes**2)
@@ -231,8 +232,16 @@ def cohens_kappa(predicted: ArrayLike, labels: ArrayLike, *, classes: int = CLAS
 
 
 def softmax(logits: ArrayLike) -> Floats:
-    """Probabilities over the last axis, the shape of `logits`."""
-    return special.softmax(np.asarray(logits, dtype=float), axis=-1)
+    """Probabilities over the last axis, the shape of `logits`.
+
+    Raises:
+        ValueError: a logit is infinite, as one that overflowed fp16: it has no softmax.
+    """
+    values = np.asarray(logits, dtype=float)
+    infinite = np.isposinf(values).sum()
+    if infinite:
+        raise ValueError(f"logits: {infinite} values are infinite; accepted are numbers below")
+    return special.softmax(values, axis=-1)
 
 
 def mean_softmax_prediction(logits: ArrayLike) -> Integers:

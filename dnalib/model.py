@@ -13,6 +13,7 @@ from dnalib.filters import FourierFilter
 
 FEATURES = 64
 CLASSES = 4
+SHORTEST = 2  # samples: a single one is shorter than the first kernel with its padding
 WIDEST = 4  # width above which a typing error is likelier than a network
 
 
@@ -170,9 +171,10 @@ class Network(nn.Module):
         """
         if not 1 <= block <= len(BLOCKS):
             raise ValueError(f"block is {block}; accepted are 1 to {len(BLOCKS)}")
-        if signals.ndim != 3 or signals.shape[1] != 1:
+        if signals.ndim != 3 or signals.shape[1] != 1 or signals.shape[2] < SHORTEST:
             raise ValueError(
-                f"signals have shape {tuple(signals.shape)}; accepted is (batch, 1, time)"
+                f"signals have shape {tuple(signals.shape)}; accepted is (batch, 1, time), of "
+                f"{SHORTEST} samples at least"
             )
         if self.fourier_filter is not None:
             signals = self.fourier_filter(signals)

@@ -85,7 +85,7 @@ class PackedSignals:
         """
         position, inside = self._positions(records, first=first, last=last)
         index = (self.offsets[records, None] + position).where(inside, 0)
-        return self.samples[index] * inside
+        return self.samples[index].masked_fill(~inside, 0)  # a product would spread NaN
 
     def plus(self, perturbation: Tensor) -> "PackedSignals":
         """The records with something added, float32.

@@ -109,6 +109,8 @@ def _certain_from(
     check_dimensions("uncertainty", uncertainty, 1)
     check_numbers("uncertainty", uncertainty)
     check_records("uncertainty", uncertainty, 0, "correct", correct)
+    if not np.size(reference):
+        raise ValueError("reference holds no uncertainty; at least two records are needed")
     low, high = np.min(reference), np.max(reference)
     if not high > low:
         raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")

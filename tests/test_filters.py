@@ -117,3 +117,8 @@ def test_double_precision_is_filtered_in_double_precision():
     total = first(signals) + second(signals)
     torch.testing.assert_close(total, signals, atol=1e-13, rtol=0)
     assert torch.autograd.gradcheck(first, signals.requires_grad_())
+
+
+def test_whole_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="signals have type torch.int16; accepted is floating"):
+        FourierFilter(torch.ones(51), length=100)(torch.zeros(1, 1, 100, dtype=torch.int16))

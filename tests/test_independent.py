@@ -174,3 +174,30 @@ def test_says_what_to_install_where_art_is_missing(monkeypatch):
     monkeypatch.delitem(sys.modules, "dnalib.independent")
     with pytest.raises(ImportError, match=r"dnalib\[rigour\]"):
         importlib.import_module("dnalib.independent")
+
+
+def test_the_random_states_of_others_are_left_as_they_were() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(100, 3)).eval()
+    signals, labels = torch.ones(3, 1, 100), torch.tensor([0, 1, 2])
+    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
+    independent.pgd(model, signals, labels, epsilon=1.0, steps=2)
+    generator = torch.Generator().manual_seed(0)
+    independent.square(model, signals, labels, epsilon=1.0, steps=2, generator=generator)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(np.random.get_state()[1], numbers)
+
+
+def test_what_art_cannot_take_is_refused() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(100, 3)).eval()
+    signals, labels = torch.ones(3, 1, 100), torch.tensor([0, 1, 2])
+    valid = torch.ones_like(signals, dtype=torch.bool)
+    valid[..., 50:] = False
+    generator = torch.Generator()
+    with pytest.raises(ValueError, match="not zero where valid is False"):
+        independent.square(model, signals, labels, epsilon=1.0, valid=valid, generator=generator)
+    with pytest.raises(ValueError, match=r"epsilon has shape \(3,\)"):
+        independent.pgd(model, signals, labels, epsilon=torch.ones(3))
+    with pytest.raises(ValueError, match="signals hold no record"):
+        independent.pgd(model, signals[:0], labels[:0], epsilon=1.0)
+    with pytest.raises(ValueError, match="perturbations have shapes"):
+        independent.agreement(signals, signals[:1], epsilon=1.0)

@@ -7,6 +7,13 @@ import pytest
 from scipy import stats
 
 from dnalib import intervals, metrics
+from dnalib.intervals import (
+    bootstrap_interval,
+    crossed_seeds,
+    reach_of_student,
+    resampled_records,
+)
+from dnalib.metrics import class_averaged
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -177,3 +184,89 @@ def test_a_draw_without_a_seed_s_records_tells_nothing_of_that_seed() -> None:
     values[0, 1:] = np.nan  # one record counts for the first seed, and many draws lack it
     spread = intervals.crossed_seeds(values, seed=0)
     assert (spread.mean, spread.low, spread.high) == (1.0, 1.0, 1.0)
+
+
+def test_one_seed_has_the_interval_of_its_records():
+    values = np.random.default_rng(0).random(400)
+    spread = crossed_seeds(values[None], seed=0)
+    low, high = bootstrap_interval(values, seed=0)
+    assert spread.mean == pytest.approx(values.mean())
+    assert (spread.low, spread.high) == pytest.approx((low, high), abs=0.004)
+    assert np.isnan(spread.over_seeds)
+    assert spread.over_records == pytest.approx(values.std() / np.sqrt(400), rel=0.1)
+
+
+def test_seeds_that_agree_leave_the_draw_of_records():
+    values = np.random.default_rng(1).random(300)
+    one = crossed_seeds(values[None], seed=0)
+    five = crossed_seeds(np.tile(values, (5, 1)), seed=0)
+    assert five.over_seeds == pytest.approx(0, abs=1e-12)
+    # Five trainings do not make five test sets.
+    assert five.high - five.low == pytest.approx(one.high - one.low, rel=0.1)
+
+
+def test_seeds_that_differ_have_the_interval_of_student() -> None:
+    levels = np.array([0.2, 0.4, 0.6, 0.8])
+    values = np.tile(levels[:, None], (1, 200))  # every record alike
+    spread = crossed_seeds(values, seed=0)
+    assert spread.mean == pytest.approx(0.5)
+    assert spread.over_seeds == pytest.approx(levels.std(ddof=1))
+    assert spread.over_records == pytest.approx(0, abs=1e-12)
+    expected = stats.ttest_1samp(levels, 0).confidence_interval(0.95)
+    assert (spread.low, spread.high) == pytest.approx(tuple(expected))
+    cut = crossed_seeds(values, bounds=(0.1, 0.9), seed=0)
+    assert (cut.low, cut.high) == (0.1, 0.9)
+
+
+def test_both_sources_have_the_degrees_of_freedom_of_welch() -> None:
+    levels = np.array([0.2, 0.3, 0.7])
+    many = np.random.default_rng(5).normal(0, 1, size=200_000)
+    expected = stats.ttest_ind(levels, 100 * many, equal_var=False).confidence_interval(0.9)
+    reach = reach_of_student(levels.std(ddof=1), 100 * stats.sem(many), seeds=3, confidence=0.9)
+    assert reach == pytest.approx((expected.high - expected.low) / 2, rel=1e-4)
+
+
+def test_the_interval_of_three_seeds_covers_both_sources() -> None:
+    generator = np.random.default_rng(2)
+    hits = 0
+    for trial in range(200):
+        truth = 0.6
+        records = generator.normal(0, 0.2, size=100)
+        training = generator.normal(0, 0.05, size=3)
+        values = truth + training[:, None] + records + generator.normal(0, 0.1, size=(3, 100))
+        spread = crossed_seeds(values, resamples=200, seed=trial)
+        hits += spread.low <= truth <= spread.high
+    # Drawing seeds with repetition instead of asking Student reaches 0.86 here.
+    assert hits / 200 > 0.91
+
+
+def test_classes_are_averaged_as_elsewhere():
+    generator = np.random.default_rng(4)
+    classes = np.repeat([0, 2, 3], [300, 80, 20])
+    hits = generator.random(400) < np.repeat([0.9, 0.5, 0.9], [300, 80, 20])
+    spread = crossed_seeds(hits[None], classes=classes, seed=0)
+    value, low, high = resampled_records(
+        lambda drawn: class_averaged(hits[drawn].astype(float), classes[drawn]),
+        records=400,
+        seed=0,
+    )
+    assert spread.mean == pytest.approx(float(value))
+    assert (spread.low, spread.high) == pytest.approx((float(low), float(high)), abs=0.015)
+    # A weight on each record instead would count how many of a class were drawn as well.
+    weights = 400 / (3 * np.bincount(classes)[classes])
+    weighted = crossed_seeds((hits * weights)[None], seed=0)
+    assert weighted.high - weighted.low > 1.1 * (spread.high - spread.low)
+    with pytest.raises(ValueError, match="classes has shape"):
+        crossed_seeds(hits[None], classes=classes[1:], seed=0)
+
+
+def test_each_seed_counts_alike_though_its_records_differ_in_number():
+    values = np.full((2, 10), np.nan)
+    values[0, :2] = 1.0
+    values[1, :8] = 0.0
+    spread = crossed_seeds(values, seed=0)
+    assert spread.mean == 0.5
+    with pytest.raises(ValueError, match="each seed needs at least one record"):
+        crossed_seeds(np.full((2, 4), np.nan), seed=0)
+    with pytest.raises(ValueError, match="values"):
+        crossed_seeds(np.zeros(4), seed=0)

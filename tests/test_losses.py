@@ -419,3 +419,16 @@ def test_features_of_few_directions_have_a_true_share_over_any_number_of_records
 def test_one_axis_is_refused_by_the_adjusted_share_as_well():
     with pytest.raises(ValueError, match=r"\(80,\)"):
         adjusted_r_squared(random_features(80)[:, 0], random_features(80))
+
+
+def test_projections_for_other_models_are_refused() -> None:
+    drawn = draw_projections(
+        steps=1,
+        models=2,
+        features=64,
+        projected_dimension=50,
+        generator=torch.Generator().manual_seed(0),
+    )
+    features = random_features(80)
+    with pytest.raises(ValueError, match="1 earlier models and projections for 2"):
+        projected_decorrelation(features, [features], drawn, step=0)

@@ -194,3 +194,18 @@ def test_any_number_of_classes_is_counted_where_it_is_said():
     assert metrics.within_classes(right, labels, classes=5).shape == (5,)
     # Agreement 3/4, by chance (1·1 + 1·0 + 1·1 + 2·1) / 16 = 4/16.
     assert metrics.cohens_kappa(predicted, labels, classes=5) == pytest.approx(0.5 / 0.75)
+
+
+def test_an_infinite_logit_has_no_softmax() -> None:
+    logits = np.array([[[0.0, 1.0, np.inf, 2.0]]])  # 70,000 in fp16
+    with pytest.raises(ValueError, match="1 values are infinite"):
+        metrics.mean_softmax_prediction(logits)
+    logits[0, 0, 2] = -np.inf
+    assert metrics.mean_softmax_prediction(logits) == [3]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int32])
+def test_classes_are_counted_in_every_type_of_whole_numbers(dtype: type) -> None:
+    labels = np.array([0, 3, 3, 2]).astype(dtype)
+    counts = metrics.confusion_matrix(labels, labels)
+    assert counts.tolist() == np.diag([1, 0, 1, 2]).tolist()

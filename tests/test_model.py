@@ -262,3 +262,10 @@ def test_widths_and_dropouts_out_of_range_are_refused():
     for dropout in (-0.1, 1):
         with pytest.raises(ValueError, match="dropout is"):
             Network(dropout=dropout)
+
+
+def test_a_single_sample_is_no_record() -> None:
+    network = Network(width=0.03).eval()
+    assert network(torch.zeros(1, 1, 2)).shape == (1, 4)
+    with pytest.raises(ValueError, match=r"\(1, 1, 1\); accepted is .* of 2 samples at least"):
+        network(torch.zeros(1, 1, 1))

@@ -89,3 +89,13 @@ def test_a_perturbation_is_added_to_each_record(padded, packed):
     perturbation[0, 0] = 1
     with pytest.raises(ValueError, match="not zero on the padding"):
         packed.plus(perturbation)
+
+
+def test_a_sample_that_is_no_number_stays_in_its_own_record() -> None:
+    padded = torch.ones(3, 8)
+    padded[1:, :3] = padded[1:, 6:] = 0
+    padded[0, 0] = torch.nan  # the first of all samples
+    packed = PackedSignals.pack(
+        padded, starts=torch.tensor([0, 3, 3]), lengths=torch.tensor([8, 3, 3])
+    )
+    assert torch.equal(packed.batch(torch.tensor([1, 2])), padded[1:])

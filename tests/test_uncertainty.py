@@ -186,3 +186,8 @@ def test_a_doubt_that_is_no_number_is_refused_not_ranked():
     ):
         with pytest.raises(ValueError, match="uncertainty: 1 values are NaN"):
             score(doubt, correct)
+
+
+def test_an_empty_reference_sets_no_scale() -> None:
+    with pytest.raises(ValueError, match="reference holds no uncertainty"):
+        uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[])

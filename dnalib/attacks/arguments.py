@@ -29,7 +29,7 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
             raise ValueError(
                 f"epsilon is {epsilon}; accepted are finite values above 0, in raw units"
             )
-        return float(epsilon)
+        return within(float(epsilon), signals.dtype)
     if epsilon.shape not in (signals.shape[:1], signals.shape):
         raise ValueError(
             f"epsilon has shape {tuple(epsilon.shape)} and signals {tuple(signals.shape)}; "
@@ -37,7 +37,23 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
         )
     if not ((epsilon >= 0) & epsilon.isfinite()).all():
         raise ValueError("epsilon holds a value below 0 or one that is not finite; in raw units")
-    return (epsilon.view(-1, 1, 1) if epsilon.ndim == 1 else epsilon).to(signals)
+    bounds = rounded_down(epsilon, signals.dtype).to(signals.device)
+    return bounds.view(-1, 1, 1) if epsilon.ndim == 1 else bounds
+
+
+def within(epsilon: float, dtype: torch.dtype) -> float:
+    """ε, or the value below it that half precision has, if a perturbation is of that type."""
+    if torch.finfo(dtype).bits > 16:
+        return epsilon
+    return rounded_down(torch.tensor(epsilon, dtype=torch.float64), dtype).item()
+
+
+def rounded_down(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values in another type, in half precision none above what it was."""
+    rounded = values.to(dtype)
+    if torch.finfo(dtype).bits > 16:
+        return rounded
+    return torch.where(rounded > values, rounded.nextafter(torch.zeros_like(rounded)), rounded)
 
 
 def varies_in_time(bound: float | Tensor) -> bool:
@@ -69,11 +85,7 @@ def check_arguments(
     """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
     if model.training:
         raise ValueError("the model is in training mode; call model.eval() before an attack")
-    if signals.ndim != 3 or not signals.is_floating_point():
-        raise ValueError(
-            f"signals have shape {tuple(signals.shape)} and type {signals.dtype}; accepted is "
-            "(batch, lead, time), floating point"
-        )
+    check_signals(signals, valid=valid)
     if labels.shape != signals.shape[:1]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)} and signals {tuple(signals.shape)}; accepted "
@@ -84,17 +96,26 @@ def check_arguments(
             f"labels have type {labels.dtype}, or one is below 0; accepted are classes from 0 as "
             "int64"
         )
-    if valid is not None and (valid.shape != signals.shape or valid.dtype != torch.bool):
-        raise ValueError(
-            f"valid has shape {tuple(valid.shape)} and type {valid.dtype}, signals "
-            f"{tuple(signals.shape)}; accepted is an equal shape, bool"
-        )
     if not torch.isfinite(signals).all():
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
     if steps < 0:
         raise ValueError(f"steps is {steps}; accepted are whole numbers from 0")
     if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}; accepted are {', '.join(map(repr, PADDINGS))}")
+
+
+def check_signals(signals: Tensor, *, valid: Tensor | None) -> None:
+    """Raise a ValueError with one sentence unless signals and their validity have their shape."""
+    if signals.ndim != 3 or not signals.is_floating_point():
+        raise ValueError(
+            f"signals have shape {tuple(signals.shape)} and type {signals.dtype}; accepted is "
+            "(batch, lead, time), floating point"
+        )
+    if valid is not None and (valid.shape != signals.shape or valid.dtype != torch.bool):
+        raise ValueError(
+            f"valid has shape {tuple(valid.shape)} and type {valid.dtype}, signals "
+            f"{tuple(signals.shape)}; accepted is an equal shape, bool"
+        )
 
 
 def check_start(start: Tensor, signals: Tensor, *, bound: float | Tensor) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dnalib.attacks.arguments import as_bound, strip
+from dnalib.attacks.arguments import as_bound, check_signals, strip
 from dnalib.attacks.smoothing import smooth, smoothing_kernel
 
 
@@ -28,8 +28,9 @@ def random_signs(
         Perturbation (batch, lead, time), of the signals' type, on their device.
 
     Raises:
-        ValueError: an epsilon out of range, or of another shape.
+        ValueError: signals or an epsilon that `pgd` would not take either.
     """
+    check_signals(signals, valid=valid)
     signs = drawn_signs(signals.shape, generator).to(signals)  # (batch, lead, time)
     return strip(signs * as_bound(epsilon, signals), valid)
 
@@ -48,12 +49,13 @@ def smooth_random_signs(
 
     Arguments, return value and error as in `random_signs`.
     """
+    check_signals(signals, valid=valid)
     kernel = smoothing_kernel().float()  # (tap,)
     batch, leads, time = signals.shape
     stretches = -(-time // len(kernel))
     signs = drawn_signs((batch, leads, stretches), generator)
     held = signs.repeat_interleave(len(kernel), dim=2)[..., :time]  # (batch, lead, time)
-    waves = smooth(held, kernel).to(signals)  # within ±1
+    waves = smooth(held, kernel).clamp_(-1, 1).to(signals)  # the kernel's sum rounds above 1
     return strip(waves * as_bound(epsilon, signals), valid)
 
 

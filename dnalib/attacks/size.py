@@ -66,10 +66,11 @@ def perturbation_size(
             f"{tuple(signals.shape)} and {tuple(valid.shape)}; accepted is one and the same, "
             "(batch, lead, time)"
         )
-    delta = perturbation.double() * valid  # (batch, lead, time)
+    delta = perturbation.double().masked_fill(~valid, 0)  # (batch, lead, time)
     samples = valid.sum(dim=2, keepdim=True).clamp_min(1)  # (batch, lead, 1)
-    mean = (signals.double() * valid).sum(dim=2, keepdim=True) / samples
-    centred = (signals.double() - mean) * valid
+    own = signals.double().masked_fill(~valid, 0)
+    mean = own.sum(dim=2, keepdim=True) / samples
+    centred = (own - mean).masked_fill(~valid, 0)
     norm = delta.square().sum(dim=(1, 2)).sqrt()  # (batch,)
     ratio = centred.square().sum(dim=(1, 2)) / norm.square()
     ratio = ratio.masked_fill(norm == 0, torch.inf)  # of a flat record, too

@@ -32,4 +32,5 @@ def smooth(theta: Tensor, kernel: Tensor) -> Tensor:
     """Convolve each lead with a kernel, zero padding "same": (batch, lead, time) in and out."""
     batch, leads, time = theta.shape
     flat = theta.reshape(batch * leads, 1, time)
-    return functional.conv1d(flat, kernel.view(1, 1, -1), padding="same").view(batch, leads, time)
+    taps = kernel.to(theta).view(1, 1, -1)
+    return functional.conv1d(flat, taps, padding="same").view(batch, leads, time)

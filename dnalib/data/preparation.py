@@ -106,7 +106,8 @@ def prepare_signal(
     """
     check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
     signal = _check_signal(np.asarray(signal))
-    kept = _cut(_decimate(signal, source_rate // rate), length, cut)  # (time,), at most `length`
+    every = int(source_rate // rate)  # also of rates that are floats, as files state them
+    kept = _cut(_decimate(signal, every), length, cut)  # (time,), at most `length`
     padded = np.zeros(length, dtype=kept.dtype)
     start = (length - len(kept)) // 2
     padded[start : start + len(kept)] = kept

@@ -4,6 +4,7 @@ Signals come in raw units (1 raw unit = 1 µV) at any sampling rate.
 """
 
 from collections.abc import Mapping, Sequence
+from string import ascii_letters
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -108,7 +109,7 @@ def attacked_ecg(
     span = _voltage_span(np.concatenate(list(rows.values()))) if span is None else span
     largest = epsilon if largest is None else largest
     figure, panels = _paper_rows([span, *[span, None] * len(perturbations)], seconds=seconds)
-    letters = iter("abcdefghijkl")
+    letters = iter(ascii_letters)
     for axes, (name, row) in zip([panels[0], *panels[1::2]], rows.items(), strict=True):
         _draw_paper(axes, start=start, seconds=seconds, span=span)
         _draw_trace(axes, row, rate=rate, start=start)
@@ -148,6 +149,8 @@ def attacked_ecg_slider(
     Raises:
         ValueError: as `attacked_ecg`; no ε.
     """
+    if not perturbations:
+        raise ValueError("perturbations hold no epsilon; at least one is needed")
     epsilons = sorted(perturbations)
     stretch = {"rate": rate, "seconds": seconds, "start": start}
     rows = [
@@ -241,7 +244,13 @@ def _stretch(signal: ArrayLike, *, rate: float, seconds: float, start: float) ->
             f"a signal of shape {signal.shape} at {rate:g} Hz has nothing at {start:g} s; "
             "give (time,) and a start inside it"
         )
-    return signal[first : last + 1] / 1000
+    stretch = signal[first : last + 1]
+    if not np.isfinite(stretch).all():
+        raise ValueError(
+            f"a signal has {np.sum(~np.isfinite(stretch))} values that are not finite in the "
+            "stretch drawn; accepted are finite raw units"
+        )
+    return stretch / 1000
 
 
 def _voltage_span(millivolts: NDArray) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dnalib import attacks
+from dnalib.attacks.arguments import within
 from dnalib.crafting import attack_records
 from dnalib.inference import infer
 from dnalib.model import Network
@@ -247,10 +248,8 @@ def craft_batch(
 
 def half_within(perturbation: Tensor, epsilon: float) -> Tensor:
     """A perturbation in fp16 that stays within ε, also where fp16 cannot hold ε itself."""
-    bound = torch.tensor(epsilon, dtype=torch.float16)
-    if bound.item() > epsilon:
-        bound = torch.nextafter(bound, torch.zeros_like(bound))
-    return perturbation.half().clamp(-bound.item(), bound.item())
+    bound = within(epsilon, torch.float16)
+    return perturbation.half().clamp(-bound, bound)
 
 
 def store_attacked(run: ComputingRun, path: Path, *, perturbations: str) -> dict[str, Any]:

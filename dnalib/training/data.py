@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from dnalib.model import FEATURES
+from dnalib.model import CLASSES, FEATURES
 from dnalib.signals import PackedSignals
 from dnalib.training.recipes import Recipe
 
@@ -24,8 +24,8 @@ class TrainingData:
             row a record, not a training row.
 
     Raises:
-        ValueError: labels or features of another number of records, a row of no record, or no
-            test record.
+        ValueError: labels or features of another number of records, labels that are no classes, a
+            row of no record, a value that is not finite, or no test record.
     """
 
     signals: PackedSignals
@@ -47,6 +47,12 @@ class TrainingData:
                 )
         if not len(self.test_signals):
             raise ValueError("test_signals hold no record; at least one is needed")
+        for name in ("labels", "test_labels"):
+            check_classes(name, getattr(self, name))
+        check_finite("signals", self.signals.samples)
+        check_finite("test_signals", self.test_signals.samples)
+        for place, features in enumerate(self.earlier):
+            check_finite(f"earlier[{place}]", features)
         # Only where reading waits for no device: it is checked before it is moved.
         if self.rows.device.type == "cpu" and len(self.rows):
             first, last = self.rows.min(), self.rows.max()
@@ -78,6 +84,25 @@ class TrainingData:
             for number, matrix in enumerate(self.earlier, start=1)
         }
         return {name: describe_tensors(tensors) for name, tensors in parts.items()}
+
+
+def check_classes(name: str, labels: Tensor) -> None:
+    """Raise a ValueError unless labels are classes; what is on a GPU was checked before."""
+    if labels.dtype != torch.int64:
+        raise ValueError(f"{name} have type {labels.dtype}; accepted are classes as int64")
+    if labels.device.type == "cpu" and len(labels):
+        first, last = labels.min(), labels.max()
+        if first < 0 or last >= CLASSES:
+            raise ValueError(
+                f"{name} are of classes {first} to {last}; accepted are 0 to {CLASSES - 1}"
+            )
+
+
+def check_finite(name: str, values: Tensor) -> None:
+    """Raise a ValueError for a value that is not finite; what is on a GPU was checked before."""
+    told = values.device.type == "cpu" and values.is_floating_point()
+    if told and not values.isfinite().all():
+        raise ValueError(f"{name} hold a value that is not finite; accepted are finite numbers")
 
 
 def signal_tensors(signals: PackedSignals) -> list[Tensor]:

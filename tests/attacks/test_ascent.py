@@ -206,3 +206,17 @@ def test_apgd_is_each_records_own():
     for record in range(6):
         alone = climb(slice(record, record + 1))
         assert torch.allclose(alone, together[record : record + 1], atol=1e-9)
+
+
+def test_a_loss_that_is_no_number_has_no_gradient_though_nothing_leads_to_it() -> None:
+    def lost(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        losses = cross_entropy(logits, labels)
+        return torch.where(labels == 1, torch.nan, losses)  # PyTorch's gradient of that is 0
+
+    signals = random_numbers(3, 1, 20)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(20, 2)).double().eval()
+    objective = Objective(model, signals, torch.tensor([0, 1, 0]), lost, lambda theta: theta)
+    values, gradient = objective.gradient(torch.zeros_like(signals))
+    assert values.isnan().tolist() == [False, True, False]
+    assert gradient.isnan().flatten(1).all(1).tolist() == [False, True, False]
+    assert not gradient[[0, 2]].isnan().any()

@@ -613,3 +613,17 @@ def test_a_bound_may_be_a_number_in_a_tensor(attack, padded):
     found = attack(small_network(), signals, labels, epsilon=bound, steps=3)
     same = attack(small_network(), signals, labels, epsilon=bound.item(), steps=3)
     assert torch.equal(found, same)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("several", [False, True])
+def test_the_bound_holds_in_every_precision(dtype: torch.dtype, several: bool) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(50, 3)).to(dtype).eval()
+    signals, labels = torch.ones(3, 1, 50, dtype=dtype), torch.tensor([0, 1, 2])
+    for bound in (0.3, 50.7, 1000.9):
+        epsilon = torch.full((3,), bound) if several else bound
+        found = pgd(model, signals, labels, epsilon=epsilon, steps=12).float()
+        rounding = 2 * torch.finfo(dtype).eps
+        assert bound * (1 - rounding) <= found.abs().max() <= torch.tensor(bound)

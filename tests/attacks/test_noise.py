@@ -1,7 +1,10 @@
 """Random perturbations: as large as allowed, held to the record, drawn from their generator."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 from toy_classifiers import random_numbers
 
 from dnalib.attacks import random_signs, smooth_random_signs, smoothing_kernel
@@ -29,7 +32,7 @@ def test_neighbours_of_random_signs_tell_nothing_of_each_other():
 
 def test_smooth_signs_stay_within_the_bound_and_come_near_it():
     found = draw(smooth_random_signs)
-    assert found.abs().max() <= 30 * (1 + 1e-6)
+    assert found.abs().max() <= 30
     assert found.abs().amax(dim=2).min() > 25
     # A step from −ε to ε is spread over the kernel, whose largest tap bounds it.
     steepest = found.diff(dim=2).abs().max().item()
@@ -63,3 +66,22 @@ def test_each_record_may_have_a_bound_of_its_own(make):
     bounds = torch.arange(1.0, 1 + SHAPE[0])
     found, unit = draw(make, epsilon=bounds), draw(make, epsilon=1.0)
     torch.testing.assert_close(found, unit * bounds.view(-1, 1, 1))
+
+
+def test_no_wave_passes_the_bound_by_rounding() -> None:
+    for seed in range(50):
+        generator = torch.Generator().manual_seed(seed)
+        found = smooth_random_signs(torch.zeros(4, 12, 500), epsilon=50.0, generator=generator)
+        assert found.abs().max() <= 50
+
+
+@pytest.mark.parametrize("make", [random_signs, smooth_random_signs])
+def test_signals_that_an_attack_would_refuse_are_refused(make: Callable[..., Tensor]) -> None:
+    options = {"epsilon": 1.0, "generator": torch.Generator()}
+    with pytest.raises(ValueError, match=r"type torch.int16; accepted is \(batch, lead, time\)"):
+        make(torch.zeros(3, 1, 100, dtype=torch.int16), **options)
+    with pytest.raises(ValueError, match=r"shape \(3, 100\)"):
+        make(torch.zeros(3, 100), **options)
+    with pytest.raises(ValueError, match="valid has shape"):
+        valid = torch.ones(3, 100, dtype=torch.bool)
+        make(torch.zeros(3, 1, 100), valid=valid, **options)

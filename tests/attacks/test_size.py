@@ -53,3 +53,14 @@ def test_a_flat_record_that_nothing_perturbs_has_an_infinite_ratio():
     flat = torch.zeros(2, 1, 30)
     size = perturbation_size(torch.zeros_like(flat), flat)
     assert size.signal_to_noise.isinf().all()
+
+
+def test_padding_does_not_count_whatever_it_holds() -> None:
+    signals, perturbation = random_numbers(2, 1, 9), random_numbers(2, 1, 9, seed=1)
+    valid = torch.ones(2, 1, 9, dtype=torch.bool)
+    valid[..., 5:] = False
+    own = perturbation_size(perturbation[..., :5], signals[..., :5])
+    signals[~valid] = perturbation[~valid] = torch.nan
+    found = perturbation_size(perturbation, signals, valid=valid)
+    for name in ("largest", "norm", "signal_to_noise"):
+        torch.testing.assert_close(getattr(found, name), getattr(own, name))

@@ -157,3 +157,13 @@ def test_the_real_records(real_records: Records) -> None:
     np.testing.assert_array_equal(
         prepared.signals[index, start : start + 2714], real_records.signal(index)
     )
+
+
+def test_a_rate_may_be_a_whole_float_as_prepared_records_have_it() -> None:
+    signal = np.arange(900, dtype=np.int16)
+    options = {"length": 300, "cut": "start"}
+    expected = prepare_signal(signal, rate=100, **options)
+    found = prepare_signal(signal, rate=100.0, source_rate=300.0, **options)
+    np.testing.assert_array_equal(found[0], expected[0])
+    with pytest.raises(ValueError, match="rate is 99.5 Hz"):
+        prepare_signal(signal, rate=99.5, **options)

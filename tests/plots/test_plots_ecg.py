@@ -93,8 +93,22 @@ def test_filtered_beat_draws_the_three_signals(drawn):
             r"\(8,\).*\(9,\)",
         ),
         (lambda: plots.filtered_beat(np.zeros(9), np.zeros(9), np.zeros(8), rate=1), "second"),
+        (
+            lambda: plots.ecg_paper([np.array([0.0, np.nan])], rate=1, titles=["one"]),
+            "1 values that are not finite",
+        ),
+        (
+            lambda: plots.attacked_ecg_slider(np.zeros(9), {}, rate=1, shown=1.0),
+            "no epsilon; at least one",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_figure_may_show_more_attacks_than_the_alphabet_once_had() -> None:
+    added = {f"attack {number}": np.zeros(40) for number in range(13)}
+    figure = plots.attacked_ecg(np.zeros(40), added, rate=10, epsilon=1.0)
+    assert len(figure.axes) == 1 + 2 * 13

@@ -1,6 +1,7 @@
 """What a training reads: batches that are even, data that is told from other data."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -64,9 +65,9 @@ def test_parts_that_do_not_belong_together_are_refused():
 
 
 def other(tensor):
-    """The same tensor but for its last number."""
+    """The same tensor but for its last number; a class becomes another one."""
     changed = tensor.clone()
-    changed.view(-1)[-1] += 1
+    changed.view(-1)[-1] = 0 if changed.view(-1)[-1] == 3 else changed.view(-1)[-1] + 1
     return changed
 
 
@@ -92,3 +93,23 @@ def test_data_is_told_from_data_that_differs_in_one_number():
     samples = dataclasses.replace(data.signals, samples=other(data.signals.samples))
     changed = dataclasses.replace(data, signals=samples).digests()["training signals"]
     assert changed != data.digests()["training signals"] and changed.startswith("120 (")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("labels", lambda labels: labels - 1, "labels are of classes -1 to"),
+        ("labels", lambda labels: labels + 4, "labels are of classes 4 to"),
+        ("test_labels", lambda labels: labels.int(), "test_labels have type torch.int32"),
+        (
+            "signals",
+            lambda signals: dataclasses.replace(signals, samples=signals.samples / 0),
+            "signals hold a value that is not finite",
+        ),
+        ("earlier", lambda earlier: (earlier[0] * torch.nan,), r"earlier\[0\] hold a value"),
+    ],
+)
+def test_what_no_training_can_follow_is_refused(name: str, change: Callable, message: str) -> None:
+    data = make_data(earlier_models=1)
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(data, **{name: change(getattr(data, name))})
