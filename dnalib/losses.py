@@ -330,8 +330,8 @@ def projected_least_squares(x: Tensor, y: Tensor, projection: Tensor) -> Tensor:
     a product of matrices and a small factor instead of an SVD. It is taken in float64: in float32
     the projected columns are rounded before anything is factored, and once features are collinear
     to 1e-3 no factorisation then agrees with the exact fit to 1e-4. In float64 this one does to a
-    collinearity of 1e-4, in about the same time. Directions below 2e-7 of a column, the rounding of
-    float32 features, are left out. No call here waits for a device.
+    collinearity of 1e-4, in about the same time. A ridge damps directions below 2e-7 of a column,
+    the rounding of float32 features. No call here waits for a device.
 
     The matrices are so small that a call costs more than its arithmetic, most of all where it wakes
     threads: hence one product for both sides of the normal equations and one triangular solution.
