@@ -83,12 +83,12 @@ class Alone:
         from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
         from lightning.fabric.plugins.environments import LightningEnvironment
 
+        device = fastest_device().type
         # Named, or Fabric would take the tasks of a Slurm job for processes of this training.
         return Fabric(
-            accelerator=fastest_device().type,
+            accelerator=device,
             devices=1,
-            precision=precision,
-            plugins=[LightningEnvironment()],
+            plugins=[LightningEnvironment(), make_precision(precision, device=device)],
         )
 
     def follow(self, action: Callable[[], Answer]) -> Answer:
@@ -112,15 +112,14 @@ class Together:
         from lightning.fabric.plugins.environments import TorchElasticEnvironment
         from lightning.fabric.strategies import DDPStrategy
 
-        on_this_node = int(os.environ["LOCAL_WORLD_SIZE"])
+        on_this_node, device = int(os.environ["LOCAL_WORLD_SIZE"]), fastest_device().type
         fabric = Fabric(
-            accelerator=fastest_device().type,
+            accelerator=device,
             devices=on_this_node,
             num_nodes=self.count // on_this_node,
             # The running statistics are the same in all processes already.
             strategy=DDPStrategy(broadcast_buffers=False),
-            precision=precision,
-            plugins=[TorchElasticEnvironment()],
+            plugins=[TorchElasticEnvironment(), make_precision(precision, device=device)],
         )
         fabric.launch()
         return fabric
@@ -147,6 +146,25 @@ class Together:
         held = [answer, failure]
         torch.distributed.broadcast_object_list(held, src=0, group=self._group)
         return held
+
+
+def make_precision(precision: str, *, device: str):
+    """Fabric's precision, but that records reach the network, and so its filter, unrounded.
+
+    Fabric's own rounds all inputs to bf16. What that leaves of a record's bands is their noise, in
+    training alone. The first convolution rounds them as well, behind the filter.
+
+    Args:
+        precision: "32-true" or "bf16-mixed".
+        device: its type.
+    """
+    from lightning.fabric.plugins import MixedPrecision, Precision
+
+    class Unrounded(MixedPrecision):
+        def convert_input(self, data):
+            return data
+
+    return Precision() if precision == "32-true" else Unrounded(precision, device)
 
 
 def processes_of_launch() -> Processes:

@@ -6,6 +6,8 @@ import pytest
 import torch
 from trainings import RECIPE
 
+from dnalib.filters import FourierFilter, ring_filters
+from dnalib.model import Network
 from dnalib.training import recipes
 from dnalib.training.processes import Alone
 from dnalib.training.recipes import derived_seed, fastest_device, make_schedule, resolve_precision
@@ -141,3 +143,20 @@ def test_adversarial_training_without_a_step_is_refused():
     with pytest.raises(ValueError, match="adversarial_steps is 0: that would be training on noise"):
         dataclasses.replace(RECIPE, adversarial_epsilon=10.0)
     dataclasses.replace(RECIPE, adversarial_epsilon=10.0, adversarial_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "products"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)]
+)
+def test_records_reach_the_filter_unrounded(precision: str, products: torch.dtype) -> None:
+    band, _ = ring_filters(bands=2, length=40)
+    network = Network(width=0.03, fourier_filter=FourierFilter(band, length=40))
+    seen = []
+    network.fourier_filter.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network.conv1.register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+    fabric = Alone().make_fabric(precision)
+    wrapped = fabric.setup_module(network)
+    signals = torch.full((2, 1, 40), 1003.0, device=fabric.device)  # 1004 in bf16
+    logits = wrapped(signals)
+    assert torch.equal(seen[0], signals) and seen[0].dtype == torch.float32
+    assert seen[1] == products and logits.dtype == torch.float32
