@@ -176,9 +176,11 @@ def place(portion: Mapping[str, Tensor], found: dict[str, Tensor], left: Tensor)
     """
     records = portion[RECORDS]
     for name, perturbations in portion.items():
-        if name != RECORDS:
-            empty = torch.zeros(len(left), perturbations.shape[1], dtype=perturbations.dtype)
-            found.setdefault(name, empty)[records] = perturbations
+        if name == RECORDS:
+            continue
+        if name not in found:
+            found[name] = perturbations.new_zeros(len(left), perturbations.shape[1])
+        found[name][records] = perturbations
     left[records] = False
 
 
