@@ -157,8 +157,8 @@ rule chapter:
     shell:
         marked(
             "{wildcards.variant}_{wildcards.chapter}",
-            "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} {params.parameters} "
-            "{LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
+            "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} "
+            "{params.parameters} {LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from dnalib.array_arguments import check_classes
 from dnalib.model import CLASSES, FEATURES
 from dnalib.signals import PackedSignals
 from dnalib.training.recipes import Recipe
@@ -48,7 +49,7 @@ class TrainingData:
         if not len(self.test_signals):
             raise ValueError("test_signals hold no record; at least one is needed")
         for name in ("labels", "test_labels"):
-            check_classes(name, getattr(self, name))
+            check_labels(name, getattr(self, name))
         check_finite("signals", self.signals.samples)
         check_finite("test_signals", self.test_signals.samples)
         for place, features in enumerate(self.earlier):
@@ -86,16 +87,12 @@ class TrainingData:
         return {name: describe_tensors(tensors) for name, tensors in parts.items()}
 
 
-def check_classes(name: str, labels: Tensor) -> None:
+def check_labels(name: str, labels: Tensor) -> None:
     """Raise a ValueError unless labels are classes; what is on a GPU was checked before."""
     if labels.dtype != torch.int64:
         raise ValueError(f"{name} have type {labels.dtype}; accepted are classes as int64")
-    if labels.device.type == "cpu" and len(labels):
-        first, last = labels.min(), labels.max()
-        if first < 0 or last >= CLASSES:
-            raise ValueError(
-                f"{name} are of classes {first} to {last}; accepted are 0 to {CLASSES - 1}"
-            )
+    if labels.device.type == "cpu":
+        check_classes(name, labels.numpy(), CLASSES)
 
 
 def check_finite(name: str, values: Tensor) -> None:

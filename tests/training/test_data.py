@@ -98,8 +98,8 @@ def test_data_is_told_from_data_that_differs_in_one_number():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("labels", lambda labels: labels - 1, "labels are of classes -1 to"),
-        ("labels", lambda labels: labels + 4, "labels are of classes 4 to"),
+        ("labels", lambda labels: labels - 1, "labels holds -1 to 2; class indices are 0 to 3"),
+        ("labels", lambda labels: labels + 4, "labels holds 4 to 7"),
         ("test_labels", lambda labels: labels.int(), "test_labels have type torch.int32"),
         (
             "signals",
