@@ -67,6 +67,7 @@ unit: $(INSTALLED)
 lint: $(INSTALLED)
 	ruff check benchmarks dnalib tests
 	ruff format --check benchmarks dnalib tests
+	mypy
 
 # Keep a run's results for the book: data/recorded, data/weights, notebooks, README. What it lacks, also
 # of the appendices, is computed first. Of SEEDS=0-2, the first is the run that all chapters show, and the
@@ -86,7 +87,7 @@ pack: $(INSTALLED)
 	  $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
 clean:
-	rm -rf _build .snakemake .pytest_cache .ruff_cache
+	rm -rf _build .snakemake .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python {sys.version.split()[0]} found; the pins are for 3.11 and 3.12. Try: make PYTHON=python3.12"'

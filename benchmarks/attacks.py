@@ -5,6 +5,7 @@ The lengths are those of the recorded survey's histogram.
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +68,7 @@ def plain_attack(
             parts = [functional.conv1d(theta, k, padding=k.shape[-1] // 2) for k in kernels]
             change = sum(parts) / len(parts) * valid
         functional.cross_entropy(model(inputs + change), labels).backward()
+        assert theta.grad is not None
         theta = (theta + EPSILON / 10 * theta.grad.sign()).clamp(-EPSILON, EPSILON)
 
 
@@ -78,10 +80,15 @@ def our_attack(
     *,
     smooth: bool,
     steps: int,
-    padding: str = "mask",
+    padding: attacks.Padding = "mask",
 ) -> dict[str, Tensor]:
     """The library's attack with the same number of gradients."""
-    options = {"epsilon": EPSILON, "steps": steps, "valid": valid, "padding": padding}
+    options: dict[str, Any] = {
+        "epsilon": EPSILON,
+        "steps": steps,
+        "valid": valid,
+        "padding": padding,
+    }
     if not smooth:
         return {"found": attacks.pgd(model, inputs, labels, **options)}
     start = torch.zeros_like(inputs)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -47,7 +47,7 @@ def effect_of_bf16(
         ValueError: these are not the records and the split that the recorded run was trained with,
             or its own attacks were not made in float32.
     """
-    recorded = open_run({"profile": RECORDED_RUN})
+    recorded = cast(RecordedRun, open_run({"profile": RECORDED_RUN}))
     if recorded.settings.attack_precision != "32-true":
         raise ValueError(
             f"the run {RECORDED_RUN} was attacked in {recorded.settings.attack_precision}; "

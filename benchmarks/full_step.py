@@ -10,6 +10,7 @@ from dnalib.model import Network
 from dnalib.signals import PackedSignals
 from dnalib.training import Recipe, TrainingData
 from dnalib.training.loop import set_up, train_step
+from dnalib.training.processes import make_precision
 from dnalib.training.recipes import keep_float32, resolve_precision
 
 LENGTH = 18_000
@@ -29,7 +30,8 @@ def full_step(*, batch: int, device: str) -> Callable[[], None]:
     rows = torch.arange(2 * batch)
     packed = PackedSignals.pack(samples)
     recipe = Recipe(1, batch, 1e-3, "constant", "auto", 0)
-    fabric = Fabric(accelerator=device, devices=1, precision=resolve_precision("auto"))
+    precision = make_precision(resolve_precision("auto"), device=device)
+    fabric = Fabric(accelerator=device, devices=1, plugins=[precision])
     data = TrainingData(packed, labels, rows, packed, labels).to(fabric.device)
     state = set_up(fabric, Network(), recipe=recipe, batches=2, compiled=None)
     state.network.train()

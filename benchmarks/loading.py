@@ -18,7 +18,7 @@ from dnalib.data.reading import open_source
 
 def unpacked(source: Path, folder: Path, *, most: int | None) -> Path:
     """The records of a source as WFDB files in a folder, with their labels."""
-    names = []
+    names: list[str] = []
     with open_source(source) as opened:
         for name, signal in zip(opened.names, opened.signals(), strict=True):
             if most is not None and len(names) == most:

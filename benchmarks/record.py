@@ -17,7 +17,7 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("training", "attacks", "decorrelation", "loading")
 # Times faster that each is to reach, by device.
-WANTED = {
+WANTED: dict[str, dict[str, float]] = {
     "cpu": {"training": 1.5, "pgd": 2, "sap": 2.5, "decorrelation": 5, "loading": 10},
     "cuda": {"training": 4, "pgd": 6, "sap": 6, "decorrelation": 5, "loading": 10},
 }

@@ -30,8 +30,8 @@ class Prediction:
         mutual_information: nats; 0 when all members agree exactly.
     """
 
-    probabilities: NDArray[np.float64]
-    member_probabilities: NDArray[np.float64]
+    probabilities: NDArray[np.floating]
+    member_probabilities: NDArray[np.floating]
     votes: NDArray[np.int64]
     mutual_information: float
 

@@ -53,6 +53,8 @@ class FourierFilter(nn.Module):
     Source: :eq:`eq-filtered` of chapter 5; Wiedeman & Wang, section "Fourier partitioning".
     """
 
+    mask: Tensor
+
     def __init__(self, mask: Tensor, *, length: int) -> None:
         super().__init__()
         if mask.shape != (length // 2 + 1,):

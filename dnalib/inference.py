@@ -23,7 +23,7 @@ class Evaluator:
 
     def __init__(self, network: Network, *, length: int) -> None:
         self.length = length
-        self.trimmed = None
+        self.trimmed: TrimmedNetwork | None = None
         with evaluation_mode(network):
             self.full = folded(network)
             if network.fourier_filter is None:
@@ -40,14 +40,16 @@ class Evaluator:
         """Where it computes."""
         return next(self.full.parameters()).device
 
-    def choose(self, first: int, last: int) -> tuple[nn.Module, int, int]:
+    def choose(self, first: int, last: int) -> tuple[Network | TrimmedNetwork, int, int]:
         """The cheapest exact computation for records within samples `first` … `last` − 1.
 
         Returns:
-            A module with `features`, and the window of the padded axis that it takes.
+            What computes, and the window of the padded axis that it takes.
         """
-        window = self.trimmed.window(first, last) if self.trimmed is not None else None
-        return (self.full, 0, self.length) if window is None else (self.trimmed, *window)
+        window = None if self.trimmed is None else self.trimmed.window(first, last)
+        if self.trimmed is None or window is None:
+            return self.full, 0, self.length
+        return self.trimmed, *window
 
 
 def batches_by_length(signals: PackedSignals, *, batch_size: int) -> Iterator[Tensor]:
@@ -121,5 +123,7 @@ def fitting_batch(evaluator: Evaluator) -> int:
     """Records of full length that fit into memory together, gradients included."""
     example = torch.zeros(1, 1, evaluator.length, device=evaluator.device)
     # Of a record that it takes, the trimmed computation keeps up to a quarter more.
-    modules = [evaluator.full, *([evaluator.trimmed] if evaluator.trims else [])]
+    modules: list[nn.Module] = [evaluator.full]
+    if evaluator.trimmed is not None and evaluator.trims:
+        modules.append(evaluator.trimmed)
     return min(records_that_fit(module, example) for module in modules)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -220,7 +221,7 @@ class _DecorrelationLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, choices: Sequence[bool], projections: Tensor, features: Tensor, *earlier: Tensor
+        ctx: Any, choices: Sequence[bool], projections: Tensor, features: Tensor, *earlier: Tensor
     ) -> Tensor:
         pairs = [
             (features, other) if current_is_regressor else (other, features)
@@ -251,7 +252,7 @@ class _DecorrelationLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         # The gradient of a scalar has no dimension, so each product keeps its matrix's dtype.
         scaled = (None if one is None else one * gradient for one in ctx.saved_tensors)
         return None, None, *scaled

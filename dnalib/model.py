@@ -50,6 +50,8 @@ class TimeConvolution(nn.Conv1d):
     of the backends come in a channels-last layout, which is faster on CPUs and on GPUs.
     """
 
+    padding: tuple[int, ...]  # never a word
+
     def forward(self, signals: Tensor) -> Tensor:
         """(batch, channel in, 1, time) -> (batch, channel out, 1, time out)."""
         return functional.conv2d(

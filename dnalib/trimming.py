@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from dnalib.model import BLOCKS, Block, Network
+from dnalib.model import BLOCKS, Block, Network, TimeConvolution
 
 ALIGNMENT = 2 ** sum(block.pool for block in BLOCKS)  # samples that three poolings make one of
 
@@ -70,8 +70,8 @@ def folded(network: Network) -> Network:
         raise ValueError("the network is in training mode; call eval() before it is folded")
     copy = deepcopy(network).requires_grad_(False)
     for number in range(1, len(BLOCKS) + 1):
-        convolution = copy.get_submodule(f"conv{number}")
-        norm = copy.get_submodule(f"bn{number}")
+        convolution: TimeConvolution = getattr(copy, f"conv{number}")
+        norm: nn.BatchNorm2d = getattr(copy, f"bn{number}")
         copy.set_submodule(f"conv{number}", fuse_conv_bn_eval(convolution, norm))
         copy.set_submodule(f"bn{number}", nn.Identity())
     return copy
@@ -92,6 +92,8 @@ class TrimmedNetwork(nn.Module):
     Source: exact rewriting of the network; see the module's text.
     """
 
+    features_of_zeros: Tensor
+
     def __init__(self, network: Network, *, length: int) -> None:
         super().__init__()
         if network.fourier_filter is not None:
@@ -104,10 +106,12 @@ class TrimmedNetwork(nn.Module):
         self.fc = plain.fc
         constant = next(network.parameters()).new_zeros(1)  # (channel,): the input's
         for number in range(1, len(BLOCKS) + 1):
-            convolution = plain.get_submodule(f"conv{number}")
-            weight = convolution.weight.detach()  # (channel out, channel in, kernel)
+            # (channel out, channel in, kernel), (channel out,)
+            weight, bias = (
+                plain.get_parameter(f"conv{number}.{name}").detach() for name in ("weight", "bias")
+            )
             # Behind the batch norm, before ReLU, far from the record.
-            level = weight.sum(dim=2) @ constant + convolution.bias.detach()  # (channel out,)
+            level = weight.sum(dim=2) @ constant + bias  # (channel out,)
             constant = level.relu()
             weight = weight.unsqueeze(2).to(memory_format=torch.channels_last)
             self.register_buffer(f"weight{number}", weight)

@@ -68,12 +68,17 @@ def climb(
     if schedule == "apgd":
         found = ascend_adaptively(objective, start=start, bound=bound, steps=steps)
     else:
-        step_size = bound / 10 if step_size is None else step_size
+        size = bound / 10 if step_size is None else step_size
         found = ascend(
-            objective, start=start, bound=bound, steps=steps, step_size=step_size, momentum=momentum
+            objective, start=start, bound=bound, steps=steps, step_size=size, momentum=momentum
         )
     check_numbers(found)
     return found
+
+
+def project(theta: Tensor, bound: float | Tensor) -> Tensor:
+    """The nearest values within the ε-ball, `|θ| ≤ ε`; NaN stays."""
+    return theta.clamp(-bound, bound)  # type: ignore[arg-type]  # of either kind, says PyTorch
 
 
 def ascend(
@@ -104,7 +109,7 @@ def ascend(
             smallest = torch.finfo(size.dtype).tiny
             velocity = momentum * velocity + direction / size.clamp_min(smallest)
             direction = velocity
-        theta = (theta + step_size * signs(direction)).clamp_(-bound, bound)
+        theta = project(theta + step_size * signs(direction), bound)
     return theta
 
 
@@ -132,10 +137,10 @@ def ascend_adaptively(
     step_size = 2 * bound * torch.ones_like(theta[:, :1, :1])  # (batch, 1 or lead, 1 or time)
     raised = torch.zeros_like(loss)
     for step in range(1, steps + 1):
-        target = (theta + step_size * signs(gradient)).clamp_(-bound, bound)
+        target = project(theta + step_size * signs(gradient), bound)
         weight = APGD_MOMENTUM if step > 1 else 1.0
         moved = theta + weight * (target - theta) + (1 - weight) * (theta - previous)
-        previous, theta = theta, moved.clamp_(-bound, bound)
+        previous, theta = theta, project(moved, bound)
         last_loss = loss
         loss, gradient = objective.gradient(theta)
         raised = raised + (loss > last_loss)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,18 @@ from dnalib.attacks.arguments import (
     strip,
     varies_in_time,
 )
-from dnalib.attacks.ascent import Objective, Schedule, climb
+from dnalib.attacks.ascent import Objective, Schedule, climb, project
 from dnalib.attacks.losses import Loss, cross_entropy
 from dnalib.attacks.restarts import random_perturbation, worst_of
 from dnalib.attacks.smoothing import smooth, smoothing_kernel
+
+
+class Search(TypedDict):
+    """Options of `climb` that PGD and SAP share."""
+
+    step_size: float | None
+    momentum: float
+    schedule: Schedule
 
 
 def pgd(
@@ -81,14 +90,9 @@ def pgd(
     2020. For momentum and "apgd" see `dnalib.attacks.ascent`.
     """
     check_arguments(model, signals, labels, valid=valid, steps=steps, padding=padding)
+    search: Search = {"step_size": step_size, "momentum": momentum, "schedule": schedule}
     check_search(
-        signals,
-        step_size=step_size,
-        momentum=momentum,
-        schedule=schedule,
-        random_start=random_start,
-        restarts=restarts,
-        generators=generators,
+        signals, random_start=random_start, restarts=restarts, generators=generators, **search
     )
     bound = as_bound(epsilon, signals)
     mask = perturbation_mask(signals, valid, padding=padding)
@@ -96,17 +100,9 @@ def pgd(
 
     def run(number: int) -> Tensor:
         start = torch.zeros_like(signals)
-        if random_start or number > 0:
+        if generators is not None and (random_start or number > 0):
             start = random_perturbation(signals, valid, bound=bound, generators=generators)
-        delta = climb(
-            objective,
-            start=start,
-            bound=bound,
-            steps=steps,
-            step_size=step_size,
-            momentum=momentum,
-            schedule=schedule,
-        )
+        delta = climb(objective, start=start, bound=bound, steps=steps, **search)
         return delta if padding == "keep" else strip(delta, valid)
 
     value = partial(loss_under, model, signals, labels, loss=compared_by or loss)
@@ -156,7 +152,7 @@ def sap(
     Wiedeman & Wang.
     """
     check_arguments(model, signals, labels, valid=valid, steps=steps, padding=padding)
-    search = {"step_size": step_size, "momentum": momentum, "schedule": schedule}
+    search: Search = {"step_size": step_size, "momentum": momentum, "schedule": schedule}
     check_search(
         signals, random_start=random_start, restarts=restarts, generators=generators, **search
     )
@@ -170,7 +166,7 @@ def sap(
 
     def smoothed(theta: Tensor) -> Tensor:
         delta = smooth(theta, kernel)
-        return delta.clamp(-bound, bound) if varies_in_time(bound) else delta
+        return project(delta, bound) if varies_in_time(bound) else delta
 
     objective = Objective(model, signals, labels, loss, change=lambda theta: smoothed(theta) * mask)
 
@@ -193,7 +189,7 @@ def sap(
 
     def run(number: int) -> Tensor:
         theta = climb(objective, start=first_theta(number), bound=bound, steps=steps, **search)
-        delta = smooth(theta, kernel).clamp(-bound, bound)  # the kernel's sum is 1 up to rounding
+        delta = project(smooth(theta, kernel), bound)  # the kernel's sum is 1 up to rounding
         return delta if padding == "keep" else strip(delta, valid)
 
     value = partial(loss_under, model, signals, labels, loss=compared_by or loss)

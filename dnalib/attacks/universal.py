@@ -1,5 +1,7 @@
 """One perturbation for all records."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -78,7 +80,7 @@ def universal_perturbation(
                 signals[batch],
                 labels[batch],
                 loss,
-                change=lambda theta, inside=mask[batch]: theta * inside,
+                change=partial(torch.mul, mask[batch]),
             )
             theta = ascend(
                 objective,

@@ -153,6 +153,8 @@ def choose(
     room = limits.room
     chosen: list[Piece] = []
     waiting: list[Piece] = []
+    taken: list[Piece]
+    left: list[Piece]
     for group in groups(pieces):
         misleading = any(describes(group[0].path, other.path) for other in waiting)
         if space(group) <= room and not misleading:

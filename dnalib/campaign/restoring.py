@@ -31,16 +31,17 @@ def restore(files: Sequence[Path], runs: Path) -> list[str]:
     Raises:
         CampaignError: a set is damaged or incomplete, or a file of other content is there.
     """
-    pieces: dict[str, list[tuple[Piece, bytes]]] = defaultdict(list)
-    for piece, content in read_sets(flattened(files)):
-        pieces[piece.path].append((piece, content))
-    contents, lines = {}, []
+    pieces: dict[str, list[tuple[Piece, memoryview]]] = defaultdict(list)
+    for piece, part in read_sets(flattened(files)):
+        pieces[piece.path].append((piece, part))
+    contents: dict[str, bytes] = {}
+    lines: list[str] = []
     for path, parts in pieces.items():
-        content = joined(parts)
-        if content is None:
+        whole = joined(parts)
+        if whole is None:
             lines.append(f"{path}: its rest is in a set that was not given; left out")
-        elif is_free(runs / path, content):
-            contents[path] = content
+        elif is_free(runs / path, whole):
+            contents[path] = whole
     ledger = Ledger(runs)
     for path, content in contents.items():
         (runs / path).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def sound_sets(folder: Path) -> list[Path]:
     return [path for path in files if path.stem in whole]
 
 
-def read_sets(files: Sequence[Path]) -> Iterator[tuple[Piece, bytes]]:
+def read_sets(files: Sequence[Path]) -> Iterator[tuple[Piece, memoryview]]:
     """The pieces of all sets, each with its bytes.
 
     Raises:
@@ -122,13 +123,13 @@ def read_volumes(manifest: Manifest, files: dict[str, Path], *, name: str) -> me
     return memoryview(content)
 
 
-def joined(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
+def joined(parts: Sequence[tuple[Piece, memoryview]]) -> bytes | None:
     """A file's bytes from its pieces; None where some are missing.
 
     Raises:
         CampaignError: two sets hold different files of that name, or its digest differs.
     """
-    by_digest: dict[str, list[tuple[Piece, bytes]]] = defaultdict(list)
+    by_digest: dict[str, list[tuple[Piece, memoryview]]] = defaultdict(list)
     for piece, part in parts:
         by_digest[piece.sha256].append((piece, part))
     found = [content for same in by_digest.values() if (content := joined_one(same)) is not None]
@@ -138,7 +139,7 @@ def joined(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
     return found[0] if found else None
 
 
-def joined_one(parts: Sequence[tuple[Piece, bytes]]) -> bytes | None:
+def joined_one(parts: Sequence[tuple[Piece, memoryview]]) -> bytes | None:
     """The bytes of one file from its pieces; None where some are missing.
 
     Raises:

@@ -121,8 +121,8 @@ def write_cache(source: Source, path: Path, *, progress: bool = True) -> None:
         with written_beside(path) as part, part.open("wb") as file:
             for signal in with_progress(source, "Reading records", progress=progress):
                 stored = signal.astype(STORED, copy=False)
-                file.write(stored)
-                digest.update(stored)
+                file.write(stored.data)
+                digest.update(stored.data)
                 lengths.append(len(signal))
         write_index(path, Index(list(source.names), lengths, digest.hexdigest()))
     except OSError as error:  # of writing: whatever befalls reading is a DataError

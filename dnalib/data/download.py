@@ -140,7 +140,7 @@ def verify_archive(path: Path, expected: Expected, *, progress: bool = True) -> 
     with open_source(path) as source:
         _compare(path, "number of records", len(source.names), expected.records)
         for signal in with_progress(source, f"Verifying {ARCHIVE_NAME}", progress=progress):
-            digest.update(signal.astype("<i2", copy=False))
+            digest.update(signal.astype("<i2", copy=False).data)
             samples += len(signal)
     _compare(path, "number of samples", samples, expected.samples)
     _compare(path, "sha256 of all samples", digest.hexdigest(), expected.samples_sha256)

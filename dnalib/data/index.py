@@ -30,7 +30,7 @@ class DamagedError(Exception):
 
 def digest_of(samples: NDArray[np.int16]) -> str:
     """Hexadecimal sha256 of samples end to end: (sample,)."""
-    return hashlib.sha256(samples.astype(STORED, copy=False)).hexdigest()
+    return hashlib.sha256(samples.astype(STORED, copy=False).data).hexdigest()
 
 
 def index_path(path: Path) -> Path:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnalib import stages
+from dnalib.attacks import Padding
 from dnalib.crafting import attack_records
 from dnalib.data import Records, prepare_signal
 from dnalib.inference import infer
@@ -33,7 +34,7 @@ class Question:
     record: str
     attack: str
     epsilon: float
-    padding: str
+    padding: Padding
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Answer:
     signal: NDArray[np.int16]
     perturbation: NDArray[np.float32]
     padded: bool
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
+    before: NDArray[np.floating]
+    after: NDArray[np.floating]
 
 
 class AttackBench:
@@ -117,7 +118,7 @@ class AttackBench:
             after=self._probabilities(packed.plus(perturbation)),
         )
 
-    def _probabilities(self, packed: PackedSignals) -> NDArray[np.float64]:
+    def _probabilities(self, packed: PackedSignals) -> NDArray[np.floating]:
         """Of all members for one record: (member, class)."""
         return softmax(np.stack([infer(network, packed)[0].numpy() for network in self.networks]))
 
@@ -141,7 +142,7 @@ def probability_table(answer: Answer) -> pandas.DataFrame:
 
 
 def probability_row(
-    before: NDArray[np.float64], after: NDArray[np.float64], *, label: int
+    before: NDArray[np.floating], after: NDArray[np.floating], *, label: int
 ) -> dict[str, str]:
     """One row of the table: (class,) probabilities before and after."""
     names = stages.SHORT_CLASS_NAMES

@@ -119,7 +119,7 @@ def _picture(answer: Answer, *, rate: float) -> str:
         seconds=SECONDS,
         start=max(0.0, len(answer.signal) / rate - SECONDS) / 2,
     )
-    data = base64.b64encode(figure._repr_png_()).decode()
+    data = base64.b64encode(plots.drawn(figure, format="png")).decode()
     description = (
         f"ECG on paper, unperturbed and attacked, and the perturbation. {_summary(answer)}"
     )

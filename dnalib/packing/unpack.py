@@ -65,9 +65,10 @@ def unpack(pack: Path, work: Path) -> None:
         (work / folder).mkdir()
     with tarfile.open(pack / CODE) as archive:
         # Python before 3.11.4 has no filters; the archive is the pack's own.
-        archive.extractall(
-            work / "code", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-        )
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(work / "code", filter="data")
+        else:
+            archive.extractall(work / "code")
     wheels = missing_wheels(pack / WHEELS)
     if wheels:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]

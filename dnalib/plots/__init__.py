@@ -14,6 +14,7 @@ from dnalib.plots.gains import remaining_gain
 from dnalib.plots.knowledge import knowledge
 from dnalib.plots.results import natural_accuracy, paddings, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
+from dnalib.plots.style import drawn
 from dnalib.plots.sweeps import sweep
 from dnalib.plots.training import (
     class_counts,
@@ -31,6 +32,7 @@ __all__ = [
     "costs",
     "deferral",
     "differences",
+    "drawn",
     "ecg_paper",
     "filtered_beat",
     "frequency_responses",

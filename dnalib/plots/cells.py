@@ -1,6 +1,7 @@
 """Matrices of shares, with a number in each cell: the shade is never alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,17 +26,17 @@ def draw_cells(
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for (row, column), text in np.ndenumerate(texts):
         colour = "white" if shares[row, column] > 55 else BLACK
-        look = {"ha": "center", "va": "center", "fontsize": SMALL, "color": colour}
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": colour}
         if below is None:
-            axes.text(column, row, text, **look)
+            axes.text(column, row, str(text), **look)
             continue
-        axes.text(column, row - APART, text, **look)
-        axes.text(column, row + APART, below[row, column], alpha=LIGHT, **look)
+        axes.text(column, row - APART, str(text), **look)
+        axes.text(column, row + APART, str(below[row, column]), alpha=LIGHT, **look)
     return image
 
 
-def shade_bar(figure: Figure, image: AxesImage, panels: Sequence[Axes], *, label: str) -> None:
+def shade_bar(figure: Figure, image: AxesImage, panels: Iterable[Axes], *, label: str) -> None:
     """The bar that says what the shades mean."""
-    bar = figure.colorbar(image, ax=panels, shrink=0.7, pad=0.02)
+    bar = figure.colorbar(image, ax=list(panels), shrink=0.7, pad=0.02)
     bar.set_label(label, fontsize=TEXT)
     bar.ax.tick_params(labelsize=SMALL)

@@ -35,7 +35,6 @@ def confusion_matrices(
     # One matrix alone needs no more width than itself, its labels and the bar.
     figure = new_figure(2.45 * rows + 0.4, width=WIDTH if columns == 2 else 0.68 * WIDTH)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    image = None
     for axes, name in zip(panels, matrices, strict=False):
         counts, *others = (_counts(one, name, names) for one in (matrices, *behind))
         image = _draw_matrix(axes, counts, others)

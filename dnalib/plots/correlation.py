@@ -99,8 +99,10 @@ def _draw_area(
         seeds.sort()
         look = {"color": colour, "label": f"{members[one]}, {members[other]}"}
         _draw_lines(axes, ends, [width, *seeds[:1], *seeds[1:][-1:]], **look)
+        x, y = _label_place(ends, outer=one > 0)
         axes.text(
-            *_label_place(ends, outer=one > 0),
+            x,
+            y,
             f"{_arrow(ends[1] - ends[0])} {there:.2f}\n{_arrow(ends[0] - ends[1])} {back:.2f}",
             ha="center",
             va="center",
@@ -150,7 +152,8 @@ def _moved(axes: Axes, ends: NDArray, away: float) -> Transform:
     """Places a line beside where its ends (end, xy) lie, by so many points across."""
     along = ends[1] - ends[0]
     across = away / 72 * np.array([-along[1], along[0]]) / np.linalg.norm(along)  # inches
-    return axes.transData + ScaledTranslation(*across, axes.figure.dpi_scale_trans)
+    x, y = across.tolist()
+    return axes.transData + ScaledTranslation(x, y, axes.figure.dpi_scale_trans)
 
 
 def _label_place(ends: NDArray, *, outer: bool) -> NDArray:
@@ -159,8 +162,10 @@ def _label_place(ends: NDArray, *, outer: bool) -> NDArray:
 
 
 def _draw_member(axes: Axes, place: NDArray, name: str) -> None:
+    x, y = place
     axes.text(
-        *place,
+        x,
+        y,
         name,
         ha="center",
         va="center",

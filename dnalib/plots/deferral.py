@@ -57,8 +57,7 @@ def _curves(points: pd.DataFrame, *, x: str, y: str, fewest: int) -> Figure:
     columns = min(2, len(conditions))
     rows = -(-len(conditions) // columns)
     figure = new_figure(2.3 * rows + 0.9)
-    grid = {"sharex": True, "sharey": True, "squeeze": False}
-    panels = figure.subplots(rows, columns, **grid).ravel()
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, condition in zip(panels, conditions, strict=False):
         drawn = points[(points.condition == condition) & (points.kept >= fewest)]
         for place, (ensemble, curve) in enumerate(drawn.groupby("ensemble", sort=False)):

@@ -152,17 +152,27 @@ def attacked_ecg_slider(
     if not perturbations:
         raise ValueError("perturbations hold no epsilon; at least one is needed")
     epsilons = sorted(perturbations)
-    stretch = {"rate": rate, "seconds": seconds, "start": start}
     rows = [
         row
         for added in perturbations.values()
-        for row in _attacked_stretches(signal, added, **stretch).values()
+        for row in _attacked_stretches(
+            signal, added, rate=rate, seconds=seconds, start=start
+        ).values()
     ]
-    scale = {"span": _voltage_span(np.concatenate(rows)), "largest": epsilons[-1]}
+    span, largest = _voltage_span(np.concatenate(rows)), epsilons[-1]
     nothing = {name: np.zeros(np.shape(signal)) for name in perturbations[epsilons[0]]}
     pictures = [
         Picture(
-            attacked_ecg(signal, added, epsilon=epsilon, **stretch, **scale),
+            attacked_ecg(
+                signal,
+                added,
+                rate=rate,
+                epsilon=epsilon,
+                seconds=seconds,
+                start=start,
+                span=span,
+                largest=largest,
+            ),
             value=f"ε = {epsilon:g} µV",
             description=f"ECG on paper, unperturbed and under {' and '.join(added)} at "
             f"ε = {epsilon:g} µV, each attack with its perturbation below.",

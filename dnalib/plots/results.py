@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from dnalib.plots.style import (
     BLACK,
@@ -123,8 +124,10 @@ def natural_accuracy(
                 other[other.ensemble == ensemble].set_index("measure").reindex(NATURAL_MEASURES)
             )
             places = np.arange(len(theirs)) + shift
-            look = {"series": ensemble_series(ensemble), "lines": False}
-            draw_behind(axes, places, 100 * theirs.value, label=ensemble, **look)
+            series = ensemble_series(ensemble)
+            draw_behind(
+                axes, places, 100 * theirs.value, series=series, label=ensemble, lines=False
+            )
     if majority is not None:
         for position, measure in enumerate(NATURAL_MEASURES):
             floor = 1 / len(CLASS_COLOURS) if "class" in measure else majority
@@ -150,7 +153,10 @@ def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
     Raises:
         ValueError: the table lacks this attack with one of the two paddings.
     """
-    styles = {"strip": ("-", None), "mask": ("--", "white")}
+    styles: dict[str, tuple[LineStyleType, str | None]] = {
+        "strip": ("-", None),
+        "mask": ("--", "white"),
+    }
     parts = {padding: _condition(table, attack=attack, padding=padding) for padding in styles}
     ensembles = list(dict.fromkeys(parts["strip"].ensemble))
     columns = min(3, len(ensembles))
@@ -266,8 +272,17 @@ def _legend(
     """One legend over the panels, with the number of records as its heading."""
     handles = [ensemble_handle(name, lines=lines) for name in dict.fromkeys(table.ensemble)]
     if published:
-        star = {"marker": "*", "markersize": 11, "markerfacecolor": "white", "linestyle": "none"}
-        handles.append(Line2D([], [], color=BLACK, label="published", **star))
+        star = Line2D(
+            [],
+            [],
+            color=BLACK,
+            label="published",
+            marker="*",
+            markersize=11,
+            markerfacecolor="white",
+            linestyle="none",
+        )
+        handles.append(star)
     if majority:
         handles.append(Line2D([], [], color=BLACK, linestyle=":", label="majority class"))
     fewest, most = table.records.min(), table.records.max()

@@ -149,8 +149,8 @@ def _number(axes: Axes, frequency: float, band: int) -> None:
 
 def _tint(colour: str) -> tuple[float, float, float]:
     """The colour mixed with three parts of white."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    return tuple(0.25 * channel + 0.75 for channel in channels)
+    red, green, blue = (0.25 * int(colour[i : i + 2], 16) / 255 + 0.75 for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _draw_order(axes: Axes) -> None:

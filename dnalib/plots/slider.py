@@ -5,14 +5,13 @@ a screen reader reads it, and nothing is fetched. Where scripts do not run, one 
 """
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
 from matplotlib.figure import Figure
 
-from dnalib.plots.style import SCREEN_DPI
+from dnalib.plots.style import SCREEN_DPI, drawn
 
 # Inside the wrapper only. `hidden` has to win over a theme's rules for pictures and labels.
 STYLE = """
@@ -113,22 +112,16 @@ class FigureSlider:
 
     def _repr_png_(self) -> bytes:
         """The picture that is shown first, for whatever cannot show HTML."""
-        return _drawn(self.pictures[self.shown].figure, format="png")
+        return drawn(self.pictures[self.shown].figure, format="png")
 
 
 def _image(picture: Picture, *, hidden: bool) -> str:
     width, height = (picture.figure.get_size_inches() * SCREEN_DPI).astype(int)
     # Lossless WebP: a third of the same picture's PNG, and every browser since 2020 shows it.
     options = {"lossless": True, "method": 6}
-    data = base64.b64encode(_drawn(picture.figure, format="webp", pil_kwargs=options)).decode()
+    data = base64.b64encode(drawn(picture.figure, format="webp", pil_kwargs=options)).decode()
     return (
         f'<img src="data:image/webp;base64,{data}" alt="{escape(picture.description)}" '
         f'width="{width}" height="{height}" data-value="{escape(picture.value)}"'
         f"{' hidden' if hidden else ''}>"
     )
-
-
-def _drawn(figure: Figure, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=SCREEN_DPI, **options)
-    return buffer.getvalue()

@@ -5,14 +5,16 @@ and each filter its hatch. Figures are made without pyplot, so nothing is kept o
 """
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import repeat
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 from numpy.typing import ArrayLike
 
 from dnalib.metrics import CONTROL
@@ -33,8 +35,6 @@ CLASS_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)  # Normal, atrial fibrillation
 FILTER_COLOURS = (BLUE, ORANGE)  # h₁, h₂
 FILTER_HATCHES = ("////", "....")
 
-LineStyle = str | tuple[int, tuple[float, ...]]
-
 
 @dataclass(frozen=True)
 class Series:
@@ -42,7 +42,7 @@ class Series:
 
     colour: str
     marker: str
-    line: LineStyle
+    line: LineStyleType
 
 
 ENSEMBLES = {
@@ -62,7 +62,7 @@ RIVALS = {  # never drawn in one panel with others as lines
 
 
 # Of models by their number in an ensemble.
-MODEL_LINES: Mapping[str, LineStyle] = {
+MODEL_LINES: Mapping[str, LineStyleType] = {
     "": "-",
     "1": "-",
     "2": (0, (4, 1.5)),
@@ -74,17 +74,33 @@ class BookFigure(Figure):
     """A figure that a notebook shows as a picture although pyplot knows nothing of it."""
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
-        return buffer.getvalue()
+        return drawn(self, format="png")
 
 
-def new_figure(height: float, *, width: float = WIDTH, layout: str = "constrained") -> BookFigure:
+def drawn(figure: Figure, **options: Any) -> bytes:
+    """A figure as a picture for a screen; options as `Figure.savefig` takes them."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=SCREEN_DPI, **options)
+    return buffer.getvalue()
+
+
+def new_figure(
+    height: float,
+    *,
+    width: float = WIDTH,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> BookFigure:
     """An empty white figure, sizes in inches."""
     return BookFigure(figsize=(width, height), layout=layout, facecolor="white")
 
 
-def dress(axes: Axes, *, x: str | None = None, y: str | None = None, grid: str = "y") -> None:
+def dress(
+    axes: Axes,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    grid: Literal["x", "y", "both", "none"] = "y",
+) -> None:
     """Labels, text sizes and a quiet frame; `grid` is "x", "y", "both" or "none"."""
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right"]].set_visible(False)
@@ -155,9 +171,9 @@ def legend_above(figure: Figure, **options: Any) -> None:
     )
 
 
-def panel_letters(panels: Sequence[Axes], captions: Sequence[str] | None = None) -> None:
+def panel_letters(panels: Iterable[Axes], captions: Iterable[str] | None = None) -> None:
     """a, b, c … before each panel's caption, above its left edge."""
-    captions = [""] * len(panels) if captions is None else captions
+    captions = repeat("") if captions is None else captions
     for letter, axes, caption in zip("abcdefghijkl", panels, captions, strict=False):
         axes.set_title(f"{letter}  {caption}".rstrip(), fontsize=TEXT, loc="left", weight="bold")
 

@@ -1,6 +1,7 @@
 """The data set at a glance, and how training went."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -245,7 +246,7 @@ def _draw_published_curve(axes: Axes, name: str, accuracy: NDArray) -> None:
 def _beside_legend(figure: Figure, *, published: bool, majority: bool) -> None:
     """What lines mean in every panel: each has its ensemble's colour and markers."""
     base, first, second = (model_series(name) for name in ("base", "cor1", "cor2"))
-    looks = [
+    looks: list[tuple[str, dict[str, Any]]] = [
         ("base model", {"color": base.colour, "marker": base.marker}),
         ("first auxiliary", {"color": BLUE, "linestyle": first.line, "marker": "o"}),
         (

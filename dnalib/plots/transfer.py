@@ -1,5 +1,7 @@
 """How often perturbations crafted on one model fool another."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -34,7 +36,7 @@ def transfer(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     image = draw_cells(axes, shares, texts)
     axes.set_aspect("auto")
-    slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    slanted: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     too_long = max(map(len, columns)) > LEVEL
     axes.set_xticks(range(len(columns)), columns, **(slanted if too_long else {}))
     axes.set_yticks(range(len(rows)), rows)

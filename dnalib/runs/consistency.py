@@ -1,6 +1,6 @@
 """Settings and places that cannot go together, each fine by itself: found before anything runs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from pathlib import Path
 
 from dnalib.model import FEATURES
@@ -49,7 +49,7 @@ def check_together(settings: Settings, *, names: Collection[str] | None = None) 
     check_rivals(settings, changed)
 
 
-def check_rivals(settings: Settings, changed: Collection[str]) -> None:
+def check_rivals(settings: Settings, changed: Set[str]) -> None:
     """Make sure that the rivals' trainings have what they need, where that was changed.
 
     Raises:

@@ -79,12 +79,16 @@ def adaptive_stages(
                     "attack",
                 )
             )
-        attacked = {"records": crafted_name("base", epsilon), "epsilon": epsilon, "load": load}
+        records = crafted_name("base", epsilon)
         in_the_middle = epsilon == middle_epsilon(settings)
         for name, members in ensembles.items():
-            stages += longer_stages(name, members, **attacked, doubled=in_the_middle)
+            stages += longer_stages(
+                name, members, records=records, epsilon=epsilon, load=load, doubled=in_the_middle
+            )
             if in_the_middle:
-                stages.append(check_stage(name, members, **attacked))
+                stages.append(
+                    check_stage(name, members, records=records, epsilon=epsilon, load=load)
+                )
     return stages
 
 
@@ -181,7 +185,7 @@ def store_adaptive(
     The file holds "base/<attack>", the paper's, "<member>/<attack>" for each other member, the
     attacks on the whole ensemble of `craft_adaptive`, and "positions".
     """
-    crafted = {}
+    crafted: dict[str, Tensor] = {}
     for model in dict.fromkeys(("base", *members)):
         stored = load_file(run.obtain(crafted_name(model, epsilon)).path)
         crafted |= {f"{model}/{attack}": stored[attack] for attack in ATTACKS}
@@ -220,7 +224,7 @@ def craft_adaptive(
     members' losses, and one that misleads any one member; and by APGD, with a margin, wrong answers
     without doubt, and a stronger search for what misleads all members.
     """
-    found = {}
+    found: dict[str, Tensor] = {}
     for target, loss in WHOLE_ENSEMBLE.items():
         both = craft_batch(
             model,

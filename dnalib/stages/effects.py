@@ -112,7 +112,7 @@ def craft_short(
     steps: int,
 ) -> dict[str, Tensor]:
     """SAP's perturbations of a batch, (record, 1, time), with and without PGD before it."""
-    options = {"epsilon": epsilon, "steps": steps, "valid": valid}
+    options: dict[str, Any] = {"epsilon": epsilon, "steps": steps, "valid": valid}
     starts = {
         "after PGD": attacks.pgd(model, inputs, labels, padding="keep", **options),
         "alone": torch.zeros_like(inputs),

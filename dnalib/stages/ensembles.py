@@ -1,6 +1,6 @@
 """The nine models, the four ensembles that they make, and further members of larger ones."""
 
-import re
+import string
 from collections.abc import Mapping
 
 ENSEMBLES: Mapping[str, tuple[str, str, str]] = {
@@ -33,7 +33,8 @@ def members_of(ensemble: str, count: int) -> tuple[str, ...]:
 
 def earlier_models(member: str) -> tuple[str, ...]:
     """The models from whose features a member is decorrelated while it is trained."""
-    name, number = re.fullmatch(r"([a-z]+)(\d?)", member).groups()
+    name = member.rstrip(string.digits)
+    number = member.removeprefix(name)
     return members_of(name, int(number)) if name.endswith("dec") else ()
 
 

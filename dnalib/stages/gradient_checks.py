@@ -1,10 +1,10 @@
 """Checks whether a trained ensemble masks its gradient, over a few records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
@@ -43,7 +43,8 @@ class MeanSoftmax(nn.Module):
 
     def features(self, signals: Tensor) -> Tensor:
         """All members' features side by side: (batch, 1, time) -> (batch, member · 64)."""
-        return torch.cat([network.features(signals) for network in self.networks], dim=1)
+        networks = cast("Iterable[Network]", self.networks)
+        return torch.cat([network.features(signals) for network in networks], dim=1)
 
 
 def checks_name(ensemble: str) -> str:
@@ -104,19 +105,20 @@ def store_checks(
     valid = run.dataset.valid(chosen).unsqueeze(1).to(device)
     with torch.no_grad():
         right = model(signals).argmax(1) == labels  # (record,)
-    found, agreement = [], None
+    found: list[checks.CheckResult] = []
+    agreement = None
     if right.any():
-        records = (model, signals[right], labels[right], valid[right])
+        attacked = (model, signals[right], labels[right], valid[right])
         steps = run.settings.pgd_steps
         found = run_checks(
-            *records,
+            *attacked,
             stranger=load_member(run, stranger),
             epsilon=epsilon,
             epsilons=sorted(run.settings.adaptive_epsilons),
             steps=steps,
             seed=derived_seed(run.settings.seed, FEW),
         )
-        agreement = agreement_of_searches(*records, epsilon=epsilon, steps=steps)
+        agreement = agreement_of_searches(*attacked, epsilon=epsilon, steps=steps)
     path.write_text("{}\n")
     return {
         "epsilon": epsilon,
@@ -145,7 +147,7 @@ def agreement_of_searches(
     ours, theirs = [], []
     for batch in fitting_batches(model, signals[few]):
         records = (model, signals[batch], labels[batch])
-        options = {"epsilon": epsilon, "steps": steps, "valid": valid[batch]}
+        options: dict[str, Any] = {"epsilon": epsilon, "steps": steps, "valid": valid[batch]}
         ours.append(attacks.pgd(*records, padding="mask", **options))
         theirs.append(independent.pgd(*records, **options))
     both = torch.cat(ours), torch.cat(theirs)
@@ -175,7 +177,7 @@ def run_checks(
     )
     signals, labels, valid = signals[:FEW], labels[:FEW], valid[:FEW]
     records = (model, signals, labels)
-    options = {"attack": attack, "valid": valid}
+    options: dict[str, Any] = {"attack": attack, "valid": valid}
     proposals = min(SQUARE_TIMES * steps, SQUARE_EACH * len(signals))
     square = partial(independent.square, generator=generator, steps=proposals)
     # The search takes records of one padding at a time: those without any, where there are some.

@@ -55,7 +55,7 @@ def longer_stages(
     longer = longer_name(ensemble, epsilon)
     settings = (*PREPARATION, "pgd_steps", "adaptive_precision")
     inputs = tuple(dict.fromkeys((*members, records)))
-    known = {"members": tuple(members), "epsilon": epsilon, "load": load}
+    known: dict[str, Any] = {"members": tuple(members), "epsilon": epsilon, "load": load}
     store = partial(store_longer, records=records, **known)
     stages = [Stage(longer, ".safetensors", settings, inputs, store, "attack")]
     if doubled:

@@ -64,7 +64,7 @@ def member_stages() -> list[Stage]:
 def training_stage(member: str, *, swap_persists: bool = False) -> Stage:
     """The training of one member, or of its variant with the swap of the journal's code."""
     batch_size = "batch_size" if member == "base" else "auxiliary_batch_size"
-    settings = (*TRAINING, batch_size)
+    settings: tuple[str, ...] = (*TRAINING, batch_size)
     if filter_index(member) is not None:
         settings += ("bands",)
     if earlier_models(member):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dnalib import attacks
+from dnalib.attacks import Padding
 from dnalib.attacks.arguments import within
 from dnalib.crafting import attack_records
 from dnalib.inference import infer
@@ -22,7 +23,7 @@ from dnalib.stages.members import load_member
 Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation mode, by its name
 
 ATTACKS = ("pgd", "sap")
-PADDINGS = ("strip", "mask")
+PADDINGS: tuple[Padding, ...] = ("strip", "mask")
 PERTURBATIONS = ("perturbations-", "crafted-on-")  # begin the names of stages that store these
 RECORDS = "records"  # which a portion is of
 EXAMPLES = 4  # attacked records that a recorded run keeps for the figures
@@ -87,7 +88,7 @@ def attacked_positions(run: ComputingRun, network: Network) -> Tensor:
     return right[:limit] if limit else right
 
 
-def craft(run: ComputingRun, path: Path, *, padding: str, epsilon: float) -> dict[str, Any]:
+def craft(run: ComputingRun, path: Path, *, padding: Padding, epsilon: float) -> dict[str, Any]:
     """PGD's and SAP's perturbations of the records that the base model gets right, fp16."""
     network = load_member(run, "base")
     if padding == "mask":
@@ -126,7 +127,7 @@ def craft_all(
     labels: Tensor,
     *,
     epsilon: float,
-    padding: str,
+    padding: Padding,
     precision: str,
     generators: Sequence[torch.Generator] | None = None,
     portions: Portions | None = None,
@@ -219,7 +220,7 @@ def craft_batch(
     valid: Tensor,
     *,
     epsilon: float,
-    padding: str,
+    padding: Padding,
     settings: Settings,
     loss: attacks.Loss = attacks.cross_entropy,
 ) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ from dnalib.stages.members import (
 )
 from dnalib.stages.transfer import everyone_stage
 from dnalib.training import Training
-from dnalib.training.joint import JointNetwork
+from dnalib.training.joint import JointNetwork, networks_of
 from dnalib.training.recipes import Method, fastest_device
 
 RIVALS: Mapping[str, tuple[str, ...]] = {
@@ -72,8 +72,8 @@ def rival_stages(settings: Settings) -> list[Stage]:
         if name in chosen:
             stages += [part_stage(name, place) for place in range(len(RIVALS[name]))]
     several = {rival: networks for rival, networks in chosen.items() if len(networks) > 1}
-    for name in dict.fromkeys(name for networks in several.values() for name in networks):
-        stages.append(features_stage(name, load=partial(load_network, name=name)))
+    for network in dict.fromkeys(name for networks in several.values() for name in networks):
+        stages.append(features_stage(network, load=partial(load_network, name=network)))
     stages += [r_squared_stage(rival, networks) for rival, networks in several.items()]
     for rival, networks in chosen.items():
         compute = partial(store_natural, rival=rival)
@@ -181,7 +181,7 @@ def make_start(run: Run, *, name: str) -> Network | JointNetwork:
     """What a rival's training starts from."""
     network = make_rival(run.settings, name=name)
     if name == "dverge":
-        for member, start in zip(network.members, DVERGE_START, strict=True):
+        for member, start in zip(networks_of(network), DVERGE_START, strict=True):
             load_weights(member, run.obtain(start).path)
     return network
 
@@ -190,6 +190,11 @@ def make_rival(settings: Settings, *, name: str) -> Network | JointNetwork:
     """The untrained network, or networks, of one training."""
     if name in TOGETHER:
         return JointNetwork([make_network(settings, member="base") for _ in RIVALS[name]])
+    return make_alone(settings, name=name)
+
+
+def make_alone(settings: Settings, *, name: str) -> Network:
+    """One untrained network, as wide as all of cor's together for the rival *wide*."""
     if name == "wide":
         # Parameters of the blocks that are scaled grow with the square of the width.
         width = settings.width * math.sqrt(len(ENSEMBLES["cor"]))
@@ -210,7 +215,7 @@ def store_part(run: ComputingRun, path: Path, *, method: Method, place: int) -> 
 
 def load_network(run: Run, name: str) -> Network:
     """A rival's trained network in evaluation mode, on the fastest device."""
-    network = make_rival(run.settings, name="wide" if name == "wide" else "adversarial1")
+    network = make_alone(run.settings, name=name)
     load_weights(network, run.obtain(name).path)
     return network.to(fastest_device()).eval()
 

@@ -3,6 +3,8 @@
 All signals are in raw units (µV).
 """
 
+from typing import TypedDict
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -10,6 +12,14 @@ from scipy.fft import irfft, next_fast_len, rfftfreq
 from scipy.signal import butter, sosfiltfilt
 
 Array = NDArray[np.float64]
+
+
+class Span(TypedDict):
+    """How long a signal is, in samples, and how many it has a second (Hz)."""
+
+    sample_count: int
+    rate: float
+
 
 NOISE_KINDS: tuple[str, ...] = ("motion bursts", "baseline wander", "muscle noise")
 
@@ -84,7 +94,7 @@ def everyday_artefacts(rng: Generator, *, sample_count: int, rate: float) -> Arr
         (sample_count,), raw units (µV).
     """
     seconds = np.arange(sample_count) / rate
-    span = {"sample_count": sample_count, "rate": rate}
+    span: Span = {"sample_count": sample_count, "rate": rate}
     mains = rng.choice([50.0, 60.0])
     total = rng.uniform(1, 5) * rng.normal(size=sample_count)
     total += rng.uniform(1, 8) * np.sin(2 * np.pi * (mains * seconds + rng.random()))
@@ -112,7 +122,7 @@ def burying_noise(rng: Generator, *, kind: str, sample_count: int, rate: float) 
     """
     if kind not in NOISE_KINDS:
         raise ValueError(f"noise kind is {kind!r}, expected one of {NOISE_KINDS}")
-    span = {"sample_count": sample_count, "rate": rate}
+    span: Span = {"sample_count": sample_count, "rate": rate}
     strength = {name: rng.uniform(0.25, 0.5) for name in NOISE_KINDS}
     strength[kind] = rng.uniform(0.8, 1.5)
     per_second = rng.uniform(0.8, 2.0)

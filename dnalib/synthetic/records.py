@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dnalib.synthetic.artefacts import (
     NOISE_KINDS,
+    Span,
     band_limit,
     burying_noise,
     everyday_artefacts,
@@ -97,7 +98,7 @@ def make_record(rng: Generator, *, name: str, label: str) -> SyntheticRecord:
     if label not in SHARES:
         raise ValueError(f"label of {name} is {label!r}, expected one of {tuple(SHARES)}")
     length, margin = _draw_length(rng), round(_MARGIN * RATE)
-    span = {"sample_count": length + 2 * margin, "rate": RATE}
+    span: Span = {"sample_count": length + 2 * margin, "rate": RATE}
     choices = RHYTHMS[label]
     rhythm = choices[rng.integers(len(choices))](rng, span["sample_count"] / RATE)
     words, breathing = rhythm.name, rng.uniform(0.18, 0.33)

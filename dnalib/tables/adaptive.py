@@ -229,7 +229,7 @@ def gain(found: Answers, *, attacks: Mapping[str, Answers] | None = None) -> pan
     """
     table = gains_of(found, attacks=attacks)
     chosen = table[table.quantity.str.contains(" − ")]
-    rows = {name: {} for name in chosen.measure}
+    rows: dict[str, dict[str, str]] = {name: {} for name in chosen.measure}
     for row in chosen.itertuples():
         rows[row.measure][row.quantity] = points_between(row.value, row.low, row.high)
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "measure")

@@ -1,7 +1,9 @@
 """A run's artefacts as the tables and series that the chapters show."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat, TypeVar
 
 import numpy as np
 import pandas
@@ -17,6 +19,7 @@ from dnalib.tables import deferral, robustness
 from dnalib.tables.answers import RULES, answers_of
 
 UNDER_PGD = "ours, PGD"  # column of the headline
+Names = TypeVar("Names", bound=tuple[str, ...])  # of a row
 INTERVAL_SEED = 0  # of the bootstrap; intervals are then the same in every chapter
 
 
@@ -115,8 +118,9 @@ def chance_loss(run: Run) -> float:
 
 def attacked_majority_share(run: Run) -> float:
     """The same among the attacked records, of which more are of that class."""
-    condition = {"attack": ATTACKS[0], "padding": PADDINGS[0], "epsilon": run.settings.epsilons[0]}
-    return commonest_share(attacked(run, **condition)[1])
+    epsilon = run.settings.epsilons[0]
+    _, labels = attacked(run, attack=ATTACKS[0], padding=PADDINGS[0], epsilon=epsilon)
+    return commonest_share(labels)
 
 
 def commonest_share(labels: np.ndarray) -> float:
@@ -195,9 +199,7 @@ def with_rows(table: pandas.DataFrame, name: str) -> pandas.DataFrame:
     return table.rename_axis(index=None, columns=name)
 
 
-def by_names(
-    rows: Mapping[tuple[str, ...], Mapping[str, object]], names: Sequence[str]
-) -> pandas.DataFrame:
+def by_names(rows: Mapping[Names, Mapping[str, object]], names: Sequence[str]) -> pandas.DataFrame:
     """A table of rows that have several names each; what these are stands above them."""
     table = pandas.DataFrame.from_dict(rows, orient="index")
     table.index = pandas.MultiIndex.from_tuples(rows, names=names)
@@ -294,16 +296,18 @@ def headline(run: Run) -> pandas.DataFrame:
     return with_rows(pandas.DataFrame(rows).set_index("ensemble"), "ensemble")
 
 
-def percent(share: float | None) -> str:
+def percent(share: SupportsFloat | None) -> str:
     """A share as a percentage with one decimal; a dash where there is none."""
-    if share is None or share != share:
+    if share is None or math.isnan(float(share)):
         return "–"
-    return f"{round(100 * share, 1) + 0.0:.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
+    value = round(100 * float(share), 1) + 0.0  # adding 0 turns −0.0 into 0.0
+    return f"{value:.1f}".replace("-", "−")
 
 
-def decimals(value: float) -> str:
+def decimals(value: SupportsFloat) -> str:
     """Three decimals; a dash for what is undefined, as R² of features that never change."""
-    return "–" if value != value else f"{value:.3f}".replace("-", "−")
+    number = float(value)
+    return "–" if math.isnan(number) else f"{number:.3f}".replace("-", "−")
 
 
 def in_a_sentence(words: Sequence[str]) -> str:

@@ -42,7 +42,7 @@ def findings(runs: Sequence[Run]) -> Banner:
         else f"All these are means over {len(runs)} seeds, and the intervals cover the draw of "
         "test records and the luck of training."
     )
-    alike = [f"{share[balanced, name]} for {name}" for name in reversed(ENSEMBLES)]
+    alike = [f"{share[balanced, name]} for {name}" for name in reversed(tuple(ENSEMBLES))]
     return Banner(
         f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
         f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "

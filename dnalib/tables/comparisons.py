@@ -156,9 +156,8 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     """
     epsilon = min(run.settings.epsilons, key=lambda value: abs(value - published.PGD_EPSILON))
     theirs = published.PGD if epsilon == published.PGD_EPSILON else {}
-    condition = {"attack": "pgd", "padding": padding, "epsilon": epsilon}
-    logits, labels = attacked(run, **condition)
-    scores = uncertainty_table(run, **condition)
+    logits, labels = attacked(run, attack="pgd", padding=padding, epsilon=epsilon)
+    scores = uncertainty_table(run, attack="pgd", padding=padding, epsilon=epsilon)
     predicted = answers_of(logits, labels).predicted("mean softmax")
     rows = {}
     for ensemble in ENSEMBLES:

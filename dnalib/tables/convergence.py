@@ -33,7 +33,9 @@ def longer_conditions(
     of_base = read(run, "base", epsilon=epsilon) if "base" in members else None
     found = {}
     for condition, name in longer_names(run, first, epsilon=epsilon).items():
-        of_each = {one: file[condition].astype(np.float64) for one, file in files.items()}
+        of_each: dict[str, NDArray[np.floating]] = {
+            one: file[condition].astype(np.float64) for one, file in files.items()
+        }
         if of_base is not None:
             alone = of_base[condition][0].astype(np.float64)  # (record, class)
             of_each[metrics.CONTROL] = metrics.with_constants(alone)

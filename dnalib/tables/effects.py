@@ -1,11 +1,12 @@
 """What it changes that text, code and this book differ: tables for the page on reproduction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import losses, metrics, published, tables
@@ -133,8 +134,8 @@ def swap(run: Run) -> pandas.DataFrame:
     earlier = ENSEMBLES["dec"][:2]
     ours = tables.r_squared(run, "dec")
     shared = artefact.results["r_squared"]
-    variants = {
-        "drawn anew (here)": (natural[0], attacked, [ours[i, 2] for i in range(2)], ours[2, :2]),
+    variants: dict[str, tuple[NDArray, NDArray, Sequence[float], Sequence[float]]] = {
+        "drawn anew (here)": (natural[0], attacked, ours[:2, 2].tolist(), ours[2, :2].tolist()),
         "swap persists": (
             swapped["natural"],
             with_swap,

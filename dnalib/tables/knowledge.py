@@ -74,7 +74,9 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
     labels = natural(run, ["base"])[1][stored(run, ensemble, epsilon=epsilon)["positions"]]
     found = {}
     for name in logits[ensemble]:
-        of_each = {one: under[name] for one, under in logits.items()}
+        of_each: dict[str, NDArray[np.floating]] = {
+            one: under[name] for one, under in logits.items()
+        }
         if "base" in members:
             attack = name.split(", ", maxsplit=1)[0]
             source = f"{'SAP' if attack == 'SAP' else 'PGD'}, {BASE}"

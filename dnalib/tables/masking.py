@@ -1,6 +1,7 @@
 """Is the gradient masked? What a run's checks of it say, in tables and in words."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas
 
@@ -21,7 +22,7 @@ def checks(run: Run, *, models: Iterable[str] = CHECKED) -> pandas.DataFrame:
     return with_rows(pandas.DataFrame(columns).fillna("–"), "check")
 
 
-def verdict(result: Mapping[str, object]) -> str:
+def verdict(result: Mapping[str, Any]) -> str:
     """The share that a check measured, in %, and a word for whether it passed."""
     return f"{percent(result['measured'])} {'passes' if result['passed'] else 'FIRES'}"
 

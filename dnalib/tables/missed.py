@@ -22,7 +22,7 @@ def missed_by(run: Run) -> dict[str, NDArray[np.bool_]]:
     hits = metrics.correct_predictions(logits, labels)  # (member, record)
     groups: Mapping[str, tuple[str, ...]] = {**ENSEMBLES, "all nine": MEMBERS}
     return {
-        name: ~hits[[MEMBERS.index(member) for member in members]].any(axis=0)
+        name: ~np.any(hits[[MEMBERS.index(member) for member in members]], axis=0)
         for name, members in groups.items()
     }
 

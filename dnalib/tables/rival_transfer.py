@@ -42,7 +42,7 @@ def fooled_within(
     labels = unperturbed.labels[positions]
     logits = knowledge.attacked_logits(run, ensemble, names, epsilon=epsilon)
 
-    def right(answered: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    def right(answered: NDArray[np.floating]) -> dict[str, NDArray[np.bool_]]:
         return dict(zip(names, metrics.correct_predictions(answered, labels), strict=True))
 
     return transfer.transfer_table(
@@ -77,7 +77,7 @@ def between(run: Run, *, attack: str) -> pandas.DataFrame:
     for crafted in models:
         right = metrics.correct_predictions(file[f"{crafted}/{attack}"], labels)
         fooled[crafted] = dict(zip(models, ~right, strict=True))
-    before = {}
+    before: dict[str, NDArray[np.bool_]] = {}
     for ensemble, names in rivalry.everyone(run).items():
         logits = unperturbed.logits[ensemble][:, file["positions"]]
         before |= dict(zip(names, metrics.correct_predictions(logits, labels), strict=True))

@@ -1,6 +1,7 @@
 """Several trainings side by side: runs that differ by their seed alone, tested on one set."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -28,6 +29,7 @@ from dnalib.tables import (
     with_rows,
 )
 from dnalib.tables.answers import RULES, Answers, answers_of
+from dnalib.tables.chapters import Names
 from dnalib.tables.comparisons import record_values
 
 MEASURES = ("average", "at least 1", "mean softmax")
@@ -120,15 +122,13 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     table = tables.headline(runs[0])
     if len(runs) == 1:
         return table
-    condition = {
-        "measure": "at least 1",
-        "padding": SWEPT_PADDING,
-        "epsilon": max(runs[0].settings.epsilons),
-    }
-    values, under_pgd = (
-        [values_under_attack(run, attack=attack, **condition) for run in runs]
-        for attack in ("sap", "pgd")
+    under = partial(
+        values_under_attack,
+        measure="at least 1",
+        padding=SWEPT_PADDING,
+        epsilon=max(runs[0].settings.epsilons),
     )
+    values, under_pgd = ([under(run, attack=attack) for run in runs] for attack in ("sap", "pgd"))
     rows = {}
     for ensemble, published in table["paper"].items():
         each = [one[ensemble] for one in values]  # (test record,) a seed
@@ -154,13 +154,13 @@ def spread_table(
 
     Source: :eq:`eq-over-seeds` of chapter 8.
     """
-    condition = {"attack": attack, "padding": padding, "epsilon": epsilon}
+    under_attack = partial(values_under_attack, attack=attack, padding=padding, epsilon=epsilon)
     parts = {}
     for measure in MEASURES:
         unperturbed = [values_on_natural(run, measure=measure) for run in runs]
         parts["natural", measure] = spreads(unperturbed)
     for measure in MEASURES:
-        under = [values_under_attack(run, measure=measure, **condition) for run in runs]
+        under = [under_attack(run, measure=measure) for run in runs]
         parts[f"{attack.upper()}, ε = {epsilon:g} µV", measure] = spreads(under)
     return described(parts, names=["records", "measure", "ensemble"])
 
@@ -222,9 +222,7 @@ def spread(values: Sequence[NDArray[np.float64]], *, bounds: tuple[float, float]
     return crossed_seeds(np.stack(values), bounds=bounds, seed=INTERVAL_SEED)  # (seed, test record)
 
 
-def described(
-    parts: Mapping[tuple[str, ...], Mapping[str, Spread]], *, names: list[str]
-) -> pandas.DataFrame:
+def described(parts: Mapping[Names, Mapping[str, Spread]], *, names: list[str]) -> pandas.DataFrame:
     """Spreads in percent and points, a row each, named by their part and their ensemble."""
     rows = {
         (*part, ensemble): {

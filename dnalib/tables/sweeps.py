@@ -108,7 +108,8 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
                 (artefacts[value], ensembles_at(parameter, value)[ensemble])
                 for value in (setting, against)
             ]
-            if np.array_equal(*(natural_logits(*side) for side in both)):
+            before, after = (natural_logits(*side) for side in both)
+            if np.array_equal(before, after):
                 continue
             one, other = (changed_values(*side) for side in both)
             for measure, (_, shown) in CHANGED.items():
@@ -261,7 +262,7 @@ def values_of(
     found = {}
     for name, (records, measure, _) in SHOWN.items():
         answers = stored[attack if records == ATTACKED else records]
-        logits = answers[chosen].astype(np.float64)  # (member, record, class)
+        logits: NDArray[np.floating] = answers[chosen].astype(np.float64)  # (member, record, class)
         if members is None:
             logits = metrics.with_constants(logits[0])
         answered = labels if records == NATURAL else labels[positions]

@@ -1,6 +1,7 @@
 """What makes a training step fast on a GPU: memory layout and compilation."""
 
 import warnings
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ def accelerate(network: nn.Module, *, device: torch.device, compiled: bool | Non
         compiled = device.type == "cuda" and can_compile(device)
     if compiled:
         # Batches come in two sizes at most: a program for each beats one for all sizes.
-        return torch.compile(network, dynamic=False)
+        # It makes a module of a module.
+        return cast(nn.Module, torch.compile(network, dynamic=False))
     return network
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ class CheckpointFolder:
         matches = [(path, OWN_FILE.fullmatch(path.name)) for path in self.folder.glob("*epoch*")]
         return [(path, match) for path, match in matches if match]
 
-    def clean(self, *, kept: set[str | None]) -> None:
+    def clean(self, *, kept: Collection[str | None]) -> None:
         """Remove the files of checkpoints that are not to be kept, and those half-written."""
         for path, match in self.own_files():
             if match["name"] not in kept or path.name.endswith(".writing"):

@@ -1,6 +1,7 @@
 """Several networks that are trained together, as one module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,4 +42,11 @@ class JointNetwork(nn.Module):
 
 def networks_of(network: Network | JointNetwork) -> list[Network]:
     """The networks that one training makes: one, or those trained together."""
-    return list(network.members) if isinstance(network, JointNetwork) else [network]
+    if isinstance(network, JointNetwork):
+        return list(cast("Iterable[Network]", network.members))
+    return [network]
+
+
+def unwrapped(network: nn.Module) -> Network | JointNetwork:
+    """The plain network, or networks, of what Lightning Fabric set up."""
+    return cast("Network | JointNetwork", network.module)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pandas
 import torch
@@ -16,7 +17,7 @@ from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
 from dnalib.training.acceleration import accelerate, lay_out_contiguous
 from dnalib.training.data import TrainingData, decorrelates, number_of_batches
-from dnalib.training.joint import JointNetwork, networks_of
+from dnalib.training.joint import JointNetwork, networks_of, unwrapped
 from dnalib.training.objectives import OBJECTIVES, Step, mean_hits
 from dnalib.training.processes import (
     Processes,
@@ -29,6 +30,9 @@ from dnalib.training.processes import (
 from dnalib.training.progress import end_epoch
 from dnalib.training.recipes import Recipe, derived_seed, make_schedule, resolve_precision
 from dnalib.training.state import Keeper, TrainingState, agree, identify
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 CHECKPOINTS_A_CALL = 4  # at least, where an epoch is longer than a call may take
 LEAST_MINUTES = 0.5  # between two of these: a checkpoint of the full size takes a second
@@ -140,7 +144,12 @@ def check_method(network: Network | JointNetwork, recipe: Recipe) -> None:
 
 
 def set_up(
-    fabric, network: Network | JointNetwork, *, recipe: Recipe, batches: int, compiled: bool | None
+    fabric: "Fabric",
+    network: Network | JointNetwork,
+    *,
+    recipe: Recipe,
+    batches: int,
+    compiled: bool | None,
 ) -> TrainingState:
     """The state before the first step, on the device that Fabric chose."""
     callable_network = accelerate(network, device=fabric.device, compiled=compiled)
@@ -155,7 +164,7 @@ def set_up(
 
 
 def train_epoch(
-    fabric,
+    fabric: "Fabric",
     state: TrainingState,
     data: TrainingData,
     *,
@@ -214,7 +223,7 @@ def epoch_projections(
 
 
 def train_step(
-    fabric,
+    fabric: "Fabric",
     state: TrainingState,
     data: TrainingData,
     records: Tensor,
@@ -243,11 +252,11 @@ def train_step(
 
 
 def summarise(
-    fabric, state: TrainingState, data: TrainingData, *, recipe: Recipe
+    fabric: "Fabric", state: TrainingState, data: TrainingData, *, recipe: Recipe
 ) -> dict[str, float]:
     """The finished epoch's row of the history, but for the time it took."""
     epoch = len(state.history) + 1
-    totals = fabric.all_reduce(state.totals, reduce_op="sum")
+    totals = over_processes(fabric, state.totals)
     cross_entropy, correct, decorrelation = (totals / len(data.rows)).tolist()
     if not math.isfinite(cross_entropy + decorrelation):
         raise FloatingPointError(
@@ -256,7 +265,7 @@ def summarise(
         )
     mine = share(torch.arange(len(data.test_labels), device=fabric.device), fabric)
     signals, labels = data.test_signals.select(mine), data.test_labels[mine].cpu()
-    networks = networks_of(state.network.module)
+    networks = networks_of(unwrapped(state.network))
     # Batches that training took fit, and unlike what fits at the moment they are always the same.
     with fabric.autocast():  # in float32 it would take a good part of an epoch on a GPU
         answers = [infer(network, signals, batch_size=recipe.batch_size) for network in networks]
@@ -266,9 +275,14 @@ def summarise(
         "train_loss": cross_entropy,
         "train_accuracy": correct,
         "decorrelation_loss": decorrelation if decorrelates(data, recipe) else math.nan,
-        "test_accuracy": fabric.all_reduce(right, reduce_op="sum").item() / len(data.test_labels),
-        "learning_rate": state.schedule.get_last_lr()[0],
+        "test_accuracy": over_processes(fabric, right).item() / len(data.test_labels),
+        "learning_rate": float(state.schedule.get_last_lr()[0]),
     }
+
+
+def over_processes(fabric: "Fabric", tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, which is no part of the loss."""
+    return cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum"))
 
 
 def check_minutes(
@@ -285,7 +299,7 @@ def check_minutes(
         )
 
 
-def check_processes(fabric, data: TrainingData, *, batches: int) -> None:
+def check_processes(fabric: "Fabric", data: TrainingData, *, batches: int) -> None:
     """Raise TooManyProcessesError unless each has a row of every batch and a test record."""
     fewest = min(len(data.rows) // batches, len(data.test_labels))
     if fabric.world_size > fewest:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,9 +16,12 @@ from dnalib.training.adversarial import (
     partners_of_another_class,
 )
 from dnalib.training.data import TrainingData
-from dnalib.training.joint import networks_of
+from dnalib.training.joint import networks_of, unwrapped
 from dnalib.training.processes import rows_of_all, share
 from dnalib.training.recipes import Method, Recipe, resolve_precision
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Step:
         number: of this step in its epoch, from 0.
     """
 
-    fabric: Any
+    fabric: "Fabric"
     network: torch.nn.Module
     data: TrainingData
     records: Tensor
@@ -99,9 +102,8 @@ def alone(step: Step) -> Losses:
     """
     signals, labels = step.signals, step.labels
     if step.recipe.adversarial_epsilon:
-        signals = adversarial_examples(
-            step.network.module, signals, labels, valid=step.valid, **step.attack
-        )
+        (network,) = networks_of(unwrapped(step.network))
+        signals = adversarial_examples(network, signals, labels, valid=step.valid, **step.attack)
     logits, features = step.network(signals, with_features=True)
     decorrelation = torch.zeros((), dtype=torch.float64, device=labels.device)
     if step.projections:
@@ -148,7 +150,7 @@ def dverge(step: Step) -> Losses:
     block = 1 + int(torch.randint(len(BLOCKS), ()))
     distilled = [
         distilled_examples(network, signals, targets, block=block, valid=step.valid, **step.attack)
-        for network in networks_of(step.network.module)
+        for network in networks_of(unwrapped(step.network))
     ]
     # (member, row · other member, 1, time): what each network is shown
     shown = torch.stack(

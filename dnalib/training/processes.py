@@ -8,12 +8,16 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from dnalib.training.recipes import fastest_device
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins import Precision
 
 __all__ = [
     "Alone",
@@ -53,7 +57,7 @@ class Processes(Protocol):
     count: int
     first: bool
 
-    def make_fabric(self, precision: str):
+    def make_fabric(self, precision: str) -> "Fabric":
         """A `lightning.fabric.Fabric` on their devices.
 
         Args:
@@ -78,7 +82,7 @@ class Alone:
     count = 1
     first = True
 
-    def make_fabric(self, precision: str):
+    def make_fabric(self, precision: str) -> "Fabric":
         """Fabric on one device."""
         from lightning.fabric import Fabric  # takes seconds to import, and only training needs it
         from lightning.fabric.plugins.environments import LightningEnvironment
@@ -106,7 +110,7 @@ class Together:
         # Decisions are made on the host: a GPU's processes would spin, and give up in minutes.
         self._group = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
 
-    def make_fabric(self, precision: str):
+    def make_fabric(self, precision: str) -> "Fabric":
         """Fabric on a device for each process, all of which know each other."""
         from lightning.fabric import Fabric
         from lightning.fabric.plugins.environments import TorchElasticEnvironment
@@ -148,7 +152,7 @@ class Together:
         return held
 
 
-def make_precision(precision: str, *, device: str):
+def make_precision(precision: str, *, device: str) -> "Precision":
     """Fabric's precision, but that records reach the network, and so its filter, unrounded.
 
     Fabric's own rounds all inputs to bf16. What that leaves of a record's bands is their noise, in
@@ -161,10 +165,10 @@ def make_precision(precision: str, *, device: str):
     from lightning.fabric.plugins import MixedPrecision, Precision
 
     class Unrounded(MixedPrecision):
-        def convert_input(self, data):
+        def convert_input(self, data: Any) -> Any:
             return data
 
-    return Precision() if precision == "32-true" else Unrounded(precision, device)
+    return Precision() if precision == "32-true" else Unrounded("bf16-mixed", device)
 
 
 def processes_of_launch() -> Processes:
@@ -177,7 +181,7 @@ def number_of_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def share(records: Tensor, fabric) -> Tensor:
+def share(records: Tensor, fabric: "Fabric") -> Tensor:
     """This process's part of a batch's records; the parts differ in size by one at most."""
     return records.tensor_split(fabric.world_size)[fabric.global_rank]
 
@@ -189,7 +193,7 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     return all_reduce(tensor)
 
 
-def rows_of_all(rows: Tensor, fabric, *, total: int) -> Tensor:
+def rows_of_all(rows: Tensor, fabric: "Fabric", *, total: int) -> Tensor:
     """The rows of a whole batch from each process's share of them, in the batch's order.
 
     Args:
@@ -214,6 +218,12 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 
     PyTorch's own runs on GPUs alone; this one runs wherever processes can add up a tensor.
     """
+
+    # Such as the network's have, always.
+    momentum: float
+    num_batches_tracked: Tensor
+    running_mean: Tensor
+    running_var: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
         """(batch, channel, 1, time) -> the same shape and dtype."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from dnalib.model import Network
 from dnalib.training.checkpoints import CheckpointFolder
 from dnalib.training.data import TrainingData, describe_tensors
-from dnalib.training.joint import JointNetwork, networks_of
+from dnalib.training.joint import JointNetwork, networks_of, unwrapped
 from dnalib.training.processes import Processes
 from dnalib.training.recipes import Recipe, resolve_precision
 
@@ -48,7 +48,7 @@ class TrainingState:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, moments, random states and totals by name."""
         tensors = {"totals": self.totals}
-        for name, value in self.network.module.state_dict().items():
+        for name, value in unwrapped(self.network).state_dict().items():
             tensors[f"network.{name}"] = value
         for index, moments in self.optimizer.state_dict()["state"].items():
             for name, value in moments.items():
@@ -74,7 +74,7 @@ class TrainingState:
 
     def load(self, tensors: Mapping[str, Tensor], content: dict[str, Any]) -> None:
         """Put everything back where it came from."""
-        self.network.module.load_state_dict(below("network", tensors))
+        unwrapped(self.network).load_state_dict(below("network", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in below("optimizer", tensors).items():
             index, key = name.split(".", 1)
@@ -111,21 +111,21 @@ class Keeper:
         Raises:
             ValueError: it belongs to another recipe, network or data.
         """
-        found = self.checkpoints.read() if self.checkpoints else None
-        if found:
+        if self.checkpoints and (found := self.checkpoints.read()):
             tensors, content = found
-            self.check(content["identity"])
+            name = f"{self.checkpoints.newest} in {self.checkpoints.folder}"
+            self.check(content["identity"], checkpoint=name)
             state.load(tensors, content)
 
-    def check(self, found: Mapping[str, Any]) -> None:
+    def check(self, found: Mapping[str, Any], *, checkpoint: str) -> None:
         """Raise a ValueError where a checkpoint's identity is not this training's."""
         for name in sorted(found.keys() | self.identity.keys()):
             theirs, ours = found.get(name, "none"), self.identity.get(name, "none")
             if theirs != ours:
                 raise ValueError(
-                    f"the checkpoint {self.checkpoints.newest} in {self.checkpoints.folder} was "
-                    f"made with {name} {theirs} and this call has {ours}; accepted is the same "
-                    "recipe, network and data: name another folder, or remove this one"
+                    f"the checkpoint {checkpoint} was made with {name} {theirs} and this call has "
+                    f"{ours}; accepted is the same recipe, network and data: name another folder, "
+                    "or remove this one"
                 )
 
     def save(self, state: TrainingState) -> None:
@@ -171,7 +171,7 @@ def identify(network: Network | JointNetwork, data: TrainingData, recipe: Recipe
     }
     networks = networks_of(network)
     filters = [one.fourier_filter for one in networks]
-    masks = [] if None in filters else [one.mask for one in filters]
+    masks = [one.mask for one in filters if one is not None]
     return {
         "format": FORMAT,
         **dataclasses.asdict(recipe),

@@ -177,12 +177,10 @@ def critical_path(tasks: Mapping[str, Task]) -> tuple[float, list[str]]:
             done[name] = (start + tasks[name].seconds, before)
         return done[name][0]
 
-    last: str | None = max(tasks, key=finish)
-    total, path = finish(last), []
-    while last is not None:
-        path.append(last)
-        last = done[last][1]
-    return total, path[::-1]
+    path = [max(tasks, key=finish)]
+    while (before := done[path[-1]][1]) is not None:
+        path.append(before)
+    return finish(path[0]), path[::-1]
 
 
 def until(tasks: Mapping[str, Task], names: Sequence[str]) -> dict[str, Task]:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -133,7 +134,7 @@ PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
 
-    def wait_for(self, is_there, what: str) -> None:
+    def wait_for(self, is_there: Callable[[], bool], what: str) -> None:
         """Wait until something is there; a RuntimeError with the logs if it never is."""
         deadline = time.monotonic() + PATIENCE
         while not is_there():
