@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dnalib.attacks.losses import Loss
+from dnalib.attacks.losses import Loss, of_each
 
 Schedule = Literal["constant", "apgd"]
 SCHEDULES: tuple[Schedule, ...] = ("constant", "apgd")
@@ -41,7 +41,8 @@ class Objective:
         """
         theta = theta.detach().requires_grad_(True)
         with torch.enable_grad(), frozen_parameters(self.model):
-            values = self.loss(self.model(self.signals + self.change(theta)), self.labels)
+            logits = self.model(self.signals + self.change(theta))
+            values = of_each(self.loss, logits, self.labels)
             # The sum keeps each record's gradient independent of the batch that it stands in.
             (gradient,) = torch.autograd.grad(values.sum(), theta)
         lost = values.detach().isnan()[:, None, None]  # (batch, 1, 1)

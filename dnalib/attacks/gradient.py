@@ -18,7 +18,7 @@ from dnalib.attacks.arguments import (
     varies_in_time,
 )
 from dnalib.attacks.ascent import Objective, Schedule, climb, project
-from dnalib.attacks.losses import Loss, cross_entropy
+from dnalib.attacks.losses import Loss, cross_entropy, of_each
 from dnalib.attacks.restarts import random_perturbation, worst_of
 from dnalib.attacks.smoothing import smooth, smoothing_kernel
 
@@ -201,4 +201,4 @@ def loss_under(
     model: nn.Module, signals: Tensor, labels: Tensor, perturbation: Tensor, *, loss: Loss
 ) -> Tensor:
     """Each record's loss with the perturbation added: (batch,)."""
-    return loss(model(signals + perturbation), labels)
+    return of_each(loss, model(signals + perturbation), labels)

@@ -11,6 +11,24 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # (logits, labels) -> (batch,), high 
 SMALLEST_SPREAD = 1e-12  # of the three largest logits, in the denominator of the ratio
 
 
+def of_each(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
+    """A loss of each record, (batch,).
+
+    Raises:
+        ValueError: a label is of a class that the logits do not have, as seen on a CPU.
+    """
+    try:
+        return loss(logits, labels)
+    except (IndexError, RuntimeError) as error:
+        # Asked for here alone: to ask at every step would make a GPU wait.
+        if labels.numel() == 0 or labels.max() < logits.shape[-1]:
+            raise
+        raise ValueError(
+            f"labels reach {labels.max().item()} and the model has {logits.shape[-1]} classes; "
+            "accepted are classes from 0"
+        ) from error
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """−log softmax of the true class, nats.
 

@@ -299,6 +299,8 @@ ACCEPTED = {
         ({"signals": torch.full((2, 1, 30), torch.inf)}, "not finite"),
         ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\)"),
         ({"labels": torch.tensor([0, -100])}, "or one is below 0; accepted are classes from 0"),
+        ({"labels": torch.tensor([0, 2])}, "labels reach 2 and the model has 2 classes"),
+        ({"labels": torch.tensor([0, 2]), "loss": margin}, "labels reach 2 and the model has 2"),
         ({"labels": torch.tensor([0, 1], dtype=torch.int32)}, "labels have type torch.int32"),
         ({"valid": torch.ones(2, 1, 30)}, "type torch.float32, signals .* equal shape, bool"),
         ({"valid": torch.ones(2, 30, dtype=torch.bool)}, r"valid has shape \(2, 30\)"),
