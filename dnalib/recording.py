@@ -31,7 +31,7 @@ from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import describe
 from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
-from dnalib.pages import headline, write_run_pages
+from dnalib.pages import numbers, write_run_pages
 from dnalib.pages.bill import write_bill_page
 from dnalib.pages.speed import write_speed_page
 from dnalib.recorded_stages import (
@@ -194,7 +194,7 @@ def refresh_readme(runs: Sequence[Run], root: Path) -> None:
     readme = root / "README.md"
     before, rest = readme.read_text().split(README_MARKS[0])
     _, after = rest.split(README_MARKS[1])
-    text = f"{README_MARKS[0]}\n{headline(runs)}\n{README_MARKS[1]}"
+    text = f"{README_MARKS[0]}\n{numbers(runs)}\n{README_MARKS[1]}"
     readme.write_text(before + text + after)
 
 

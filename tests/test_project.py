@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from dnalib import stages
-from dnalib.pages import headline, write_run_pages
+from dnalib.pages import numbers, write_run_pages
 from dnalib.recording import README_FIGURE, README_MARKS
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan
@@ -124,7 +124,7 @@ def test_citation_names_the_paper(root: Path) -> None:
 def test_readme_numbers_come_from_the_recorded_run(root: Path) -> None:
     text = (root / "README.md").read_text()
     between = text.split(README_MARKS[0])[1].split(README_MARKS[1])[0].strip()
-    assert between == headline(stages.open_seeds({"profile": "recorded/small"}))
+    assert between == numbers(stages.open_seeds({"profile": "recorded/small"}))
     assert (root / README_FIGURE).stat().st_size > 10_000
     assert len(text.splitlines()) < 150
 

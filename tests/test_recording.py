@@ -13,7 +13,7 @@ from tiny import open_tiny
 
 from dnalib import recorded_stages, recording, stages, tables
 from dnalib.inference import infer
-from dnalib.pages import headline, write_run_pages
+from dnalib.pages import numbers, write_run_pages
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import rivals
 from dnalib.tables import seeds
@@ -34,8 +34,8 @@ def test_recorded_run_shows_what_the_run_showed(
     for table in (tables.natural_table, tables.robustness_table, tables.headline):
         assert table(recorded).equals(table(tiny_run))
     assert recorded.settings == tiny_run.settings
-    expected = headline([tiny_run]).replace("`tiny`", "`recorded/tiny`")
-    assert headline([recorded]) == expected
+    expected = numbers([tiny_run]).replace("`tiny`", "`recorded/tiny`")
+    assert numbers([recorded]) == expected
 
 
 def test_recorded_weights_give_the_recorded_logits(
@@ -61,8 +61,8 @@ def test_a_further_seed_is_recorded_as_far_as_chapters_show_it(
     assert "–" not in set(table["SD over seeds"])
     table = seeds.knowledge_spread_table([first, second], epsilon=50.0)
     assert table.equals(seeds.knowledge_spread_table(runs, epsilon=50.0))
-    expected = headline(runs).replace("`tiny`", "`recorded/tiny`")
-    assert headline([first, second]) == expected and "the mean of 2 seeds" in expected
+    expected = numbers(runs).replace("`tiny`", "`recorded/tiny`")
+    assert numbers([first, second]) == expected and "the mean of 2 seeds" in expected
     weights = [
         torch.nn.utils.parameters_to_vector(stages.load_member(one, "dec1").parameters())
         for one in (first, second)

@@ -75,5 +75,5 @@ def float64_agrees(
         measured,
         threshold,
         f"The gradient has the sign that float64 gives it at {percent(measured)} of the samples; "
-        f"at least {percent(threshold)} must.",
+        f"at least {percent(threshold)} is required.",
     )

@@ -86,8 +86,8 @@ def success_rises_with_epsilon(
         measured <= threshold,
         measured,
         threshold,
-        f"From the smallest ε to the largest the attack turns {listed}; from one to the next it "
-        f"may fall by {percent(threshold)} at most.",
+        f"From the smallest ε to the largest, the attack turns {listed} of the records; from one "
+        f"ε to the next, that share may fall by {percent(threshold)} at most.",
     )
 
 
@@ -123,7 +123,7 @@ def large_epsilon_succeeds(
         measured,
         threshold,
         f"At ε = {epsilon:g} the attack turns {percent(measured)} of the records; at least "
-        f"{percent(threshold)} must fall where almost any change is allowed.",
+        f"{percent(threshold)} must be turned where almost any change is allowed.",
     )
 
 
@@ -161,8 +161,8 @@ def doubling_steps_gains_little(
         twice - once < threshold,
         twice - once,
         threshold,
-        f"{steps} steps turn {percent(once)} of the records and {2 * steps} {percent(twice)}; an "
-        f"attack that has converged gains less than {percent(threshold)}.",
+        f"{steps} steps turn {percent(once)} of the records, and {2 * steps} steps turn "
+        f"{percent(twice)}; an attack that has converged gains less than {percent(threshold)}.",
     )
 
 
@@ -198,8 +198,9 @@ def gradient_free_stays_below(
         without - white_box <= threshold,
         without - white_box,
         threshold,
-        f"Without gradients {percent(without)} of the records turn and with them "
-        f"{percent(white_box)}; the first may lead by {percent(threshold)} at most.",
+        f"Without gradients, {percent(without)} of the records are turned; with them, "
+        f"{percent(white_box)}. The first share may exceed the second by {percent(threshold)} at "
+        "most.",
     )
 
 
@@ -234,6 +235,7 @@ def transferred_stays_below(
         other - white_box <= threshold,
         other - white_box,
         threshold,
-        f"Perturbations of another model turn {percent(other)} of the records and the model's own "
-        f"{percent(white_box)}; the first may lead by {percent(threshold)} at most.",
+        f"Perturbations made on another model turn {percent(other)} of the records, and the "
+        f"model's own turn {percent(white_box)}. The first share may exceed the second by "
+        f"{percent(threshold)} at most.",
     )

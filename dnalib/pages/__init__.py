@@ -1,5 +1,5 @@
 """Pages and passages of the book that are generated: of a run, of benchmarks, of a bill."""
 
-from .run import headline, leave_out_chapters, write_run_pages
+from .run import leave_out_chapters, numbers, write_run_pages
 
-__all__ = ["headline", "leave_out_chapters", "write_run_pages"]
+__all__ = ["leave_out_chapters", "numbers", "write_run_pages"]

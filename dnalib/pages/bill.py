@@ -16,11 +16,11 @@ KINDS = {
     "perturbations-mask": "attacks on the base model, held to the record",
     "adaptive": "attacks on whole ensembles",
     "longer": "attacks on whole ensembles with five times the steps",
-    "doubled": "attacks with ten times the steps on what those with five times leave",
+    "doubled": "attacks with ten times the steps, on what five times the steps leave",
     "crafted-on": "attacks on single other networks",
     "universal": "one perturbation for all records",
-    "transfer": "all models under what was crafted on each",
-    "checks": "checks whether an ensemble masks its gradient",
+    "transfer": "all models under the perturbations crafted on each",
+    "checks": "checks of whether an ensemble masks its gradient",
     "effect": "effects of differences between text and code",
 }
 REST = "everything else: features, answers, tables"
@@ -67,7 +67,7 @@ def overhead_part(result: Mapping[str, Any]) -> list[str]:
         "",
         "| around the work | seconds |",
         "|---|---|",
-        f"| a job: the scheduler's start, and Snakemake's, twice | {job['engine']:.1f} |",
+        f"| a job: the scheduler's start, and two starts of Snakemake | {job['engine']:.1f} |",
         f"| a job: start of Python, imports, the records | {job['start and records']:.1f} |",
         f"| a chapter: kernel, imports, loading, drawing | {statistics.median(chapters):.1f} |",
         f"| the book: rendering all pages, once | {result['rendering']:.1f} |",
@@ -110,8 +110,8 @@ def origin(stages: Mapping[str, Mapping[str, Any]]) -> str:
     devices = Counter(made["device"] for made in own)
     dates = sorted(made["date"] for made in own)
     text = (
-        f"The seconds of {len(own)} stages, by the clock, are those that their artefacts name, "
-        f"made from {dates[0]} to {dates[-1]}: "
+        f"The seconds of {len(own)} stages are by the clock, as recorded in their artefacts, "
+        f"which were made from {dates[0]} to {dates[-1]}: "
         + ", ".join(f"{count} on `{device}`" for device, count in devices.most_common())
         + "."
     )
@@ -173,10 +173,10 @@ def path_part(result: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "A job that has ended lets another begin only once Snakemake has asked Slurm: "
-        f"{checks['first']} s after it last asked, and {checks['more']} s more each time that no "
-        f"job had ended, up to {checks['most']} s. *With the checks* each step waits for that, the "
-        "last one too; so do all jobs in the next table.",
+        "When a job has ended, another begins only once Snakemake has asked Slurm. It asks "
+        f"{checks['first']} s after it last asked, and waits {checks['more']} s longer each time "
+        f"that no job had ended, up to {checks['most']} s. *With the checks*, each step waits for "
+        "that, the last one too; so do all jobs in the next table.",
     ]
 
 
@@ -195,8 +195,8 @@ def model_part(result: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|",
         *(model_line(row) for row in rows),
         "",
-        f"`make sweep` keeps at most {most} jobs in the queue, so more machines than that stand "
-        f"idle: rows of more hold with `JOBS={machines}`. Without it, {seeds:,} seeds on "
+        f"`make sweep` keeps at most {most} jobs in the queue, so machines beyond that number "
+        f"stand idle: rows with more assume `JOBS={machines}`. Without it, {seeds:,} seeds on "
         f"{machines:,} machines take {hours[seeds, most]:,.1f} hours instead of "
         f"{hours[seeds, machines]:,.1f}.",
     ]
@@ -217,14 +217,15 @@ def traffic_part(result: Mapping[str, Any]) -> list[str]:
     last = shown[-1]
     share = last["jobs"] * 2 * last["plan_bytes"] / last["read"]
     return [
-        "| seeds | machines | jobs a second | files made a job | MB written a job | "
-        "MB read a job | files made a second | MB written a second | MB read a second |",
+        "| seeds | machines | jobs per second | files made per job | MB written per job | "
+        "MB read per job | files made per second | MB written per second | MB read per second |",
         "|---|---|---|---|---|---|---|---|---|",
         *(traffic_line(row) for row in shown),
         "",
-        f"A job reads the records, {result['records_bytes'] / 1e6:.0f} MB, and the whole "
-        f"plan twice. At {last['seeds']:,} seeds the plan has {last['plan_bytes'] / 1e6:.0f} MB, "
-        f"and its share of the {last['read'] / 1e12:.1f} TB that all jobs read is {share:.2f}. "
+        f"A job reads the records, {result['records_bytes'] / 1e6:.0f} MB, once and the "
+        f"whole plan twice. At {last['seeds']:,} seeds the plan is "
+        f"{last['plan_bytes'] / 1e6:.0f} MB, and its share of the {last['read'] / 1e12:.1f} TB "
+        f"that all jobs read is {share:.2f}. "
         f"A training writes a checkpoint of {result['checkpoint_bytes'] / 1e6:.1f} MB an epoch, "
         "and removes it later.",
         "",
@@ -250,9 +251,9 @@ def nearness(row: Mapping[str, Any]) -> str:
     shares = {"reading": read / LINK_MEGABYTES, "the scheduler": jobs / SLURM_JOBS}
     first = max(shares, key=lambda name: shares[name])
     return (
-        "Two of these have a published limit beside which they can be set: reading over one "
-        "network link, and Slurm's taking of jobs. "
-        f"With {row['seeds']:,} seeds on {row['machines']:,} machines, **of these two {first} is "
+        "Two of these can be set beside a published limit: reading over one network link, and "
+        "the jobs that Slurm accepts. "
+        f"With {row['seeds']:,} seeds on {row['machines']:,} machines, **of these two, {first} is "
         "nearer to its limit**. "
         f"{read:,.0f} MB are read in a second: {shares['reading']:.2f} of what one network link of "
         f"10 gigabits carries, {10 * shares['reading']:.1f} times what one of 1 gigabit does. The "
@@ -269,7 +270,7 @@ def splitting_part(result: Mapping[str, Any]) -> list[str]:
     sweeps = seeds // smaller
     lines = [
         f"| machines | {seeds:,} seeds at once, hours | {sweeps} sweeps of {smaller:,}, hours | "
-        "TB read at once | TB read by the sweeps |",
+        "TB read, seeds at once | TB read, sweeps |",
         "|---|---|---|---|---|",
     ]
     for number in (result["most_jobs"], machines):
@@ -288,12 +289,12 @@ def planning_part(result: Mapping[str, Any]) -> list[str]:
     growth = (last["seconds"] - before["seconds"]) / (last["seeds"] - before["seeds"])
     seeds = max(row["seeds"] for row in result["model"])
     return [
-        f"| seeds | processor seconds that Snakemake plans, {result['modelled']} |",
+        f"| seeds | processor seconds that Snakemake spends planning, {result['modelled']} |",
         "|---|---|",
         *(f"| {row['seeds']:,} | {row['seconds']:.1f} |" for row in rows),
         "",
-        f"From {before['seeds']} seeds to {last['seeds']} that is {growth:.2f} s more a seed; "
-        f"{seeds:,} seeds were not measured, and would take "
-        f"{(last['seconds'] + growth * (seeds - last['seeds'])) / 60:.1f} minutes at that rate, "
+        f"From {before['seeds']} seeds to {last['seeds']}, that is {growth:.2f} s more per "
+        f"seed; {seeds:,} seeds were not measured, and at that rate would take "
+        f"{(last['seconds'] + growth * (seeds - last['seeds'])) / 60:.1f} minutes, "
         "once, before the first job.",
     ]

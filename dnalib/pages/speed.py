@@ -9,7 +9,7 @@ LIMITS = (
     "matrix products, factorisations, triangular solves), memory traffic (all other operations), "
     "and the gaps between them, in which Python runs and work is launched. On a GPU these are "
     "times of its kernels. On a CPU an operation's own overhead counts as its time, so that the "
-    "gaps are at least what stands here."
+    "true gaps are at least as large as given here."
 )
 UNMEASURED = "What products in bf16 do to the attacks' success was not measured."
 
@@ -49,7 +49,7 @@ def speed_section(result: dict[str, Any]) -> str:
         if (found := details_of(row))
     ]
     if details:
-        lines += ["", "What each was measured on, and what it is a share of:", "", *details]
+        lines += ["", "What each was measured on, and its share of something larger:", "", *details]
     lines += ["", "Where ours spends its time, the costliest operations and their share:", ""]
     for row in result["rows"]:
         shares = sorted(row.get("most_time", {}).items(), key=lambda item: item[1], reverse=True)

@@ -88,7 +88,9 @@ def narrow(value: float, low: float, high: float) -> str:
     """A share in % with the ends of its interval in whole numbers, where there are any."""
     if low != low:
         return percent(value)
-    return f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f})"
+    ends = [str(round(100 * end)).replace("-", "−") for end in (low, high)]
+    # As `between` has it: a dash before a minus would look like another.
+    return f"{percent(value)} ({(' to ' if ends[0][0] == '−' else '–').join(ends)})"
 
 
 def joined(parts: Mapping[str, pandas.DataFrame], *, names: list[str]) -> pandas.DataFrame:
@@ -101,8 +103,8 @@ def strongest(run: Run) -> pandas.DataFrame:
     rows = {
         (f"{row.epsilon:g} µV", row.ensemble): {
             "strongest attack": row.strongest
-            + (f" ({row.ties} more as strong)" if row.ties else ""),
-            "under it": percent(row.alone),
+            + (f" ({row.ties} more, equally strong)" if row.ties else ""),
+            "left under it": percent(row.alone),
             "strongest per record": with_interval(row.value, row.low, row.high),
         }
         for row in strongest_table(run).itertuples()
@@ -126,12 +128,13 @@ def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
 def performance(shown: Mapping[str, Answers]) -> pandas.DataFrame:
     """Scores of the mean softmax in %, a part a set of records, beside the majority's floor.
 
-    The last row of each part counts the records that a score is of.
+    Ends of intervals are whole numbers, as in `survival`. The last row of each part counts the
+    records that a score is of.
     """
     found = answers.performance_table(shown, seed=INTERVAL_SEED)
     parts = {}
     for condition, part in found.groupby("condition", sort=False):
-        table = wide(part, columns="measure")
+        table = wide(part, columns="measure", cell=narrow)
         plain = part.assign(value=part.value.map(percent)).pivot(
             index="ensemble", columns="measure", values="value"
         )
@@ -151,8 +154,8 @@ def differences(
     rows = {
         (row.condition, f"{row.ensemble} − {against}"): {
             "difference (points)": points_between(row.value, row.low, row.high),
-            "first alone right": row.ensemble_only,
-            "second alone right": row.against_only,
+            "only first right": row.ensemble_only,
+            "only second right": row.against_only,
             "p": f"{row.p_value:.2g}",
         }
         for row in table.itertuples()
@@ -199,7 +202,7 @@ def favourites(found: Answers, *, ensembles: Ensembles = ENSEMBLES) -> pandas.Da
         )
         shares = ["answers", "right", "prior", "accuracy", "class_averaged"]
         shown = table[["favourite"]].join(table[shares].map(percent))
-        shown["kappa"] = [with_interval(row.kappa, row.low, row.high) for row in table.itertuples()]
+        shown["kappa"] = [narrow(row.kappa, row.low, row.high) for row in table.itertuples()]
         parts[ensemble] = shown
     return joined(parts, names=["ensemble", "member"]).rename(
         columns={

@@ -1,7 +1,7 @@
 """A run's artefacts as the tables and series that the chapters show."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import SupportsFloat, TypeVar
 
@@ -179,11 +179,21 @@ def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
     return table[chosen]
 
 
-def wide(table: pandas.DataFrame, *, columns: str) -> pandas.DataFrame:
-    """One row an ensemble, one column a value of `columns`: "value (low–high)" in %."""
-    cells = table.assign(
-        cell=[with_interval(row.value, row.low, row.high) for row in table.itertuples()]
-    )
+def wide(
+    table: pandas.DataFrame,
+    *,
+    columns: str,
+    cell: Callable[[float, float, float], str] | None = None,
+) -> pandas.DataFrame:
+    """One row an ensemble, one column a value of `columns`: "value (low–high)" in %.
+
+    Args:
+        table: columns ensemble, value, low, high, and the one that makes columns.
+        columns: its name.
+        cell: text of a value and the ends of its interval; None for `with_interval`.
+    """
+    text = cell or with_interval
+    cells = table.assign(cell=[text(row.value, row.low, row.high) for row in table.itertuples()])
     order = {
         "index": list(dict.fromkeys(table.ensemble)),
         "columns": list(dict.fromkeys(table[columns])),

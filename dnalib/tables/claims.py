@@ -44,12 +44,12 @@ def findings(runs: Sequence[Run]) -> Banner:
     )
     alike = [f"{share[balanced, name]} for {name}" for name in reversed(tuple(ENSEMBLES))]
     return Banner(
-        f"At least one member of fdec is right for {share[one, 'fdec']} of the records, of the "
-        f"conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) give "
-        f"{share[one, 'fcor']}, decorrelation alone (dec) {share[one, 'dec']}. The last row is a "
-        "control, the base model beside two constants that know nothing of hearts, "
-        f'"always normal" and "always other": {share[one, control]}. Counting all classes alike, '
-        f"it keeps {share[balanced, control]}, against {in_a_sentence(alike)}. {covered}"
+        f"At least one member of fdec is right for {share[one, 'fdec']} of the records, and at "
+        f"least one of the conventional ensemble cor for {share[one, 'cor']}; filters alone (fcor) "
+        f"give {share[one, 'fcor']}, and decorrelation alone (dec) gives {share[one, 'dec']}. The "
+        "last row is a control: the base model beside two constants that know nothing of hearts, "
+        f'"always normal" and "always other". It keeps {share[one, control]}. Counting all classes '
+        f"alike, it keeps {share[balanced, control]}, against {in_a_sentence(alike)}. {covered}"
     )
 
 
@@ -95,12 +95,12 @@ def universal_beside_own(run: Run, known: pandas.DataFrame) -> Banner:
             if percent(hits.mean()) != percent(own[ensemble]) and hits.mean() < own[ensemble]
         ]
         if less:
-            parts.append(f"at ε = {epsilon:g} µV {in_a_sentence(less)}")
+            parts.append(f"at ε = {epsilon:g} µV, {in_a_sentence(less)}")
     if not parts:
         return Banner("Nowhere does it leave less of P(≥1) than those made for each record.")
     return Banner(
-        "Learnt on the base model, it leaves less of P(≥1) than the strongest of those that are "
-        f"made on the base model for each record: {'; '.join(parts)}."
+        "Learnt on the base model, it leaves less of P(≥1) than the strongest of the perturbations "
+        f"made on that model for each record, in these cases: {'; '.join(parts)}."
     )
 
 
@@ -144,8 +144,9 @@ def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
         told = found[END_TO_END].predicted("mean softmax")
         right = [f"{one} {percent((told[one] == labels).mean())} %" for one in ENSEMBLES]
         parts.append(
-            f"- **ε = {epsilon:g} µV.** By P(≥1), {compared(alive[PAPER])} under the paper's "
-            f"attack. Under the strongest of all attacks on each record, {compared(alive[ALL])}; "
+            f"- **ε = {epsilon:g} µV.** Under the paper's attack, by P(≥1), "
+            f"{compared(alive[PAPER])}. Under the strongest of all attacks on each record, "
+            f"{compared(alive[ALL])}; "
             f"{beside_cor(alive[ALL], names=('dec', 'fcor'))}; and the control of two constants "
             f"keeps {control} %. Averaged over the classes, {balanced(alive[PAPER], labels)} under "
             f"the paper's attack, and {balanced(alive[ALL], labels)} under the strongest. The "
@@ -159,7 +160,8 @@ def beside_cor(hits: Mapping[str, NDArray[np.bool_]], *, names: Sequence[str]) -
     """What other ensembles keep, in %, each with its difference to cor in points."""
     cor = hits["cor"]
     parts = [
-        f"{name} keeps {percent(hits[name].mean())} %, {paired(hits[name], cor)} points from cor"
+        f"{name} keeps {percent(hits[name].mean())} %, a difference from cor of "
+        f"{paired(hits[name], cor)} points"
         for name in names
     ]
     return in_a_sentence(parts)
@@ -180,8 +182,8 @@ def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
     if not (fdec.any() or cor.any()):
         # The rule of three: a bootstrap of no survivor has no width.
         return (
-            f"neither fdec nor cor keeps any of {len(cor)} records, which a share of up to "
-            f"{percent(min(1, 3 / len(cor)))} % would not contradict"
+            f"neither fdec nor cor keeps any of {len(cor)} records, which is compatible "
+            f"with a true share of up to {percent(min(1, 3 / len(cor)))} %"
         )
     return (
         f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, a difference of "

@@ -58,7 +58,7 @@ def missed_examples(run: Run, *, most: int = 4) -> dict[str, NDArray[np.int16]]:
     if names is None:
         return {}
     if right.min() > 0:
-        print(f"No record is missed by all nine models; these are right with {right.min()} only.")
+        print(f"No record is missed by all nine models; only {right.min()} get these right.")
     hardest = np.flatnonzero(right == right.min())
     chosen = [int(index) for index in first_of_each_class(hardest, labels)[:most]]
     signals = stages.named_signals(run, [names[index] for index in chosen])

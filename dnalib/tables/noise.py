@@ -19,7 +19,7 @@ from dnalib.tables.sizes import decibels
 # How each attack's control is called; those of `stages.noise.CONTROLS`.
 NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothed"}
 BASE = "base right"
-MORE, LESS, AS_MUCH = "more", "less", "as much, as far as it tells,"
+MORE, LESS, AS_MUCH = "more", "less", "as much, as far as can be told,"
 
 
 def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, NDArray[np.bool_]]:
@@ -84,9 +84,10 @@ def told(run: Run) -> Banner:
             [f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of]
         )
         lines.append(
-            f"- ε = {epsilon:g} µV: under {name} the base model is right on "
-            f"{percent(control[BASE].mean())} % of the records, under {attack.upper()} on "
-            f"{percent(found[BASE].mean())} %. Of P(≥1), {attack.upper()} takes {takes}."
+            f"- ε = {epsilon:g} µV: under {name}, the base model is right on "
+            f"{percent(control[BASE].mean())} % of the records; under {attack.upper()}, on "
+            f"{percent(found[BASE].mean())} %. Compared with that noise, and by P(≥1), "
+            f"{attack.upper()} takes {takes}."
         )
     return Banner("\n".join(lines))
 
@@ -101,10 +102,10 @@ def beside_headline(run: Run) -> str:
         left[attack] = [f"{percent(found[name].mean())} %" for name in (BASE, "fdec", "cor")]
     base, fdec, cor = left["pgd"]
     return (
-        f"As noise, a change of ±{epsilon:g} µV leaves half of the records a signal-to-noise ratio "
-        f"below {decibels(ratio)} dB. Random signs of that size, which "
-        f"nobody searched for, leave the base model right on {base} of these records, and at least "
-        f"one member of fdec on {fdec}, of cor on {cor}; smoothed, they leave "
-        f"{in_a_sentence(left['sap'])}. PGD is to be read against the first, SAP against the "
-        "second."
+        f"As noise, a change of ±{epsilon:g} µV leaves half of the records with a signal-to-noise "
+        f"ratio below {decibels(ratio)} dB. Random signs of that size, which nobody searched for, "
+        f"leave the base model right on {base} of these records, at least one member of fdec on "
+        f"{fdec}, and at least one of cor on {cor}. Smoothed, they leave the three right on "
+        f"{in_a_sentence(left['sap'])}. PGD is to be read against the plain signs, SAP against the "
+        "smoothed ones."
     )

@@ -38,8 +38,8 @@ def strongest(run: Run) -> Banner:
         )
         more = more_in_points(dict(zip(rows.ensemble, rows.alone - rows.value, strict=True)))
         lines.append(
-            f"- ε = {epsilon:g} µV: no single attack breaks more than {alone}. The strongest for "
-            f"each record breaks {more}."
+            f"- ε = {epsilon:g} µV: no single attack breaks more than {alone}. The strongest "
+            f"attack on each record breaks {more}."
         )
     return Banner("\n".join(lines))
 
@@ -50,7 +50,7 @@ def more_in_points(shares: Mapping[str, float]) -> str:
     if low == high:
         return f"{low.lstrip('+')} points more of each"
     return (
-        f"from {low.lstrip('+')} points more ({whose(shares, low)}) to {high.lstrip('+')} "
+        f"from {low.lstrip('+')} ({whose(shares, low)}) to {high.lstrip('+')} points more "
         f"({whose(shares, high)})"
     )
 
@@ -74,8 +74,8 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
         for name in longer.LEFT.values()
     ]
     return Banner(
-        f"Beyond all others, these take {in_a_sentence(parts)}. Searches that had converged would "
-        "leave nothing to take."
+        f"Beyond all other attacks, those with more steps take {in_a_sentence(parts)}. Searches "
+        "that had converged would leave them nothing to take."
     )
 
 
@@ -89,7 +89,7 @@ def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> 
             (_, before), (_, after) = found[measure]
             taken[ensemble] = before - after
         parts.append(at_most(taken, of=measure))
-    return Banner(f"Twice their steps take {in_a_sentence(parts)}.")
+    return Banner(f"Twice as many steps take {in_a_sentence(parts)}.")
 
 
 def at_most(shares: Mapping[str, float], *, of: str) -> str:
@@ -111,7 +111,7 @@ def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
         kinds = {
             f"more often right than {against}": rows[(rows.low > 0) & (rows.p_value < 0.05)],
             f"less often right than {against}": rows[(rows.high < 0) & (rows.p_value < 0.05)],
-            "not told from it": rows[
+            f"not told apart from {against}": rows[
                 (rows.low <= 0) & (rows.high >= 0) | rows.low.notna() & (rows.p_value >= 0.05)
             ],
             "without an interval": rows[rows.low.isna()],
@@ -129,7 +129,7 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
         kinds = {
             "tells right from wrong": rows[rows.low > 0.5],
             "misled": rows[rows.high < 0.5],
-            "not told from chance": rows[(rows.low <= 0.5) & (rows.high >= 0.5)],
+            "not told apart from chance": rows[(rows.low <= 0.5) & (rows.high >= 0.5)],
             "without an interval": rows[rows.low.isna()],
         }
         lines.append(f"- {condition}: {named(kinds)}.")
@@ -182,7 +182,7 @@ def moved(rows: pandas.DataFrame) -> str:
     kinds = {
         "rises": rows[rows.low > 0],
         "falls": rows[rows.high < 0],
-        "cannot be told from the same": rows[(rows.low <= 0) & (rows.high >= 0)],
+        "shows no certain change": rows[(rows.low <= 0) & (rows.high >= 0)],
     }
     return in_a_sentence(
         [

@@ -158,13 +158,13 @@ def recipe(run: Run) -> pandas.DataFrame:
     """The settings that the rivals' trainings follow, those of the ensembles among them."""
     settings = run.settings
     rows = {
-        "ε of attacks in training, distillation (µV)": f"{settings.adversarial_epsilon:g}",
+        "ε of attacks in training and of distillation (µV)": f"{settings.adversarial_epsilon:g}",
         "gradient steps of these": f"{settings.adversarial_steps}",
         "weight of the decorrelation loss": f"{settings.decorrelation_weight:g}",
         "weight of the loss between networks of parallel": f"{settings.parallel_weight:g}",
-        "epochs; of DVERGE as many again": f"{settings.epochs}",
-        "records a step of adversarial1, dverge, wide": f"{settings.batch_size}",
-        "records a step of the others": f"{settings.auxiliary_batch_size}",
+        "epochs (for DVERGE, as many again)": f"{settings.epochs}",
+        "records per step: adversarial1, dverge, wide": f"{settings.batch_size}",
+        "records per step: the others": f"{settings.auxiliary_batch_size}",
     }
     return tables.with_rows(pandas.DataFrame({"value": rows}), "setting")
 
@@ -177,9 +177,10 @@ def near_the_floor(run: Run) -> Banner:
     """
     floor, lost = tables.majority_share(run), failed(run)
     lines = [
-        f"- *{ensemble}* is right on {accuracy} % of the unperturbed records, and always answering "
-        f"the commonest class on {percent(floor)} %. It shows no more than that constant, so its "
-        "training counts as failed, and what it keeps below as no robustness."
+        f"- *{ensemble}* is right on {accuracy} % of the unperturbed records; always answering the "
+        f"commonest class is right on {percent(floor)} %. The ensemble shows no more than that "
+        "constant, so its training counts as failed, and what it keeps below does not count as "
+        "robustness."
         for ensemble, accuracy in lost.items()
     ]
     _, labels = tables.natural(run, ["base"])
@@ -189,8 +190,9 @@ def near_the_floor(run: Run) -> Banner:
         if len(names) > 1 and single and rival not in lost:
             accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
-                f"- Of {rival}'s {len(names)} networks, by themselves no better than always "
-                f"answering the commonest class, right on {percent(floor)} %: {accuracies}."
+                f"- Of {rival}'s {len(names)} networks, the following do no better by "
+                "themselves than always answering the commonest class, which is right on "
+                f"{percent(floor)} %: {accuracies}."
             )
     return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
 
@@ -305,8 +307,8 @@ def in_words(run: Run) -> Banner:
         for name in BOUGHT.values():
             rows = selected(bought, name=name).set_index("ensemble")
             lines.append(
-                f"- **{name}**, ε = {epsilon:g} µV, the strongest of all attacks on each record: "
-                f"{most_kept(rows, without=without)}; the control keeps "
+                f"- **{name}**, ε = {epsilon:g} µV, under the strongest of all attacks on each "
+                f"record: {most_kept(rows, without=without)}; the control keeps "
                 f"{percent(rows.value[metrics.CONTROL])} %."
             )
     return Banner("\n".join(lines))
@@ -344,5 +346,5 @@ def most_kept(rows: pandas.DataFrame, *, without: Collection[str]) -> str:
     return (
         f"most is kept by {names}, {with_interval(kept.value, kept.low, kept.high)} %, for {times} "
         f"times what cor costs to train; fdec keeps "
-        f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times"
+        f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times cor's cost"
     )

@@ -190,12 +190,6 @@ def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
     return by_names(rows, ["ensemble", "regressor → regressand"])
 
 
-def gain_under_knowledge(runs: Sequence[Run], *, epsilon: float) -> Spread:
-    """fdec's P(≥1) less cor's over the seeds, each record under the strongest of all attacks."""
-    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
-    return gain_of([one[knowledge.ALL] for one in values])
-
-
 def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Spread]:
     """The spread of each ensemble over seeds and records, and last those of `COMPARED`.
 

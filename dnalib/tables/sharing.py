@@ -70,12 +70,13 @@ def told(run: Run) -> Banner:
         if (one := rows.loc[rows.adjusted.idxmin()]).pgd == rows.pgd.max()
     ]
     text = (
-        f"The rank correlation of the two over the {len(table)} pairs is {in_a_sentence(found)}; "
-        "it would be 1 if sharing decided, and 0 if it did not matter."
+        f"Over the {len(table)} pairs, the rank correlation between what they share and how often "
+        f"they are fooled alike is {in_a_sentence(found)}; it would be 1 if sharing alone decided, "
+        "and 0 if it did not matter."
     )
     if against:
         text += (
-            " The pair that shares least is the one that is fooled alike most often in "
-            f"{in_a_sentence(against)}."
+            f" In {in_a_sentence(against)}, the pair that shares least is the one that is fooled "
+            "alike most often."
         )
     return Banner(text)

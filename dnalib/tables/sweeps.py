@@ -147,7 +147,7 @@ def failed(run: Run, parameter: str) -> Banner:
                 lines.append(
                     f"- {which}: {shares}, no better than always answering the commonest "
                     f"class, which is right on {percent(floor)} %. These trainings count as "
-                    "failed, and what their ensembles keep as no robustness."
+                    "failed, and what their ensembles keep does not count as robustness."
                 )
     return Banner("\n".join(lines) or "Every network does better than one constant answer.")
 

@@ -248,12 +248,13 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     for cell in (fdec[knowledge.PAPER], cor[knowledge.PAPER]):
         assert f" {cell.split()[0]} %" in lines[1]
     assert fdec[knowledge.ALL] == cor[knowledge.ALL] == "0.0 (0.0–0.0)"
-    text = "record, neither fdec nor cor keeps any of 40 records, which a share of up to 7.5 % wo"
-    assert text in lines[1]
+    text = "record, neither fdec nor cor keeps any of 40 records, which is compatible with a true "
+    assert f"{text}share of up to 7.5 %" in lines[1]
     for one in ("dec", "fcor"):
         row = survives.loc["50 µV", one]
         kept = row[knowledge.ALL].split()[0]
-        assert f"{one} keeps {kept} %, {row['less cor']} points from cor" in lines[1]
+        text = f"{one} keeps {kept} %, a difference from cor of {row['less cor']} points"
+        assert text in lines[1]
     control = survives.loc["50 µV", metrics.CONTROL]
     kept = [row["class-averaged"] for row in (fdec, cor, control)]
     text = "fdec keeps {} %, cor {} % and the control {} % under the strongest.".format(*kept)
@@ -282,6 +283,13 @@ def test_tables_of_transfer(run):
     assert shown.loc["cor2", "itself, whole"] == tables.percent(value["cor2", "cor2"])
     others = [value["cor2", one] for one in MEMBERS if one != "cor2"]
     assert shown.loc["cor2", "others, whole"] == tables.percent(np.mean(others))
+
+
+def test_whole_ends_are_told_from_minus_signs():
+    assert adaptive.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
+    assert adaptive.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
+    assert adaptive.narrow(0.004, -0.002, 0.013) == "0.4 (0–1)"
+    assert adaptive.narrow(0.5, float("nan"), float("nan")) == "50.0"
 
 
 def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):

@@ -84,9 +84,9 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
     monkeypatch.setattr(noise, "kept", lambda run, *, searched, **_: made[searched])
     first, _ = noise.told(tiny_run).markdown.splitlines()
     assert first == (
-        "- ε = 50 µV: under random signs the base model is right on 50.0 % of the records, under "
-        "PGD on 0.0 %. Of P(≥1), PGD takes more from cor, less from fcor and as much, as far as it "
-        "tells, from dec and fdec."
+        "- ε = 50 µV: under random signs, the base model is right on 50.0 % of the records; under "
+        "PGD, on 0.0 %. Compared with that noise, and by P(≥1), PGD takes more from cor, less from "
+        "fcor and as much, as far as can be told, from dec and fdec."
     )
     text = noise.beside_headline(tiny_run)
     assert "±50 µV" in text and "leave the base model right on 50.0 %" in text

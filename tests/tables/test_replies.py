@@ -37,10 +37,10 @@ def test_the_strongest_attack_of_each_ensemble_is_named_at_each_epsilon(run, mon
     monkeypatch.setattr(knowledge, "strongest_table", lambda run: made)
     assert replies.strongest(run).markdown.splitlines() == [
         "- ε = 10 µV: no single attack breaks more than *PGD, end to end* (cor and dec) and "
-        "*SAP, member 2* (fcor). The strongest for each record breaks from 0.0 points more (dec) "
-        "to 25.0 (cor).",
+        "*SAP, member 2* (fcor). The strongest attack on each record breaks from 0.0 (dec) to "
+        "25.0 points more (cor).",
         "- ε = 50 µV: no single attack breaks more than *SAP, member 2* (cor and dec). The "
-        "strongest for each record breaks 25.0 points more of each.",
+        "strongest attack on each record breaks 25.0 points more of each.",
     ]
 
 
@@ -88,7 +88,7 @@ def test_a_difference_is_told_only_where_its_interval_lies_beside_zero(shown, mo
     monkeypatch.setattr(answers, "accuracy_differences", lambda shown, **options: made)
     assert replies.better(shown, against="cor", rule="majority vote").markdown == (
         "- natural: more often right than cor: dec; less often right than cor: fcor; "
-        "not told from it: fdec, wide and dverge."
+        "not told apart from cor: fdec, wide and dverge."
     )
 
 
@@ -113,8 +113,8 @@ def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
     )
     monkeypatch.setattr(deferral, "detection_table", lambda shown, **options: made)
     assert replies.doubt(shown, uncertainty="predictive entropy").markdown == (
-        "- natural: tells right from wrong: cor; misled: dec; not told from chance: fcor; "
-        "without an interval: fdec."
+        "- natural: tells right from wrong: cor; misled: dec; not told apart from chance: "
+        "fcor; without an interval: fdec."
     )
 
 
@@ -157,7 +157,7 @@ def test_what_another_value_changes_is_told_by_its_intervals():
         columns=["setting", "against", "ensemble", "measure", "value", "low", "high"],
     )
     assert replies.changed(made).markdown.splitlines() == [
-        "- 0.8 instead of 0.2: average accuracy falls (dec) and cannot be told from the same "
+        "- 0.8 instead of 0.2: average accuracy falls (dec) and shows no certain change "
         "(fdec); P(≥1) under PGD rises (dec and fdec).",
-        "- 1 instead of 0.2: average accuracy cannot be told from the same (dec).",
+        "- 1 instead of 0.2: average accuracy shows no certain change (dec).",
     ]

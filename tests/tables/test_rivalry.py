@@ -87,7 +87,7 @@ def test_an_ensemble_that_answers_no_better_than_a_constant_is_named(run, monkey
         assert list(rivalry.failed(run)) == named
         text = rivalry.near_the_floor(run).markdown
         assert [line.split("*")[1] for line in text.splitlines() if line[:3] == "- *"] == named
-        assert (f"the commonest class on {floor:.1f} %" in text) == bool(named)
+        assert (f"the commonest class is right on {floor:.1f} %" in text) == bool(named)
 
 
 def test_a_network_that_answers_no_better_than_a_constant_is_named(run, monkeypatch):
@@ -124,7 +124,7 @@ def test_chance_explains_what_a_fit_on_so_many_columns_leaves_it(run):
 def test_the_settings_that_the_rivals_follow(run):
     shown = rivalry.recipe(run).value
     epsilon = f"{run.settings.adversarial_epsilon:g}"
-    assert shown["ε of attacks in training, distillation (µV)"] == epsilon
+    assert shown["ε of attacks in training and of distillation (µV)"] == epsilon
     assert shown["gradient steps of these"] == str(run.settings.adversarial_steps)
     assert (
         shown["weight of the loss between networks of parallel"]
@@ -132,7 +132,7 @@ def test_the_settings_that_the_rivals_follow(run):
     )
     for place, name in enumerate(("adversarial1, dverge, wide", "the others")):
         setting = ("batch_size", "auxiliary_batch_size")[place]
-        assert shown[f"records a step of {name}"] == str(getattr(run.settings, setting))
+        assert shown[f"records per step: {name}"] == str(getattr(run.settings, setting))
     from dnalib.stages import rivals
 
     first = [one for one in rivals.TRAININGS if rivals.batch_setting(one) == "batch_size"]
@@ -296,7 +296,7 @@ def test_all_that_keep_as_much_are_named():
     ).set_index("ensemble")
     assert rivalry.most_kept(rows, without={"lost"}) == (
         "most is kept by *one* and *other*, 20.0 (10.0–30.0) %, for 1.5 and 2.0 times what cor "
-        "costs to train; fdec keeps 10.0 (10.0–30.0) % for 3.0 times"
+        "costs to train; fdec keeps 10.0 (10.0–30.0) % for 3.0 times cor's cost"
     )
 
 

@@ -1,0 +1,62 @@
+"""What a run says in short is decided by the interval of the seeds."""
+
+import numpy as np
+
+from dnalib import metrics
+from dnalib.tables import knowledge, seeds, verdicts
+
+
+def kept(*shares, records=200):
+    """Of each seed, which of the records an ensemble keeps: its share of them, the same first."""
+    return [(np.arange(records) < share * records).astype(float) for share in shares]
+
+
+def told(first, second):
+    """The verdict on two ensembles of which each seed keeps such shares."""
+    values = [
+        {"one": one, "other": other} for one, other in zip(kept(*first), kept(*second), strict=True)
+    ]
+    return verdicts.told_apart(values, "one", "other")
+
+
+def test_a_difference_beyond_chance_is_told_either_way():
+    high, low = (0.8, 0.85, 0.9), (0.3, 0.25, 0.2)
+    assert told(high, low).startswith("one keeps more than other, +60.0 (")
+    assert told(low, high).startswith("one keeps less than other, −60.0 (")
+
+
+def test_seeds_that_disagree_tell_nothing():
+    # On average 13 points apart, more than the draw of records alone would explain.
+    assert told((0.9, 0.5, 0.6), (0.4, 0.6, 0.6)).startswith("one cannot be told apart from other,")
+    assert told((0.9,), (0.4,)).startswith("one keeps more than other")
+    assert told((0.5, 0.5), (0.5, 0.5)) == (
+        "one cannot be told apart from other, +0.0 (0.0 to 0.0)"
+    )
+
+
+def test_lines_compare_what_they_name(tiny_run):
+    lines = verdicts.under_the_papers_attack([tiny_run]).markdown.splitlines()
+    claim, both, measure = lines
+    values = seeds.values_under_attack(
+        tiny_run, attack="sap", padding="strip", epsilon=50.0, measure="at least 1"
+    )
+    assert "SAP on the base model at ε = 50 µV" in claim
+    for line, pairs in (
+        (claim, [("fdec", "cor")]),
+        (both, [("fdec", "dec"), ("fdec", "fcor")]),
+        (measure, [(metrics.CONTROL, "fdec")]),
+    ):
+        for first, second in pairs:
+            difference = 100 * np.nanmean(values[first] - values[second])
+            assert f"{second}, {difference:+.1f}".replace("-", "−") in line
+
+
+def test_the_attacker_who_knows_has_all_attacks(tiny_run):
+    epsilon = knowledge.middle(tiny_run)
+    line = verdicts.under_all_attacks([tiny_run]).markdown
+    assert f"at ε = {epsilon:g} µV" in line
+    found = seeds.values_under_knowledge(tiny_run, epsilon=epsilon, measure="at least 1")
+    values = found[knowledge.ALL]
+    for name in ("fdec", "dec", "fcor"):
+        difference = 100 * np.nanmean(values[name] - values["cor"])
+        assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
