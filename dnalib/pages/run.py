@@ -55,7 +55,7 @@ def in_short(runs: Sequence[Run]) -> str:
             "Four ensembles are compared: the conventional *cor*, the decorrelated *dec*, *fcor* "
             "with the spectrum split, and *fdec* with both. An ensemble *keeps* a record that at "
             "least one of its members gets right; differences are in percentage points, with 95 % "
-            f"intervals over {chance}. In short:",
+            f"intervals over {chance}, of which one in twenty misses by chance. In short:",
             "",
             *lines,
         ]

@@ -164,7 +164,7 @@ def beside_cor(hits: Mapping[str, NDArray[np.bool_]], *, names: Sequence[str]) -
         f"{paired(hits[name], cor)} points"
         for name in names
     ]
-    return in_a_sentence(parts)
+    return ", and ".join(parts)
 
 
 def balanced(hits: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.integer]) -> str:

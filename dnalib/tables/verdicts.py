@@ -55,7 +55,10 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
         for run in runs
     ]
     told = "; ".join(told_apart(values, name, "cor") for name in ("fdec", "dec", "fcor"))
-    return Banner(f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV: {told}.")
+    return Banner(
+        f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
+        f"all attacks on each record: {told}."
+    )
 
 
 def told_apart(values: Values, first: str, second: str) -> str:
