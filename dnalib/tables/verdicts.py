@@ -14,7 +14,6 @@ from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import Banner, knowledge, seeds
 from dnalib.tables.comparisons import points_between
 
-AT_LEAST_ONE = "at least 1"
 Values = Sequence[Mapping[str, NDArray[np.float64]]]
 
 
@@ -27,7 +26,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
     epsilon = max(runs[0].settings.epsilons)
     values = [
         seeds.values_under_attack(
-            run, attack="sap", padding=SWEPT_PADDING, epsilon=epsilon, measure=AT_LEAST_ONE
+            run, attack="sap", padding=SWEPT_PADDING, epsilon=epsilon, measure="at least 1"
         )
         for run in runs
     ]
@@ -51,7 +50,7 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     """
     epsilon = knowledge.middle(runs[0])
     values = [
-        seeds.values_under_knowledge(run, epsilon=epsilon, measure=AT_LEAST_ONE)[knowledge.ALL]
+        seeds.values_under_knowledge(run, epsilon=epsilon, measure="at least 1")[knowledge.ALL]
         for run in runs
     ]
     told = "; ".join(told_apart(values, name, "cor") for name in ("fdec", "dec", "fcor"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pandas
 import torch
@@ -26,6 +26,7 @@ from dnalib.training.processes import (
     processes_of_launch,
     set_batch_norms,
     share,
+    total_over_processes,
 )
 from dnalib.training.progress import end_epoch
 from dnalib.training.recipes import Recipe, derived_seed, make_schedule, resolve_precision
@@ -256,7 +257,7 @@ def summarise(
 ) -> dict[str, float]:
     """The finished epoch's row of the history, but for the time it took."""
     epoch = len(state.history) + 1
-    totals = over_processes(fabric, state.totals)
+    totals = total_over_processes(state.totals, fabric)
     cross_entropy, correct, decorrelation = (totals / len(data.rows)).tolist()
     if not math.isfinite(cross_entropy + decorrelation):
         raise FloatingPointError(
@@ -275,14 +276,9 @@ def summarise(
         "train_loss": cross_entropy,
         "train_accuracy": correct,
         "decorrelation_loss": decorrelation if decorrelates(data, recipe) else math.nan,
-        "test_accuracy": over_processes(fabric, right).item() / len(data.test_labels),
+        "test_accuracy": total_over_processes(right, fabric).item() / len(data.test_labels),
         "learning_rate": float(state.schedule.get_last_lr()[0]),
     }
-
-
-def over_processes(fabric: "Fabric", tensor: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, which is no part of the loss."""
-    return cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum"))
 
 
 def check_minutes(

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ __all__ = [
     "SynchronisedBatchNorm",
     "Together",
     "TooManyProcessesError",
+    "total_over_processes",
     "processes_of_launch",
     "rows_of_all",
     "set_batch_norms",
@@ -191,6 +192,11 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     from torch.distributed.nn.functional import all_reduce
 
     return all_reduce(tensor)
+
+
+def total_over_processes(tensor: Tensor, fabric: "Fabric") -> Tensor:
+    """The sum of a tensor over all processes, without gradients, on any number of them."""
+    return cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum"))
 
 
 def rows_of_all(rows: Tensor, fabric: "Fabric", *, total: int) -> Tensor:
