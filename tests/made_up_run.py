@@ -11,9 +11,11 @@ from tiny import SETTINGS
 
 from dnalib.runs import Artefact
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
+from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.rivals import DVERGE_START, RIVALS, trainings_of
 
 RECORDS, ATTACKED = 60, 40
+LEFT = 8  # records that no attack but those with more steps takes from the wide network
 WHOLE = (
     *(
         f"{target}/{attack}"
@@ -72,6 +74,8 @@ class MadeUpRun:
             found = {
                 one: self.attacked(seed + number, members) for number, one in enumerate(conditions)
             }
+            if name.startswith("adaptive-wide-"):
+                self.leave(found)
             save_file({**found, "positions": self.positions}, path)
             size = {"largest": 9.0, "median largest": 8.0, "median norm": 100.0}
             results |= {"steps": 10, "models": EVERYONE}
@@ -80,6 +84,12 @@ class MadeUpRun:
                 for one in conditions
             }
         return Artefact(name, path, "identity", {"results": results})
+
+    def leave(self, found: dict[str, np.ndarray]) -> None:
+        """Make a single network right on the first records, so that something is left to take."""
+        true = self.labels[self.positions][:LEFT]
+        for logits in found.values():
+            logits[0, np.arange(LEFT), true] += 20
 
     @staticmethod
     def attacked(seed: int, members: int) -> np.ndarray:
@@ -90,13 +100,15 @@ class MadeUpRun:
     def conditions(name: str) -> tuple[int, list[str]]:
         """How many models an artefact holds, and its conditions."""
         kind, *rest = name.split("-")
+        if kind == "adaptive" and rest[0] == CONTROL_STAGE:
+            return 1, [*WHOLE]
         if kind == "adaptive":
             members = (ENSEMBLES | RIVALS)[" ".join(rest[:-1])]
             crafted_on = dict.fromkeys(("base", *members))
             own = [f"{one}/{attack}" for one in crafted_on for attack in ATTACKS]
             return len(members), [*own, *WHOLE]
         if kind == "longer":
-            models = {"base": ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest[:-1])]
+            models = {CONTROL_STAGE: ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest[:-1])]
             return len(models), [*LONGER]
         if kind == "universal":
             return 9, ["base", *ENSEMBLES]

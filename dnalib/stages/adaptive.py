@@ -19,6 +19,7 @@ from dnalib.ensemble import Ensemble
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
+from dnalib.stages.control import CONTROL_STAGE, longer_control_stage, store
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.gradient_checks import check_stage
 from dnalib.stages.longer import longer_stages
@@ -93,14 +94,17 @@ def adaptive_stages(
 
 
 def shared_stages(settings: Settings) -> list[Stage]:
-    """What all nine models answer under each other's attacks, and under universal ones."""
+    """What all nine models answer under each other's attacks, and under universal ones.
+
+    And what the control answers under attacks on it.
+    """
     stages = []
     for epsilon in settings.adaptive_epsilons:
         crafted = {model: crafted_name(model, epsilon) for model in MEMBERS}
         stages.append(transfer_stage(epsilon, crafted=crafted))
         records = crafted_name("base", epsilon)
         stages.append(universal_stage(epsilon, records=records))
-        stages += longer_stages("base", ("base",), records=records, epsilon=epsilon)
+        stages += [control_stage(epsilon), longer_control_stage(epsilon, records=records)]
     middle = middle_epsilon(settings)
     records = crafted_name("base", middle)
     return [*stages, check_stage("base", ("base",), records=records, epsilon=middle)]
@@ -206,6 +210,25 @@ def store_adaptive(
     save_file({**found, "positions": positions}, path)
     sizes = {name: size_of(delta, signals) for name, delta in crafted.items()}
     return {"members": list(members), "attacked": len(signals), "sizes": sizes}
+
+
+def control_stage(epsilon: float) -> Stage:
+    """The attacks of `craft_adaptive` on the control at one ε."""
+    records = crafted_name("base", epsilon)
+    return Stage(
+        adaptive_name(CONTROL_STAGE, epsilon),
+        ".safetensors",
+        (*SEARCH, "seed"),
+        ("base", records),
+        partial(store_control, records=records, epsilon=epsilon),
+        "attack",
+    )
+
+
+def store_control(run: ComputingRun, path: Path, *, records: str, epsilon: float) -> dict[str, Any]:
+    """Logits of the base model under `craft_adaptive` on the control, as `control.store`."""
+    craft = partial(craft_adaptive, epsilon=epsilon, settings=run.settings)
+    return store(run, path, craft, records=records, epsilon=epsilon, seed=run.settings.seed)
 
 
 def craft_adaptive(

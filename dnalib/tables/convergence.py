@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics
 from dnalib.runs import Run
+from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.longer import longer_name
 from dnalib.tables import natural
 from dnalib.tables.answers import Answers
@@ -22,7 +23,7 @@ def longer_conditions(
         run: the run that attacked them.
         epsilon: one of the run's, raw units.
         ensembles: as in `knowledge.conditions`; the control stands beside those with the base
-            model, and is attacked as that.
+            model, and is attacked as they are.
 
     Returns:
         Name of the attack, "APGD of 100 steps, end to end" -> answers to the attacked records.
@@ -30,7 +31,7 @@ def longer_conditions(
     files = {ensemble: read(run, ensemble, epsilon=epsilon) for ensemble in ensembles}
     (first, members), *_ = ensembles.items()
     labels = natural(run, ["base"])[1][files[first]["positions"]]
-    of_base = read(run, "base", epsilon=epsilon) if "base" in members else None
+    of_base = read(run, CONTROL_STAGE, epsilon=epsilon) if "base" in members else None
     found = {}
     for condition, name in longer_names(run, first, epsilon=epsilon).items():
         of_each: dict[str, NDArray[np.floating]] = {
@@ -54,5 +55,5 @@ def longer_names(run: Run, ensemble: str, *, epsilon: float) -> dict[str, str]:
 
 
 def read(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:
-    """The file of a run's attacks with more steps on an ensemble, or on the base model alone."""
+    """The file of a run's attacks with more steps on an ensemble, or on the control."""
     return load_file(run.obtain(longer_name(ensemble, epsilon)).path)

@@ -15,6 +15,7 @@ from dnalib import metrics
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.transfer import transfer_name
 from dnalib.stages.universal import universal_name
 from dnalib.tables import INTERVAL_SEED, natural, robustness, selected, transfer
@@ -54,9 +55,9 @@ def natural_answers(run: Run) -> Answers:
 def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> dict[str, Answers]:
     """Answers under every attack on an ensemble, each ensemble attacked by itself.
 
-    Beside ensembles with the base model stands the control. Its constants cannot be misled, so that
-    every attack on it is one on its base model: SAP where the others are attacked by SAP, else PGD.
-    Those of `convergence.longer_conditions` are among the attacks.
+    Beside ensembles with the base model stands the control, attacked as an ensemble too; where the
+    others are attacked at a single member, it is at its base model, since no constant can be
+    misled. Those of `convergence.longer_conditions` are among the attacks.
 
     Args:
         run: the run that attacked them.
@@ -72,18 +73,44 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
     }
     (ensemble, members), *_ = ensembles.items()
     labels = natural(run, ["base"])[1][stored(run, ensemble, epsilon=epsilon)["positions"]]
+    control = control_logits(run, logits[ensemble], members, epsilon=epsilon)
     found = {}
     for name in logits[ensemble]:
         of_each: dict[str, NDArray[np.floating]] = {
             one: under[name] for one, under in logits.items()
         }
         if "base" in members:
-            attack = name.split(", ", maxsplit=1)[0]
-            source = f"{'SAP' if attack == 'SAP' else 'PGD'}, {BASE}"
-            of_base = logits[ensemble][source][list(members).index("base")]  # (record, class)
-            of_each[metrics.CONTROL] = metrics.with_constants(of_base)
+            of_each[metrics.CONTROL] = control[name]
         found[name] = Answers(of_each, labels)
     return found | longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
+
+
+def control_logits(
+    run: Run,
+    beside: Mapping[str, NDArray[np.floating]],
+    members: Sequence[str],
+    *,
+    epsilon: float,
+) -> dict[str, NDArray[np.floating]]:
+    """The control's logits (member, record, class) under each attack, by its name.
+
+    Args:
+        run: the run that attacked it.
+        beside: the same of an ensemble with the base model; nothing is found without that.
+        members: the ensemble's.
+        epsilon: one of the run's, raw units.
+    """
+    if "base" not in members:
+        return {}
+    own, base = stored(run, CONTROL_STAGE, epsilon=epsilon), list(members).index("base")
+    found = {}
+    for name in beside:
+        target = name.split(", ", maxsplit=1)[1]
+        alone = f"{name.split(', ', maxsplit=1)[0]}, {BASE}"
+        single = target == BASE or target in own_targets(members)
+        of_base = beside[alone][base] if single else own[attack_names(members)[name]][0]
+        found[name] = metrics.with_constants(of_base.astype(np.float64))
+    return found
 
 
 def stored(run: Run, ensemble: str, *, epsilon: float) -> dict[str, NDArray[np.generic]]:

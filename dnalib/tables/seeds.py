@@ -14,6 +14,7 @@ from dnalib.intervals import DIFFERENCE, SHARE, Spread, crossed_seeds
 from dnalib.runs import Run, Settings
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.longer import longer_name
 from dnalib.stages.members import r_squared_name
 from dnalib.stages.sweeps import SWEPT_PADDING
@@ -48,8 +49,8 @@ def shown_of_each(settings: Settings) -> list[str]:
         *MEMBERS,
         *(f"natural-{member}" for member in MEMBERS),
         *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
-        *(adaptive_name(ensemble, middle) for ensemble in ENSEMBLES),
-        *(longer_name(ensemble, middle) for ensemble in ("base", *ENSEMBLES)),
+        *(adaptive_name(ensemble, middle) for ensemble in (CONTROL_STAGE, *ENSEMBLES)),
+        *(longer_name(ensemble, middle) for ensemble in (CONTROL_STAGE, *ENSEMBLES)),
         *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
     ]
 

@@ -21,6 +21,7 @@ from dnalib.stages import (
     ENSEMBLES,
     MEMBERS,
     adaptive,
+    control,
     gradient_checks,
     load_member,
     longer,
@@ -38,6 +39,7 @@ WHOLE = {
     "most misled member/pgd",
     "confidently wrong/apgd",
 }
+LONGER = {f"{aim}/apgd" for aim in longer.LOSSES}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,33 @@ def test_a_projected_perturbation_stays_on_its_record_and_within_epsilon():
         assert not torch.allclose(part.float(), delta)
     uncut = (parts[0].abs() < 10) & (parts[1].abs() < 10) & valid
     assert torch.allclose(sum(parts).float()[uncut], delta[uncut], atol=0.02)
+
+
+def test_the_control_is_attacked_as_the_ensemble_that_it_is(run):
+    found = tensors(run, "adaptive-control-50")
+    assert found.keys() == WHOLE | {"positions"}
+    signals, labels, valid = attacked_records(run, found["positions"])
+    inputs = signals.batch(torch.arange(len(signals))).float().unsqueeze(1)
+    both = control.BesideConstants(load_member(run, "base"))
+    logits = both(inputs)  # (member, record, class)
+    assert torch.equal(
+        logits.double(), torch.from_numpy(metrics.with_constants(logits[0].detach().numpy()))
+    )
+    delta = attacks.pgd(
+        both,
+        inputs,
+        labels,
+        epsilon=50.0,
+        steps=SETTINGS.pgd_steps,
+        valid=valid.unsqueeze(1),
+        padding="mask",
+        loss=attacks.end_to_end(),
+    )
+    expected = infer(load_member(run, "base"), signals.plus(delta.squeeze(1).half()))
+    assert found["end to end/pgd"].shape == (1, len(labels), 4)
+    close = torch.isclose(found["end to end/pgd"][0].float(), expected, rtol=0.02, atol=0.02)
+    assert close.double().mean() > 0.9  # batches differ, and with them some gradients' rounding
+    assert tensors(run, "longer-control-50").keys() == {*LONGER, "positions"}
 
 
 @pytest.mark.parametrize("ensemble", ENSEMBLES)
@@ -268,13 +297,12 @@ def test_nothing_is_checked_where_no_record_is_right(run, tmp_path, monkeypatch)
     assert results == {"epsilon": 50, "records": 0, "checks": [], "agreement": None}
 
 
-def test_more_steps_are_taken_against_every_ensemble_and_the_base_model(run):
+def test_more_steps_are_taken_against_every_ensemble_and_the_control(run):
     for (ensemble, members), epsilon in product(
-        {"base": ("base",), **ENSEMBLES}.items(), SETTINGS.adaptive_epsilons
+        {"control": ("base",), **ENSEMBLES}.items(), SETTINGS.adaptive_epsilons
     ):
         artefact = run.obtain(f"longer-{ensemble}-{epsilon:g}")
         assert artefact.results["steps"] == longer.TIMES * SETTINGS.pgd_steps
-        assert artefact.results["members"] == list(members)
         found = load_file(artefact.path)
         assert torch.equal(
             found.pop("positions"), tensors(run, f"crafted-on-base-{epsilon:g}")["positions"]

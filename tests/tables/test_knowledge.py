@@ -44,12 +44,17 @@ def test_every_stored_condition_is_read_under_a_name_that_all_ensembles_share(ru
     assert all(np.array_equal(one.labels, labels) for one in attacks.values())
 
 
-def test_every_attack_on_the_control_is_one_on_its_base_model(run, attacks):
-    file = stored(run, "adaptive-cor-50")
+def test_the_control_is_attacked_as_an_ensemble_and_where_one_member_is_at_its_base_model(
+    run, attacks
+):
+    of_base, own = stored(run, "adaptive-cor-50"), stored(run, "adaptive-control-50")
     for name, one in attacks.items():
         if "steps" in name:
             continue
-        base = file["base/sap" if name.startswith("SAP") else "base/pgd"][0]
+        attack, target = name.split(", ")
+        single = target == knowledge.BASE or target.startswith("member ")
+        file, key = (of_base, "base") if single else (own, target)
+        base = file[f"{key}/{attack.lower()}"][0]
         control = one.logits[metrics.CONTROL]
         assert np.array_equal(control[0], base.astype(float))
         assert (control[1].argmax(1) == 0).all() and (control[2].argmax(1) == 2).all()
