@@ -16,7 +16,8 @@ def random_signs(
 ) -> Tensor:
     """ε with a random sign at each sample: as large as a perturbation within ε can be.
 
-    The control of `pgd`, whose steps tend to that, too.
+    The control of `pgd`, which stays within the same bound and, where a gradient changes its sign
+    on the way, does not fill it: at the same ε these are the stronger of the two.
 
     Args:
         signals: (batch, lead, time), floating point, raw units; their values do not count.

@@ -29,6 +29,7 @@ from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.noise import noise_stage
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
 from dnalib.stages.rivals import rival_stages
+from dnalib.stages.sizes import attack_sizes_stage
 from dnalib.stages.survey import survey
 from dnalib.stages.sweeps import sweep_stages
 from dnalib.training.processes import processes_of_launch
@@ -161,6 +162,7 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
         stages += [*attack_stages(epsilon), noise_stage(epsilon)]
     examples = tuple(perturbation_name("strip", epsilon) for epsilon in settings.epsilons)
     stages.append(Stage("examples", ".safetensors", ("epsilons",), examples, store_examples))
+    stages.append(attack_sizes_stage(settings.epsilons))
     stages += effect_stages(max(settings.epsilons))
     stages += adaptive_stages(settings, ensembles=ENSEMBLES)
     stages += shared_stages(settings)

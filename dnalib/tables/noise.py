@@ -10,7 +10,9 @@ from safetensors.numpy import load_file
 from dnalib import intervals, metrics
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
+from dnalib.stages.ensembles import in_full
 from dnalib.stages.noise import CONTROLS, noise_name
+from dnalib.stages.sizes import ATTACK_SIZES
 from dnalib.tables import INTERVAL_SEED, Banner, attacked, by_names, in_a_sentence, percent
 from dnalib.tables.answers import answers_of
 from dnalib.tables.claims import surviving
@@ -41,21 +43,44 @@ def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, 
     return alone | {name: alive[name] for name in ENSEMBLES}
 
 
+def strength(run: Run, attack: str, *, epsilon: float, searched: bool) -> float | None:
+    """The median ratio of record to perturbation in dB; arguments as in `kept`."""
+    if searched:
+        sizes = run.obtain(ATTACK_SIZES).results["sizes"][in_full(epsilon)]
+    else:
+        sizes = run.obtain(noise_name(epsilon)).results["sizes"]
+    return sizes[attack]["median signal to noise"]
+
+
+def as_strong(run: Run, attack: str, *, epsilon: float) -> float:
+    """The ε at which an attack's control is nearest to it in strength, of those of the run.
+
+    A control fills the bound at every sample, and an attack does not: at the same ε the control is
+    the stronger of the two.
+    """
+    own = strength(run, attack, epsilon=epsilon, searched=True)
+    apart = {}  # ε -> decibels between the attack and its control
+    for one in run.settings.epsilons:
+        ratio = strength(run, attack, epsilon=one, searched=False)
+        if own is not None and ratio is not None:  # neither where nothing is perturbed
+            apart[one] = abs(ratio - own)
+    return min(apart, key=lambda one: apart[one], default=epsilon)
+
+
 def beside_attacks(run: Run) -> pandas.DataFrame:
     """Records that are answered right, in %, under each attack and under its control, at each ε.
 
-    Columns: of the base model alone; P(≥1) of each ensemble; and, of the random perturbations, the
-    median signal-to-noise ratio in dB, on which perturbations of signs within ε agree.
+    Columns: of the base model alone; P(≥1) of each ensemble; and the median ratio of record to
+    perturbation in dB.
     """
     rows = {}
     for epsilon in run.settings.epsilons:
-        sizes = run.obtain(noise_name(epsilon)).results["sizes"]
         for attack in CONTROLS:
             for searched in (False, True):
                 found = kept(run, attack=attack, epsilon=epsilon, searched=searched)
                 shown = {name: percent(hits.mean()) for name, hits in found.items()}
-                ratio = sizes[attack]["median signal to noise"]
-                shown["median SNR (dB)"] = "" if searched else decibels(ratio)
+                ratio = strength(run, attack, epsilon=epsilon, searched=searched)
+                shown["median SNR (dB)"] = decibels(ratio)
                 name = attack.upper() if searched else NAMES[attack]
                 rows[f"{epsilon:g} µV", name] = shown
     return by_names(rows, ["ε", "perturbation"])
@@ -64,48 +89,65 @@ def beside_attacks(run: Run) -> pandas.DataFrame:
 def told(run: Run) -> Banner:
     """Whether the attacks take more than their controls at the largest ε, in words.
 
+    Each beside its control at the same ε, and beside the control that is about as strong.
+    """
+    epsilon = max(run.settings.epsilons)
+    return Banner(
+        "\n".join(
+            compared(run, attack, epsilon=epsilon, of_control=one)
+            for attack in NAMES
+            for one in dict.fromkeys((epsilon, as_strong(run, attack, epsilon=epsilon)))
+        )
+    )
+
+
+def compared(run: Run, attack: str, *, epsilon: float, of_control: float) -> str:
+    """From which ensembles an attack takes more than a control of some ε, an item of a list.
+
     By paired 95 % intervals over the records, of P(≥1) under the control less that under the
     attack.
     """
-    epsilon = max(run.settings.epsilons)
-    lines = []
-    for attack, name in NAMES.items():
-        found, control = (
-            kept(run, attack=attack, epsilon=epsilon, searched=searched)
-            for searched in (True, False)
+    found = kept(run, attack=attack, epsilon=epsilon, searched=True)
+    control = kept(run, attack=attack, epsilon=of_control, searched=False)
+    kinds: dict[str, list[str]] = {MORE: [], LESS: [], AS_MUCH: []}
+    for ensemble in ENSEMBLES:
+        _, low, high = intervals.paired_difference(
+            control[ensemble], found[ensemble], seed=INTERVAL_SEED
         )
-        kinds: dict[str, list[str]] = {MORE: [], LESS: [], AS_MUCH: []}
-        for ensemble in ENSEMBLES:
-            _, low, high = intervals.paired_difference(
-                control[ensemble], found[ensemble], seed=INTERVAL_SEED
-            )
-            kinds[MORE if low > 0 else LESS if high < 0 else AS_MUCH].append(ensemble)
-        takes = in_a_sentence(
-            [f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of]
-        )
-        lines.append(
-            f"- ε = {epsilon:g} µV: under {name}, the base model is right on "
-            f"{percent(control[BASE].mean())} % of the records; under {attack.upper()}, on "
-            f"{percent(found[BASE].mean())} %. Compared with that noise, and by P(≥1), "
-            f"{attack.upper()} takes {takes}."
-        )
-    return Banner("\n".join(lines))
+        kinds[MORE if low > 0 else LESS if high < 0 else AS_MUCH].append(ensemble)
+    takes = in_a_sentence([f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of])
+    own, other = (
+        decibels(strength(run, attack, epsilon=one, searched=searched))
+        for one, searched in ((epsilon, True), (of_control, False))
+    )
+    return (
+        f"- {attack.upper()} at ε = {epsilon:g} µV ({own} dB) beside {NAMES[attack]} at "
+        f"ε = {of_control:g} µV ({other} dB): the base model is right on "
+        f"{percent(found[BASE].mean())} % and on {percent(control[BASE].mean())} % of the records. "
+        f"By P(≥1), {attack.upper()} takes {takes}."
+    )
 
 
 def beside_headline(run: Run) -> str:
-    """What random perturbations of the headline's size leave, in words."""
+    """What random perturbations leave, of the headline's size and of its attacks' strength."""
     epsilon = max(run.settings.epsilons)
-    ratio = run.obtain(noise_name(epsilon)).results["sizes"]["pgd"]["median signal to noise"]
-    left = {}
-    for attack in NAMES:
-        found = kept(run, attack=attack, epsilon=epsilon, searched=False)
-        left[attack] = [f"{percent(found[name].mean())} %" for name in (BASE, "fdec", "cor")]
-    base, fdec, cor = left["pgd"]
+    near = {attack: as_strong(run, attack, epsilon=epsilon) for attack in NAMES}
+    ratio = decibels(strength(run, "pgd", epsilon=epsilon, searched=False))
+    attacked = {name: strength(run, name, epsilon=epsilon, searched=True) for name in NAMES}
     return (
         f"As noise, a change of ±{epsilon:g} µV leaves half of the records with a signal-to-noise "
-        f"ratio below {decibels(ratio)} dB. Random signs of that size, which nobody searched for, "
-        f"leave the base model right on {base} of these records, at least one member of fdec on "
-        f"{fdec}, and at least one of cor on {cor}. Smoothed, they leave the three right on "
-        f"{in_a_sentence(left['sap'])}. PGD is to be read against the plain signs, SAP against the "
-        "smoothed ones."
+        f"ratio below {ratio} dB. Random signs of that size, which nobody searched for, leave the "
+        f"base model, at least one member of fdec, and at least one of cor right on "
+        f"{left(run, 'pgd', epsilon=epsilon)} of these records; smoothed ones, on "
+        f"{left(run, 'sap', epsilon=epsilon)}. The attacks do not fill the bound at every sample: "
+        f"the ratio is {decibels(attacked['pgd'])} dB under PGD and {decibels(attacked['sap'])} dB "
+        f"under SAP. Noise about as faint as that, signs of ±{near['pgd']:g} µV and smoothed ones "
+        f"of ±{near['sap']:g} µV, leaves the three right on "
+        f"{left(run, 'pgd', epsilon=near['pgd'])}, and on {left(run, 'sap', epsilon=near['sap'])}."
     )
+
+
+def left(run: Run, attack: str, *, epsilon: float) -> str:
+    """What an attack's control leaves of the base model, of fdec and of cor, in a sentence."""
+    found = kept(run, attack=attack, epsilon=epsilon, searched=False)
+    return in_a_sentence([f"{percent(found[name].mean())} %" for name in (BASE, "fdec", "cor")])

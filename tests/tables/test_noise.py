@@ -82,11 +82,31 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
     for found in made.values():
         found["fdec"] = found["dec"]
     monkeypatch.setattr(noise, "kept", lambda run, *, searched, **_: made[searched])
-    first, _ = noise.told(tiny_run).markdown.splitlines()
+    decibels = {(True, 50.0): 9.0, (False, 50.0): 6.0, (False, 10.0): 9.5}
+    monkeypatch.setattr(
+        noise, "strength", lambda run, _, *, epsilon, searched: decibels[searched, epsilon]
+    )
+    # Beside the noise of the same ε, which is louder, and beside that which is as loud.
+    first, second, *_ = noise.told(tiny_run).markdown.splitlines()
     assert first == (
-        "- ε = 50 µV: under random signs, the base model is right on 50.0 % of the records; under "
-        "PGD, on 0.0 %. Compared with that noise, and by P(≥1), PGD takes more from cor, less from "
+        "- PGD at ε = 50 µV (9.0 dB) beside random signs at ε = 50 µV (6.0 dB): the base model is "
+        "right on 0.0 % and on 50.0 % of the records. By P(≥1), PGD takes more from cor, less from "
         "fcor and as much, as far as can be told, from dec and fdec."
     )
+    assert second.startswith(
+        "- PGD at ε = 50 µV (9.0 dB) beside random signs at ε = 10 µV (9.5 dB)"
+    )
     text = noise.beside_headline(tiny_run)
-    assert "±50 µV" in text and "leave the base model right on 50.0 %" in text
+    assert "±50 µV" in text and "below 6.0 dB" in text and "signs of ±10 µV" in text
+    assert "right on 50.0 %, 50.0 % and 50.0 % of these records" in text
+
+
+def test_the_strength_of_an_attack_is_that_of_its_perturbations(tiny_run):
+    crafted = load_file(tiny_run.obtain(stages.perturbation_name("strip", EPSILON)).path)
+    signals, _ = records_at(tiny_run, crafted["positions"])
+    record = signals.batch(torch.arange(len(signals))).double()
+    for attack in stages.ATTACKS:
+        delta = crafted[attack].double()
+        ratio = 10 * ((record**2).sum(1) / (delta**2).sum(1)).log10()
+        found = noise.strength(tiny_run, attack, epsilon=EPSILON, searched=True)
+        assert found == pytest.approx(ratio.median().item(), abs=0.01)
