@@ -14,7 +14,7 @@ from dnalib.tables import claims, effects, knowledge, noise, rivalry, seeds, ver
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 ELSEWHERE = (
-    "All this is against an attacker who knows the base model alone. Attackers who know the "
+    "These perturbations are searched for on the base model alone. Attackers who know the "
     "ensemble are met in [appendix A1](A1_adaptive_attacks), on the run that it names."
 )
 
@@ -27,7 +27,9 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     """
     banner = tables.banner(runs[0]).markdown
     parts = [banner, numbers(runs), claims.findings(runs).markdown]
-    parts.append(noise.beside_headline(runs[0]))
+    noisy = noise.beside_headline(runs[0])
+    alone = f"What follows is of seed {runs[0].settings.seed} alone. "
+    parts.append(noisy if len(runs) == 1 else alone + noisy)
     parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
     if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
         parts.append(rivalry.beside_rivals(runs[0]))
@@ -49,13 +51,21 @@ def in_short(runs: Sequence[Run]) -> str:
     )
     lines = [verdicts.under_the_papers_attack(runs).markdown]
     if holds_attacks_on(runs[0], "fdec"):
+        lines.append(verdicts.under_the_attack_aimed_at_the_ensemble(runs[0]).markdown)
         lines.append(verdicts.under_all_attacks(runs).markdown)
     return "\n".join(
         [
             "Four ensembles are compared: the conventional *cor*, the decorrelated *dec*, *fcor* "
             "with the spectrum split, and *fdec* with both. An ensemble *keeps* a record that at "
-            "least one of its members gets right; differences are in percentage points, with 95 % "
-            f"intervals over {chance}, of which one in twenty misses by chance. In short:",
+            "least one of its members gets right. Perturbations are searched for on the first "
+            "member, the *base model* of all four, and shown to all members; ε bounds the change "
+            "of each sample. The attack PGD moves every sample by itself, SAP smooths the change. "
+            f"A control, *{metrics.CONTROL}*, is the base model beside two answers that never "
+            "change, *always normal* and *always other*.",
+            "",
+            "In short, with differences in percentage points and 95 % intervals over "
+            f"{chance} (one such interval in twenty misses by chance; none is corrected for their "
+            "number):",
             "",
             *lines,
         ]
@@ -78,12 +88,11 @@ def against_knowledge(runs: Sequence[Run]) -> str:
         records = f"{len(found.labels)} records"
         others = claims.beside_cor(alive, names=["dec", "fcor"])
         sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}; {others}")
-    text = (
-        "All this is against an attacker who knows the base model alone. Against one who knows the "
-        "ensemble, with the strongest attack of [appendix A1](A1_adaptive_attacks) counted for "
-        f"each of {records}: {'. And '.join(dict.fromkeys(sentences))}."
+    return (
+        "These perturbations are searched for on the base model alone. Against an attacker who "
+        "knows the ensemble, with the strongest attack of [appendix A1](A1_adaptive_attacks) "
+        f"counted for each of {records}: {'. And '.join(dict.fromkeys(sentences))}."
     )
-    return text if len(runs) == 1 else f"{text} That is seed {run.settings.seed} alone."
 
 
 def headline(runs: Sequence[Run]) -> str:

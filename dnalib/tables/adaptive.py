@@ -13,6 +13,7 @@ from dnalib.tables import (
     by_names,
     deferral,
     gains,
+    knowledge,
     percent,
     selected,
     wide,
@@ -23,7 +24,10 @@ from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points_between
 from dnalib.tables.knowledge import (
     Ensembles,
+    conditions,
     epsilons,
+    fewest_right,
+    known_to,
     middle,
     strongest_table,
     transfer_of,
@@ -102,13 +106,37 @@ def strongest(run: Run) -> pandas.DataFrame:
     """The single attack that breaks most of P(≥1), and the strongest of all for each record."""
     rows = {
         (f"{row.epsilon:g} µV", row.ensemble): {
-            "strongest attack": row.strongest
-            + (f" ({row.ties} more, equally strong)" if row.ties else ""),
+            "strongest attack": row.strongest + (f" (+{row.ties} equal)" if row.ties else ""),
             "left under it": percent(row.alone),
             "strongest per record": with_interval(row.value, row.low, row.high),
         }
         for row in strongest_table(run).itertuples()
     }
+    return by_names(rows, ["ε", "ensemble"])
+
+
+def smooth(run: Run) -> pandas.DataFrame:
+    """P(≥1) in % under SAP alone, by what it aims at, and under all attacks.
+
+    Each record under the strongest of those that a column names.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for epsilon in epsilons(run):
+        attacks = conditions(run, epsilon=epsilon)
+        smooth_ones = knowledge.smooth(attacks)
+        shown = {
+            "SAP, base model": known_to(smooth_ones, knowledge="base model"),
+            "SAP, each member": known_to(smooth_ones, knowledge="each member"),
+            "SAP, every aim": smooth_ones,
+            "all attacks": attacks,
+        }
+        for column, some in shown.items():
+            worst = fewest_right(some)
+            table = ensemble_table(worst.correct(), worst.labels, seed=INTERVAL_SEED)
+            for row in selected(table, measure="at least 1").itertuples():
+                rows.setdefault((f"{epsilon:g} µV", row.ensemble), {})[column] = narrow(
+                    row.value, row.low, row.high
+                )
     return by_names(rows, ["ε", "ensemble"])
 
 
@@ -156,7 +184,7 @@ def differences(
             "difference (points)": points_between(row.value, row.low, row.high),
             "only first right": row.ensemble_only,
             "only second right": row.against_only,
-            "p": f"{row.p_value:.2g}",
+            "p": "< 0.001" if row.p_value < 0.001 else f"{row.p_value:.2g}",
         }
         for row in table.itertuples()
     }

@@ -169,6 +169,11 @@ def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Ans
     return {name: answers for name, answers in attacks.items() if aims[name] in targets}
 
 
+def smooth(attacks: Mapping[str, Answers]) -> dict[str, Answers]:
+    """Those of the attacks that are SAP, whatever they aim at."""
+    return {name: answers for name, answers in attacks.items() if name.startswith("SAP, ")}
+
+
 def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
     """Answers under the attack that leaves the fewest members right, chosen anew for each record.
 

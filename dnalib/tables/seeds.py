@@ -90,6 +90,16 @@ def values_under_knowledge(
     return found
 
 
+def values_under_smooth(
+    run: Run, *, epsilon: float, measure: str
+) -> dict[str, NDArray[np.float64]]:
+    """The same under the strongest SAP on each record, at all members and the ensemble itself."""
+    conditions = knowledge.smooth(knowledge.conditions(run, epsilon=epsilon))
+    (ensemble, *_) = ENSEMBLES
+    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
+    return at_positions(run, positions, knowledge.fewest_right(conditions), measure=measure)
+
+
 def at_positions(
     run: Run, positions: NDArray[np.generic], answers: Answers, *, measure: str
 ) -> dict[str, NDArray[np.float64]]:
@@ -202,19 +212,31 @@ def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Sp
 
 
 def gain_of(
-    values: Sequence[Mapping[str, NDArray[np.float64]]], *, pair: tuple[str, str] = GAIN
+    values: Sequence[Mapping[str, NDArray[np.float64]]],
+    *,
+    pair: tuple[str, str] = GAIN,
+    classes: NDArray[np.integer] | None = None,
 ) -> Spread:
     """The spread of what the first of a pair keeps more than the second, record by record.
 
-    `values` as in `spreads`.
+    `values` as in `spreads`, `classes` as in `spread`.
     """
     first, second = pair
-    return spread([one[first] - one[second] for one in values], bounds=DIFFERENCE)
+    differences = [one[first] - one[second] for one in values]
+    return spread(differences, bounds=DIFFERENCE, classes=classes)
 
 
-def spread(values: Sequence[NDArray[np.float64]], *, bounds: tuple[float, float]) -> Spread:
-    """The spread over seeds and records of one number; `bounds` as in `crossed_seeds`."""
-    return crossed_seeds(np.stack(values), bounds=bounds, seed=INTERVAL_SEED)  # (seed, test record)
+def spread(
+    values: Sequence[NDArray[np.float64]],
+    *,
+    bounds: tuple[float, float],
+    classes: NDArray[np.integer] | None = None,
+) -> Spread:
+    """The spread over seeds and records of one number, `values` of each seed (test record,).
+
+    `bounds` and `classes` as in `crossed_seeds`.
+    """
+    return crossed_seeds(np.stack(values), bounds=bounds, classes=classes, seed=INTERVAL_SEED)
 
 
 def described(parts: Mapping[Names, Mapping[str, Spread]], *, names: list[str]) -> pandas.DataFrame:

@@ -61,6 +61,22 @@ def test_the_control_is_attacked_as_an_ensemble_and_where_one_member_is_at_its_b
         assert list(one.logits) == NAMES
 
 
+def test_under_sap_alone_nothing_but_the_aim_changes(run, attacks):
+    smooth = knowledge.smooth(attacks)
+    assert list(smooth) == [name for name in attacks if name.startswith("SAP")] and len(smooth) == 5
+    table = adaptive.smooth(run)
+    for ensemble in NAMES:
+        row = table.loc[("50 µV", ensemble)]
+        for column, some in {
+            "SAP, base model": [attacks[knowledge.PAPER]],
+            "SAP, every aim": list(smooth.values()),
+            "all attacks": list(attacks.values()),
+        }.items():
+            alive = [one.correct()[ensemble].any(axis=0) for one in some]
+            expected = tables.percent(np.logical_and.reduce(alive).mean())
+            assert row[column].split()[0] == expected
+
+
 def test_an_attacker_has_the_attacks_of_what_is_known(attacks):
     assert set(knowledge.known_to(attacks, knowledge="base model")) == {
         "PGD, base model",

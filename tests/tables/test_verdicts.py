@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnalib import metrics
+from dnalib import metrics, tables
 from dnalib.tables import knowledge, seeds, verdicts
 
 
@@ -36,7 +36,7 @@ def test_seeds_that_disagree_tell_nothing():
 
 def test_lines_compare_what_they_name(tiny_run):
     lines = verdicts.under_the_papers_attack([tiny_run]).markdown.splitlines()
-    claim, both, measure = lines
+    claim, both, measure, alike = lines
     values = seeds.values_under_attack(
         tiny_run, attack="sap", padding="strip", epsilon=50.0, measure="at least 1"
     )
@@ -49,6 +49,36 @@ def test_lines_compare_what_they_name(tiny_run):
         for first, second in pairs:
             difference = 100 * np.nanmean(values[first] - values[second])
             assert f"{second}, {difference:+.1f}".replace("-", "−") in line
+    _, labels = tables.natural(tiny_run, ["base"])
+    difference = values["fdec"] - values["cor"]
+    of_each = [np.nanmean(difference[labels == one]) for one in np.unique(labels)]
+    difference = f"{100 * np.nanmean(of_each):+.1f}".replace("-", "−")
+    assert f"cor, {difference} (" in alike and alike.count(";") == 3
+
+
+def test_classes_count_alike_where_they_are_given():
+    classes = np.repeat([0, 1], [150, 50])
+    values = [{"one": (classes == 0).astype(float), "other": (classes == 1).astype(float)}] * 3
+    plain = verdicts.told_apart(values, "one", "other")
+    alike = verdicts.told_apart(values, "one", "other", classes=classes)
+    assert plain.startswith("one keeps more than other, +50.0 (")
+    assert alike.startswith("one cannot be told apart from other, +0.0 (")
+
+
+def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(tiny_run):
+    epsilon = max(knowledge.epsilons(tiny_run))
+    line = verdicts.under_the_attack_aimed_at_the_ensemble(tiny_run).markdown
+    attacks = knowledge.conditions(tiny_run, epsilon=epsilon)
+    smooth = [one for name, one in attacks.items() if name.startswith("SAP")]
+    assert len(smooth) == 5  # three members, and two aims at them all
+    alive = {
+        name: np.logical_and.reduce([one.correct()[name].any(axis=0) for one in smooth])
+        for name in ("cor", "fdec", "dec", "fcor")
+    }
+    assert f"SAP at ε = {epsilon:g} µV" in line and f"on {len(alive['cor'])} records" in line
+    for name in ("fdec", "dec", "fcor"):
+        difference = 100 * (alive[name].mean() - alive["cor"].mean())
+        assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
 
 
 def test_the_attacker_who_knows_has_all_attacks(tiny_run):
