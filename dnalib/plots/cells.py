@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dnalib.plots.style import BLACK, SMALL, TEXT
 
 APART = 0.19  # of a cell's height, of two lines of text from its middle
-LIGHT = 0.6  # opacity of the second
+LIGHT = 0.75  # opacity of the second
+SECOND = 7.5  # points: two numbers of three digits fit into a cell
 
 
 def draw_cells(
@@ -31,7 +32,8 @@ def draw_cells(
             axes.text(column, row, str(text), **look)
             continue
         axes.text(column, row - APART, str(text), **look)
-        axes.text(column, row + APART, str(below[row, column]), alpha=LIGHT, **look)
+        smaller = look | {"fontsize": SECOND}
+        axes.text(column, row + APART, str(below[row, column]), alpha=LIGHT, **smaller)
     return image
 
 

@@ -14,11 +14,15 @@ from dnalib.plots.style import (
     panel_letters,
 )
 
+APART = 1.07  # factor between the places of two ensembles of one cost
+ALIKE = 0.02  # costs that differ by less, relatively, are drawn as one
 TICKS = (0.3, 0.5, 1, 2, 3, 5, 10)  # of the axis of costs, which is logarithmic
 
 
 def costs(table: pd.DataFrame) -> Figure:
     """What an ensemble keeps under attack against what its trainings cost, a panel a measure.
+
+    Ensembles of one cost stand beside each other.
 
     Args:
         table: from `rivalry.bought_at`.
@@ -32,10 +36,11 @@ def costs(table: pd.DataFrame) -> Figure:
     figure = new_figure(4.4)
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
-        for row in table[table.name == name].itertuples():
+        rows = table[table.name == name]
+        for row, place in zip(rows.itertuples(), side_by_side(rows.times), strict=True):
             series = ensemble_series(row.ensemble)
             axes.errorbar(
-                [row.times],
+                [place],
                 [100 * row.value],
                 yerr=[[100 * (row.value - row.low)], [100 * (row.high - row.value)]],
                 color=series.colour,
@@ -61,3 +66,12 @@ def costs(table: pd.DataFrame) -> Figure:
         ncols=5,
     )
     return figure
+
+
+def side_by_side(times: pd.Series) -> list[float]:
+    """Where costs are drawn, so that none hides another: those that are alike around their own."""
+    places = []
+    for position, one in enumerate(times):
+        alike = [other for other, cost in enumerate(times) if abs(cost - one) < ALIKE * one]
+        places.append(one * APART ** (alike.index(position) - (len(alike) - 1) / 2))
+    return places

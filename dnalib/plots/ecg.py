@@ -71,7 +71,7 @@ def ecg_paper(
         axes.set_title(title, fontsize=TEXT, loc="left", pad=4)
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
-    panels[-1].set_xlabel("Time (s), at 25 mm/s and 10 mm/mV", fontsize=TEXT)
+    panels[-1].set_xlabel("Time (s), in the proportions of 25 mm/s and 10 mm/mV", fontsize=TEXT)
     figure.supylabel("ECG (mV)", fontsize=TEXT)
     return figure
 
@@ -123,7 +123,7 @@ def attacked_ecg(
         axes.set_xticks(_ticks(start, seconds))
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
-    panels[-1].set_xlabel("Time (s), at 25 mm/s and 10 mm/mV", fontsize=TEXT)
+    panels[-1].set_xlabel("Time (s), in the proportions of 25 mm/s and 10 mm/mV", fontsize=TEXT)
     figure.align_ylabels(panels)
     return figure
 

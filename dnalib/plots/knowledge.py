@@ -4,21 +4,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dnalib.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
     GREY,
-    ORANGE,
     TEXT,
-    VERMILLION,
     dress,
     legend_above,
     new_figure,
     panel_letters,
 )
 
-# From the least knowledge to the most.
-LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (VERMILLION, "D"), (BLACK, "X"))
+# From the least knowledge to the most: darker and darker, in no ensemble's colour or marker.
+LOOKS = (("#B98BD0", "<"), ("#9C5FB5", "v"), ("#7A3E96", ">"), ("#552072", "P"), ("#26063A", "*"))
 STEP = 0.15  # between the points of one ensemble
 
 

@@ -1,11 +1,10 @@
 """Measures of the ensembles against a parameter's values."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from dnalib.plots.style import (
     BLACK,
@@ -17,6 +16,9 @@ from dnalib.plots.style import (
     new_figure,
     panel_letters,
 )
+
+APART = 0.035  # of the way between the outermost values: two ensembles at one value
+R_SQUARED = "adjusted R²"  # the measure that is no share of records
 
 
 def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -> Figure:
@@ -38,11 +40,18 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
     panels = figure.subplots(-(-len(measures) // 2), 2, sharex=True, squeeze=False).ravel()
     ensembles = list(dict.fromkeys(table.ensemble))
     for axes, measure in zip(panels, measures, strict=False):
-        axes.set_ylim(-2, 102)
+        axes.set_ylim(*(np.array([-0.02, 1.02]) * (1 if measure == R_SQUARED else 100)))
         for place, ensemble in enumerate(ensembles):
             rows = table[(table.ensemble == ensemble) & (table.measure == measure)]
-            shift = 0.06 * (place - (len(ensembles) - 1) / 2)
-            _draw_values(axes, ensemble, rows.sort_values("setting"), values=values, shift=shift)
+            # The same on paper however many values there are.
+            shift = APART * max(1, len(values) - 1) * (place - (len(ensembles) - 1) / 2)
+            _draw_values(
+                axes,
+                ensemble,
+                rows.sort_values("setting"),
+                places=np.searchsorted(values, rows.setting.sort_values()) + shift,
+                scale=1 if measure == R_SQUARED else 100,
+            )
         if chosen in values:
             axes.axvline(values.index(chosen), color=BLACK, linestyle=":", linewidth=0.8, zorder=1)
         axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
@@ -52,7 +61,7 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
         axes.set_axis_off()
     panel_letters(panels[: len(measures)], measures)
     figure.supxlabel(parameter, fontsize=TEXT)
-    figure.supylabel("Share of records (%); R² (%)", fontsize=TEXT)
+    figure.supylabel("Share of records (%); R² from 0 to 1", fontsize=TEXT)
     legend_above(
         figure, handles=[ensemble_handle(name) for name in ensembles], ncols=5, handlelength=3
     )
@@ -60,17 +69,17 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
 
 
 def _draw_values(
-    axes: Axes, ensemble: str, rows: pd.DataFrame, *, values: Sequence[float], shift: float
+    axes: Axes, ensemble: str, rows: pd.DataFrame, *, places: NDArray[np.floating], scale: float
 ) -> None:
-    """One ensemble's means in per cent, with intervals where there are some; nothing of no rows."""
+    """One ensemble's scaled means, with intervals where there are some; nothing of no rows."""
     if rows.empty:
         return
     series = ensemble_series(ensemble)
     below, above = rows.value - rows.low, rows.high - rows.value
     axes.errorbar(
-        np.searchsorted(values, rows.setting) + shift,
-        100 * rows.value,
-        yerr=None if rows.low.isna().all() else [100 * below, 100 * above],
+        places,
+        scale * rows.value,
+        yerr=None if rows.low.isna().all() else [scale * below, scale * above],
         color=series.colour,
         linestyle=series.line,
         marker=series.marker,

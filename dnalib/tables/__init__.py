@@ -6,10 +6,8 @@
 from .chapters import (
     INTERVAL_SEED,
     UNDER_PGD,
-    AttackedExample,
     Banner,
     attacked,
-    attacked_example,
     attacked_majority_share,
     banner,
     between,
@@ -41,12 +39,10 @@ from .chapters import (
 )
 
 __all__ = [
-    "AttackedExample",
     "Banner",
     "INTERVAL_SEED",
     "UNDER_PGD",
     "attacked",
-    "attacked_example",
     "attacked_majority_share",
     "banner",
     "between",

@@ -7,6 +7,7 @@ from typing import SupportsFloat, TypeVar
 
 import numpy as np
 import pandas
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import intervals, losses, metrics, published
@@ -219,8 +220,9 @@ def by_names(rows: Mapping[Names, Mapping[str, object]], names: Sequence[str]) -
 def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
     """Accuracy in % of the majority vote and of the mean softmax: what a user would get.
 
-    Columns: on all natural test records; on those that the base model gets right, which are
-    attacked, natural and under the attack.
+    The base model alone stands above the ensembles, the control below them. Columns: on all natural
+    test records; on those that the base model gets right, which are attacked, natural and under the
+    attack.
     """
     logits, labels = natural(run, MEMBERS)
     positions = load_file(run.obtain(attacked_name(padding, epsilon)).path)["positions"]
@@ -230,16 +232,30 @@ def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pand
         f"natural, the {len(positions)} attacked": (logits[:, positions], labels[positions]),
         f"{attack.upper()}, ε = {epsilon:g} µV": under_attack,
     }
-    answers = {column: answers_of(*found) for column, found in sets.items()}
-    rows = {
-        (ensemble, rule): {
-            column: percent((one.predicted(rule)[ensemble] == one.labels).mean())
-            for column, one in answers.items()
-        }
-        for ensemble in ENSEMBLES
+    shown: dict[tuple[str, str], dict[str, str]] = {}
+    for column, found in sets.items():
+        for row, right in right_by_rule(*found).items():
+            ends = intervals.bootstrap_interval(right, seed=INTERVAL_SEED)
+            shown.setdefault(row, {})[column] = with_interval(right.mean(), *ends)
+    return by_names(shown, ["ensemble", "rule"])
+
+
+def right_by_rule(
+    logits: NDArray[np.floating], labels: NDArray[np.integer]
+) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """Which records are answered right: (ensemble, rule) -> (record,), the base model's first.
+
+    Args:
+        logits: of all nine models, (member, record, class).
+        labels: (record,).
+    """
+    alone = metrics.correct_predictions(logits, labels)[MEMBERS.index("base")]
+    answers = answers_of(logits, labels)
+    return {("base", "alone"): alone} | {
+        (ensemble, rule): answers.predicted(rule)[ensemble] == answers.labels
+        for ensemble in answers.logits
         for rule in RULES
     }
-    return by_names(rows, ["ensemble", "rule"])
 
 
 def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
@@ -344,36 +360,3 @@ def paper_points(run: Run, *, attack: str) -> Mapping[tuple[str, str, float], fl
     """The published points of a figure, where this run has the same ε; None if there are none."""
     points = published.SAP if attack == "sap" else {}
     return {key: value for key, value in points.items() if key[2] in run.settings.epsilons} or None
-
-
-@dataclass(frozen=True)
-class AttackedExample:
-    """Recorded perturbations of one test record.
-
-    Attributes:
-        record: its name.
-        perturbations: ε in raw units -> attack ("PGD", "SAP") -> (time,), raw units, at the run's
-            rate and length.
-    """
-
-    record: str
-    perturbations: dict[float, dict[str, np.ndarray]]
-
-
-def attacked_example(run: Run, *, number: int = 0) -> AttackedExample:
-    """One of the few attacked records that a run keeps for its figures, at each ε.
-
-    Args:
-        run: with at least one attacked record.
-        number: which of them, from 0; the last, where there are fewer.
-    """
-    artefact = run.obtain("examples")
-    number = min(number, len(artefact.results["records"]) - 1)
-    stored = load_file(artefact.path)  # attack -> (epsilon, record, time)
-    return AttackedExample(
-        record=artefact.results["records"][number],
-        perturbations={
-            epsilon: {name.upper(): stored[name][row, number] for name in ATTACKS}
-            for row, epsilon in enumerate(artefact.results["epsilons"])
-        },
-    )

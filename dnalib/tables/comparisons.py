@@ -16,6 +16,7 @@ from dnalib.tables import (
     between,
     by_names,
     decimals,
+    natural,
     percent,
     r_squared,
     uncertainty_table,
@@ -150,7 +151,10 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     """Accuracy of the mean softmax and UA under PGD in %, ours and the published ones.
 
     At the run's ε that is nearest to the published one, which the corner names; published values
-    stand beside ours only where the two are the same.
+    stand beside ours only where the two are the same, and are of all test records. Ours are of
+    those that were attacked; of all, with the others all wrong or all right, the accuracy lies
+    between the two ends of the second column. The last column is the UA of a doubt that
+    calls every record uncertain: the share of wrong answers.
 
     Source: :eq:`eq-uncertainty` of chapter 8.
     """
@@ -159,16 +163,18 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     logits, labels = attacked(run, attack="pgd", padding=padding, epsilon=epsilon)
     scores = uncertainty_table(run, attack="pgd", padding=padding, epsilon=epsilon)
     predicted = answers_of(logits, labels).predicted("mean softmax")
+    everyone = len(natural(run, ["base"])[1])
     rows = {}
     for ensemble in ENSEMBLES:
         hits = predicted[ensemble] == labels  # (record,)
         low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
         rows[ensemble] = {
-            "accuracy (%)": percent(hits.mean()),
-            "95 % interval": between(low, high),
+            "accuracy (%)": with_interval(hits.mean(), low, high),
+            f"of all {everyone}": between(hits.sum() / everyone, 1 - (~hits).sum() / everyone),
             "published accuracy": percent(theirs.get((ensemble, "accuracy"))),
             **scores.loc[ensemble],
             "published UA": percent(theirs.get((ensemble, "UA"))),
+            "UA, all uncertain": percent(1 - hits.mean()),
         }
     found = pandas.DataFrame.from_dict(rows, orient="index")
     return with_rows(found, f"PGD, ε = {epsilon:g} µV")

@@ -6,7 +6,7 @@ import pandas
 
 from dnalib import metrics
 from dnalib.runs import Run
-from dnalib.stages import ENSEMBLES
+from dnalib.stages import ATTACKS, ENSEMBLES
 from dnalib.stages.ensembles import in_full
 from dnalib.tables import (
     INTERVAL_SEED,
@@ -18,7 +18,9 @@ from dnalib.tables import (
     in_a_sentence,
     knowledge,
     longer,
+    percent,
     selected,
+    sweeps,
 )
 from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points
@@ -174,6 +176,30 @@ def changed(table: pandas.DataFrame) -> Banner:
             f"{measure} {moved(found)}" for measure, found in rows.groupby("measure", sort=False)
         ]
         lines.append(f"- {in_full(setting)} instead of {in_full(against)}: {'; '.join(parts)}.")
+    return Banner("\n".join(lines))
+
+
+def above_control(run: Run, parameter: str) -> Banner:
+    """Which ensembles keep more than the control under each attack, at which values, by P(≥1).
+
+    Args:
+        run, parameter: as in `sweeps.sweep_table`.
+    """
+    lines = []
+    for attack in ATTACKS:
+        table = selected(
+            sweeps.sweep_table(run, parameter, attack=attack), measure="P(≥1), attacked"
+        )
+        found = []
+        for setting, rows in table.groupby("setting", sort=False):
+            shares = dict(zip(rows.ensemble, rows.value, strict=True))
+            control = shares.pop(metrics.CONTROL)
+            found += [
+                f"{ensemble} at {in_full(setting)} ({percent(share)} against {percent(control)} %)"
+                for ensemble, share in shares.items()
+                if share > control
+            ]
+        lines.append(f"- Under {attack.upper()}: {in_a_sentence(found) if found else 'none'}.")
     return Banner("\n".join(lines))
 
 

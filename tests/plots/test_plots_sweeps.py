@@ -39,7 +39,8 @@ def test_each_measure_has_its_panel(drawn, table):
             part = table[(table.ensemble == ensemble) & (table.measure == measure)]
             part = part.sort_values("setting")
             points = bars.lines[0]
-            assert points.get_ydata() == pytest.approx(100 * part.value.to_numpy())
+            scale = 1 if measure == sweeps.SHARED else 100  # R² is no share of records
+            assert points.get_ydata() == pytest.approx(scale * part.value.to_numpy())
             assert np.round(points.get_xdata()).tolist() == [0, 1, 2]
             assert bool(bars.lines[2]) == (measure != sweeps.SHARED), "intervals where there are"
         assert any(list(line.get_xdata()) == [1, 1] for line in axes.get_lines()), "the chosen one"

@@ -91,6 +91,10 @@ def test_answers_stand_beside_the_published(tiny_run: ComputingRun) -> None:
     for name in stages.ENSEMBLES:
         assert table["accuracy (%)"][name] == votes.loc[name, "mean softmax"]["PGD, ε = 50 µV"]
     assert table["UA"].equals(tables.uncertainty_table(tiny_run, **condition)["UA"])
+    hits = [votes.loc[name, "mean softmax"]["PGD, ε = 50 µV"] for name in stages.ENSEMBLES]
+    # Who calls a doctor every time is right to do so wherever the answer is wrong.
+    for shown, hit in zip(table["UA, all uncertain"], hits, strict=True):
+        assert float(shown) == pytest.approx(100 - float(hit.split()[0]), abs=0.11)
     assert table["published UA"].to_dict() == {
         "cor": "30.3",
         "dec": "–",

@@ -9,7 +9,16 @@ from made_up_run import ATTACKED, MadeUpRun
 from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
-from dnalib.tables import adaptive, answers, deferral, knowledge, longer, replies, rivalry
+from dnalib.tables import (
+    adaptive,
+    answers,
+    deferral,
+    knowledge,
+    longer,
+    replies,
+    rivalry,
+    sweeps,
+)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +152,24 @@ def test_the_gain_is_that_of_the_tables(run):
 )
 def test_what_rounds_to_nothing_is_nothing(shares, text):
     assert replies.at_most(shares, of="P(≥1)") == text
+
+
+def test_what_keeps_more_than_the_control_is_named_with_both_shares(monkeypatch):
+    shares = {
+        "sap": [(2, "fcor", 0.92), (2, "dec", 0.7), (2, metrics.CONTROL, 0.875), (10, "fcor", 0.5)],
+        "pgd": [(2, "fcor", 0.17), (2, metrics.CONTROL, 0.875), (10, "fcor", 0.875)],
+    }
+
+    def sweep_table(run, parameter, *, attack):
+        rows = [*shares[attack], (10, metrics.CONTROL, 0.875)]
+        made = pandas.DataFrame(rows, columns=["setting", "ensemble", "value"])
+        return made.assign(measure="P(≥1), attacked")
+
+    monkeypatch.setattr(sweeps, "sweep_table", sweep_table)
+    assert replies.above_control(None, "bands").markdown.splitlines() == [
+        "- Under PGD: none.",
+        "- Under SAP: fcor at 2 (92.0 against 87.5 %).",
+    ]
 
 
 def test_what_another_value_changes_is_told_by_its_intervals():
