@@ -95,7 +95,7 @@ def attack_records(
         found = attack(
             InPrecision(module, precision=precision),
             inputs.to(device).float().unsqueeze(1),
-            labels[records].to(device),
+            labels[records.to(labels.device)].to(device),
             valid.to(device).unsqueeze(1),
             **options,
         )

@@ -224,6 +224,26 @@ def started(model, inputs, labels, valid, *, padding, generators):
     return {"start": start}
 
 
+class ElsewhereLabels:
+    """Labels on another device than the signals, which refuse positions that are not there."""
+
+    device = torch.device("meta")
+
+    def __len__(self):
+        return len(LENGTHS)
+
+    def __getitem__(self, records):
+        assert records.device == self.device, "PyTorch refuses a GPU's positions in what is not"
+        return torch.zeros(len(records), dtype=torch.int64)
+
+
+def test_labels_may_lie_on_another_device_than_the_signals(network, signals):
+    found = collected(network, signals, ElsewhereLabels(), padding="mask")
+    assert torch.equal(
+        found, collected(network, signals, torch.zeros(len(LENGTHS), dtype=int), padding="mask")
+    )
+
+
 def test_what_cannot_be_attacked_is_refused(network, signals, labels):
     with pytest.raises(ValueError, match="at least one"):
         next(attack_records(pgd, [], signals, labels, padding="mask"))
