@@ -655,3 +655,14 @@ def test_what_the_command_refuses_is_one_sentence(
 ) -> None:
     assert command.main(["--runs-folder", str(tmp_path), *words]) == 1
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_the_help_gives_the_commands_for_a_load_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        command.main(["-h"])
+    printed = capsys.readouterr().out
+    assert "git sparse-checkout set --no-cone /.gitignore /Makefile " in printed
+    assert "git sparse-checkout disable " in printed
