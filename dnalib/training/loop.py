@@ -81,7 +81,7 @@ def train(
             last, end after that time. A call completes at least one epoch; of one that is killed
             before, no more than a quarter of that time is lost. None: no limit.
         compiled: whether the forward and backward passes are compiled; None: on a GPU, if PyTorch
-            can there.
+            can there and one process trains alone.
         report: receives one line an epoch.
         processes: that train together; None: those of the launch.
 
@@ -153,6 +153,10 @@ def set_up(
     compiled: bool | None,
 ) -> TrainingState:
     """The state before the first step, on the device that Fabric chose."""
+    if compiled is None and fabric.world_size > 1:
+        # Nobody tried it. The batch norms' sums over processes break the program into pieces, and
+        # where one process fails to compile, the others would wait for it.
+        compiled = False
     callable_network = accelerate(network, device=fabric.device, compiled=compiled)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     wrapped, optimizer = fabric.setup(callable_network, optimizer)

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -64,6 +65,17 @@ def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
     monkeypatch.setattr(acceleration, "can_compile", lambda device: False)
     assert accelerate(made, device=gpu, compiled=None) is made
     assert accelerate(made, device=gpu, compiled=True) == (made, False)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, False), (True, True), (False, False)])
+def test_several_processes_compile_only_if_asked(monkeypatch, asked, expected):
+    def spy(network, *, device, compiled):
+        assert compiled is expected
+        return network
+
+    monkeypatch.setattr(loop, "accelerate", spy)
+    fabric = SimpleNamespace(world_size=2, device=CPU, setup=lambda *parts: parts)
+    loop.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=asked)
 
 
 def test_whether_pytorch_can_compile_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
