@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.model import Network
+from dnalib.training.acceleration import compiled_of
 
 
 class JointNetwork(nn.Module):
@@ -48,5 +49,6 @@ def networks_of(network: Network | JointNetwork) -> list[Network]:
 
 
 def unwrapped(network: nn.Module) -> Network | JointNetwork:
-    """The plain network, or networks, of what Lightning Fabric set up."""
-    return cast("Network | JointNetwork", network.module)
+    """The plain network, or networks, of what Lightning Fabric set up, compiled or not."""
+    compiled = compiled_of(network)
+    return cast("Network | JointNetwork", network.module if compiled is None else compiled.network)

@@ -15,10 +15,10 @@ from torch import Tensor
 from dnalib.inference import infer
 from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
-from dnalib.training.acceleration import accelerate, lay_out_contiguous
+from dnalib.training.acceleration import accelerate, lay_out_contiguous, pass_through
 from dnalib.training.data import TrainingData, decorrelates, number_of_batches
 from dnalib.training.joint import JointNetwork, networks_of, unwrapped
-from dnalib.training.objectives import OBJECTIVES, Step, mean_hits
+from dnalib.training.objectives import Step, forward_and_backward, mean_hits
 from dnalib.training.processes import (
     Processes,
     SynchronisedBatchNorm,
@@ -80,8 +80,9 @@ def train(
         max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
             last, end after that time. A call completes at least one epoch; of one that is killed
             before, no more than a quarter of that time is lost. None: no limit.
-        compiled: whether the forward and backward passes are compiled; None: on a GPU, if PyTorch
-            can there and one process trains alone.
+        compiled: whether the forward and backward passes are compiled, of full batches; None: on a
+            GPU, if PyTorch can there and one process trains alone. Where the first compiled step
+            fails, one process alone warns and goes on uncompiled.
         report: receives one line an epoch.
         processes: that train together; None: those of the launch.
 
@@ -241,17 +242,15 @@ def train_step(
     Of several processes each takes its share of the rows, and returns sums over them.
     """
     step = Step(fabric, state.network, data, records, recipe, projections, number=state.step)
-    losses = OBJECTIVES[recipe.method](step)
-    state.optimizer.zero_grad()
-    # Gradients are averaged over processes, whose shares may differ in size.
-    rows = len(step.mine)
-    weight = rows * fabric.world_size / len(records)
-    fabric.backward(
-        weight * losses.cross_entropy + recipe.decorrelation_weight * losses.decorrelation
+    losses = pass_through(
+        state.network,
+        partial(forward_and_backward, step, state.optimizer),
+        may_fail=fabric.world_size == 1,
     )
     state.optimizer.step()
     state.schedule.step()
     # The two losses are means over the batch; sums let batches of unequal size be averaged exactly.
+    rows = len(step.mine)
     sums = (losses.cross_entropy * rows, losses.hits, losses.decorrelation * rows)
     return torch.stack([one.detach().double() for one in sums])
 

@@ -175,6 +175,18 @@ OBJECTIVES: Mapping[Method, Callable[[Step], Losses]] = {
 }
 
 
+def forward_and_backward(step: Step, optimizer: torch.optim.Optimizer) -> Losses:
+    """A step's losses; their gradients take the place of the parameters' last ones."""
+    losses = OBJECTIVES[step.recipe.method](step)
+    optimizer.zero_grad()
+    # Gradients are averaged over processes, whose shares may differ in size.
+    weight = len(step.mine) * step.fabric.world_size / len(step.records)
+    step.fabric.backward(
+        weight * losses.cross_entropy + step.recipe.decorrelation_weight * losses.decorrelation
+    )
+    return losses
+
+
 def mean_decorrelation(
     features: Tensor,
     earlier: list[Tensor],

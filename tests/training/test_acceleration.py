@@ -14,10 +14,12 @@ from dnalib import model
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.training import acceleration, loop, train
 from dnalib.training.acceleration import (
+    CompiledNetwork,
     accelerate,
     can_compile,
     lay_out_channels_last,
     lay_out_contiguous,
+    pass_through,
 )
 
 CPU = torch.device("cpu")
@@ -45,26 +47,36 @@ def test_kernels_change_their_layout_and_nothing_else():
     assert torch.equal(made(signals), logits)
 
 
-def test_a_cpu_gets_the_network_as_it_is(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
+def is_compiled(found, made):
+    return isinstance(found, CompiledNetwork) and found.network is made
+
+
+def test_a_cpu_gets_the_network_as_it_is():
     made = network()
     assert accelerate(made, device=CPU, compiled=None) is made
     assert accelerate(made, device=CPU, compiled=False) is made
     assert made.conv2.weight.is_contiguous()
-    assert accelerate(made, device=CPU, compiled=True) == (made, False)
+    assert is_compiled(accelerate(made, device=CPU, compiled=True), made)
 
 
 def test_a_gpu_gets_its_layout_and_its_program(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda network, dynamic: (network, dynamic))
     monkeypatch.setattr(acceleration, "can_compile", lambda device: True)
     made = network()
     gpu = torch.device("cuda")
-    assert accelerate(made, device=gpu, compiled=None) == (made, False)
+    assert is_compiled(accelerate(made, device=gpu, compiled=None), made)
     assert not made.conv2.weight.is_contiguous()
     assert accelerate(made, device=gpu, compiled=False) is made
     monkeypatch.setattr(acceleration, "can_compile", lambda device: False)
     assert accelerate(made, device=gpu, compiled=None) is made
-    assert accelerate(made, device=gpu, compiled=True) == (made, False)
+    assert is_compiled(accelerate(made, device=gpu, compiled=True), made)
+
+
+def test_weights_and_modes_of_a_compiled_network_are_the_networks():
+    made = network()
+    found = accelerate(made, device=CPU, compiled=True)
+    assert list(found.parameters()) == list(made.parameters())
+    assert len(list(found.named_parameters(remove_duplicate=False))) == len(list(made.parameters()))
+    assert made.training and not found.eval().network.training
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, False), (True, True), (False, False)])
@@ -123,6 +135,128 @@ def two_layers(monkeypatch):
     """A network that compiles soon; evaluation knows the thirteen layers, so it gives constants."""
     monkeypatch.setattr(model, "BLOCKS", (model.BLOCKS[0], model.BLOCKS[-1]))
     monkeypatch.setattr(loop, "infer", lambda network, signals, **options: torch.ones(40, 4))
+
+
+class Backend:
+    """Compiles to what PyTorch runs anyway; knows the batch size of each program."""
+
+    def __init__(self, monkeypatch):
+        torch.compiler.reset()
+        self.rows = []
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=self))
+
+    def __call__(self, program, inputs):
+        (rows,) = {len(one) for one in inputs if one.ndim == 3 and one.shape[1:] == (1, 300)}
+        self.rows.append(rows)
+        return program.forward
+
+
+def without_dropout(filtered=False):
+    """A network of one program: the dropout of a CPU breaks it into pieces."""
+    masks = ring_filters(bands=10, length=300)
+    behind = FourierFilter(masks[0], length=300) if filtered else None
+    return model.Network(width=0.02, dropout=0.0, fourier_filter=behind)
+
+
+@pytest.mark.slow
+def test_full_batches_alone_are_compiled_once_for_each_kind_of_network(monkeypatch):
+    changes = {"epochs": 2, "batch_size": 40, "projected_dimension": 20}
+    recipe = dataclasses.replace(RECIPE, **changes)
+    data = make_data(earlier_models=1, count=119)  # batches of 40, 40 and 39
+    backend = Backend(monkeypatch)
+    counts = []
+    for filtered in (False, False, True, True, False):
+        made = partial(without_dropout, filtered)
+        compiled, plain = (
+            train(made, data, recipe=recipe, compiled=compiled, report=quiet)
+            for compiled in (True, False)
+        )
+        counts.append(len(backend.rows))
+        assert compiled[1].train_loss.tolist() == pytest.approx(plain[1].train_loss, rel=1e-4)
+        weights = plain[0].state_dict()
+        for name, value in compiled[0].state_dict().items():
+            assert torch.allclose(value.float(), weights[name].float(), atol=1e-3), name
+    assert backend.rows == [40, 40] and counts == [1, 1, 2, 2, 2]
+
+
+def failing_at(number):
+    """A backend that fails at a program of several; those before it run."""
+    made = []
+
+    def compile_some(program, inputs):
+        made.append(program)
+        if len(made) == number:
+            raise RuntimeError("no such kernel\nand much more")
+        return program.forward
+
+    return compile_some
+
+
+def failing_backwards():
+    """A backend that fails at the backward pass."""
+    from torch._dynamo.backends.common import aot_autograd  # takes a second to import
+
+    def refuse(program, inputs):
+        raise RuntimeError("no such kernel\nand much more")
+
+    return aot_autograd(fw_compiler=lambda program, inputs: program.forward, bw_compiler=refuse)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")
+@pytest.mark.parametrize(
+    "backend", [lambda: failing_at(1), lambda: failing_at(3), failing_backwards]
+)
+def test_a_training_whose_first_compiled_step_fails_is_an_uncompiled_one(
+    two_layers, monkeypatch, backend
+):
+    data = make_data(earlier_models=1)
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    expected = train(network, data, recipe=recipe, compiled=False, report=quiet)
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend()))
+    with pytest.warns(UserWarning, match="goes on uncompiled .* step failed: no such ker") as said:
+        found = train(network, data, recipe=recipe, compiled=True, report=quiet)
+    assert_same(expected, found)
+    (sentence,) = [str(one.message) for one in said if "uncompiled" in str(one.message)]
+    assert sentence.endswith("no such kernel")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("too much"), MemoryError(), KeyboardInterrupt()]
+)
+def test_no_memory_and_an_interruption_end_a_training_that_compiles(two_layers, monkeypatch, error):
+    def refuse(program, inputs):
+        raise error
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=refuse))
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as found:
+        train(network, make_data(), recipe=RECIPE, compiled=True, report=quiet)
+    assert error in (found.value, getattr(found.value, "inner_exception", None))
+
+
+def test_only_the_first_compiled_step_may_fail_and_only_that_of_one_process():
+    def attempt(error=None):
+        tried.append(error)
+        if error and len(tried) == 1:
+            raise error
+        return "done"
+
+    for error, may_fail in ((ValueError("ours"), True), (RuntimeError("theirs"), False)):
+        tried = []
+        compiled = SimpleNamespace(module=CompiledNetwork(network()))
+        with pytest.raises(type(error), match="s$"):
+            pass_through(compiled, partial(attempt, error), may_fail=may_fail)
+        assert compiled.module.awaits_proof and len(tried) == 1
+    tried = [None]
+    assert pass_through(compiled, attempt, may_fail=True) == "done"
+    assert not compiled.module.awaits_proof
+    tried = []
+    with pytest.raises(RuntimeError, match="theirs"):
+        pass_through(compiled, partial(attempt, RuntimeError("theirs")), may_fail=True)
+    assert compiled.module.program is not None
 
 
 @pytest.mark.slow
