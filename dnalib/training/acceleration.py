@@ -74,6 +74,12 @@ def compiled_of(network: nn.Module) -> CompiledNetwork | None:
     return network.module if isinstance(network.module, CompiledNetwork) else None
 
 
+def awaits_proof(network: nn.Module) -> bool:
+    """Whether the next pass through what Lightning Fabric set up is its first compiled one."""
+    compiled = compiled_of(network)
+    return compiled is not None and compiled.awaits_proof
+
+
 def pass_through(network: nn.Module, attempt: Callable[[], Answer], *, may_fail: bool) -> Answer:
     """What a forward and backward pass gives; uncompiled where its first compiled one fails.
 

@@ -15,7 +15,12 @@ from torch import Tensor
 from dnalib.inference import infer
 from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
-from dnalib.training.acceleration import accelerate, lay_out_contiguous, pass_through
+from dnalib.training.acceleration import (
+    accelerate,
+    awaits_proof,
+    lay_out_contiguous,
+    pass_through,
+)
 from dnalib.training.data import TrainingData, decorrelates, number_of_batches
 from dnalib.training.joint import JointNetwork, networks_of, unwrapped
 from dnalib.training.objectives import Step, forward_and_backward, mean_hits
@@ -28,7 +33,7 @@ from dnalib.training.processes import (
     share,
     total_over_processes,
 )
-from dnalib.training.progress import end_epoch
+from dnalib.training.progress import end_epoch, pace_after
 from dnalib.training.recipes import Recipe, derived_seed, make_schedule, resolve_precision
 from dnalib.training.state import Keeper, TrainingState, agree, identify
 
@@ -78,8 +83,8 @@ def train(
         checkpoint_minutes: the state is kept after each epoch and, once that much time has passed,
             after a step.
         max_minutes: the call ends at the end of an epoch if the next one would, at the pace of the
-            last, end after that time. A call completes at least one epoch; of one that is killed
-            before, no more than a quarter of that time is lost. None: no limit.
+            last without its compiling, end after that time. A call completes at least one epoch; of
+            one that is killed before, no more than a quarter of that time is lost. None: no limit.
         compiled: whether the forward and backward passes are compiled, of full batches; None: on a
             GPU, if PyTorch can there and one process trains alone. Where the first compiled step
             fails, one process alone warns and goes on uncompiled.
@@ -124,9 +129,9 @@ def train(
         agree(state, processes)
         data = data.to(fabric.device)
         while len(state.history) < recipe.epochs:
-            train_epoch(fabric, state, data, recipe=recipe, batches=batches, keeper=keeper)
+            pace = train_epoch(fabric, state, data, recipe=recipe, batches=batches, keeper=keeper)
             ending = partial(end_epoch, state, keeper, started=started, max_minutes=max_minutes)
-            if processes.follow(partial(ending, epochs=recipe.epochs, report=report)):
+            if processes.follow(partial(ending, epochs=recipe.epochs, pace=pace, report=report)):
                 break
     set_batch_norms(network, torch.nn.BatchNorm2d)
     network = network.cpu().eval()
@@ -177,10 +182,13 @@ def train_epoch(
     recipe: Recipe,
     batches: int,
     keeper: Keeper,
-) -> None:
+) -> float:
     """What is left of the unfinished epoch; its row joins the history.
 
     The host only queues work for the device here: nothing waits for a step before the epoch's end.
+
+    Returns:
+        What the next epoch is expected to take, s.
 
     Raises:
         FloatingPointError: the loss stopped being finite.
@@ -199,18 +207,23 @@ def train_epoch(
     started = time.monotonic() - state.seconds
     state.network.train()
     for records in order.tensor_split(batches)[state.step :]:
+        compiles, before = awaits_proof(state.network), time.monotonic()
         state.totals += train_step(
             fabric, state, data, records, recipe=recipe, projections=projections
         )
         state.step += 1
+        if compiles:
+            state.compiling += time.monotonic() - before
         state.seconds = time.monotonic() - started
         if state.step < batches and fabric.world_size == 1:
             keeper.save_when_due(state)
     row = summarise(fabric, state, data, recipe=recipe)
     row["seconds"] = time.monotonic() - started
+    pace = pace_after(seconds=row["seconds"], compiling=state.compiling, batches=batches)
     state.history.append(row)
-    state.step, state.seconds = 0, 0.0
+    state.step, state.seconds, state.compiling = 0, 0.0, 0.0
     state.totals.zero_()
+    return pace
 
 
 def epoch_projections(

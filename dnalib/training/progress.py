@@ -11,6 +11,7 @@ def end_epoch(
     keeper: Keeper,
     *,
     epochs: int,
+    pace: float,
     started: float,
     max_minutes: float | None,
     report: Callable[[str], None],
@@ -21,6 +22,7 @@ def end_epoch(
         state: after the epoch.
         keeper: of the training's checkpoints.
         epochs: of the whole training.
+        pace: what the next epoch is expected to take, s.
         started: when the call did, by `time.monotonic`.
         max_minutes: of the call; None without a limit.
         report: receives a line, and another one where the call ends here.
@@ -33,7 +35,8 @@ def end_epoch(
     """
     report(describe_epoch(state.history[-1], epochs=epochs))
     keeper.save(state)
-    if not is_time_up(state, epochs=epochs, started=started, max_minutes=max_minutes):
+    due = len(state.history) < epochs
+    if not due or max_minutes is None or time.monotonic() - started + pace <= 60 * max_minutes:
         return False
     report(
         f"  ended after epoch {len(state.history)}/{epochs}: another would exceed max_minutes "
@@ -42,13 +45,18 @@ def end_epoch(
     return True
 
 
-def is_time_up(
-    state: TrainingState, *, epochs: int, started: float, max_minutes: float | None
-) -> bool:
-    """Whether another epoch is due and would end, at the pace of the last one, after the limit."""
-    if max_minutes is None or len(state.history) == epochs:
-        return False
-    return time.monotonic() - started + state.history[-1]["seconds"] > 60 * max_minutes
+def pace_after(*, seconds: float, compiling: float, batches: int) -> float:
+    """What the next epoch is expected to take, s: as long as the last one, without its compiling.
+
+    Args:
+        seconds: of the last epoch.
+        compiling: of these, what the step took that was compiled. It counts as the others do; where
+            there are none, nothing tells how long it takes without, and it counts whole.
+        batches: steps an epoch.
+    """
+    if compiling == 0 or batches == 1:
+        return seconds
+    return (seconds - compiling) * batches / (batches - 1)
 
 
 def describe_epoch(row: dict[str, float], *, epochs: int) -> str:

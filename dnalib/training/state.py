@@ -35,6 +35,7 @@ class TrainingState:
         history: a row for each finished epoch.
         step: steps taken in the unfinished epoch.
         seconds: time spent in the unfinished epoch, over all calls.
+        compiling: of these, what steps took in which a program was compiled.
     """
 
     network: torch.nn.Module
@@ -44,6 +45,7 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
+    compiling: float = 0.0
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, moments, random states and totals by name."""
@@ -64,6 +66,7 @@ class TrainingState:
             "history": [to_json(row) for row in self.history],
             "step": self.step,
             "seconds": self.seconds,
+            "compiling": self.compiling,
             "groups": self.optimizer.state_dict()["param_groups"],
             "schedule": {
                 name: value
@@ -85,6 +88,7 @@ class TrainingState:
         self.totals = tensors["totals"].to(self.totals.device)
         self.history = [from_json(row) for row in content["history"]]
         self.step, self.seconds = content["step"], content["seconds"]
+        self.compiling = content.get("compiling", 0.0)  # older checkpoints do not tell
         torch.set_rng_state(tensors["random.cpu"])
         if self.totals.is_cuda and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.totals.device)

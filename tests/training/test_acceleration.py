@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from trainings import RECIPE, assert_same, make_data, network, quiet
 
 from dnalib import model
 from dnalib.filters import FourierFilter, ring_filters
-from dnalib.training import acceleration, loop, train
+from dnalib.training import acceleration, loop, progress, state, train
 from dnalib.training.acceleration import (
     CompiledNetwork,
     accelerate,
@@ -220,6 +221,46 @@ def test_a_training_whose_first_compiled_step_fails_is_an_uncompiled_one(
     assert_same(expected, found)
     (sentence,) = [str(one.message) for one in said if "uncompiled" in str(one.message)]
     assert sentence.endswith("no such kernel")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "compiling", "batches", "expected"),
+    [(90.0, 0.0, 10, 90.0), (90.0, 81.0, 10, 10.0), (90.0, 89.0, 1, 90.0)],
+)
+def test_the_pace_is_that_of_steps_that_do_not_compile(seconds, compiling, batches, expected):
+    found = progress.pace_after(seconds=seconds, compiling=compiling, batches=batches)
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_call_does_not_end_early_for_what_compiling_took(
+    two_layers, tmp_path, monkeypatch, interrupted
+):
+    clock = SimpleNamespace(late=0.0)
+    clock.monotonic = lambda: time.monotonic() + clock.late
+
+    class Slow(Backend):
+        def __call__(self, program, inputs):
+            clock.late += 0 if self.rows else 1000  # the first of several programs takes as long
+            self.rows.append(None)
+            return program.forward
+
+    def interrupt(*given, **options):
+        raise KeyboardInterrupt
+
+    Slow(monkeypatch)
+    for module in (loop, progress, state):
+        monkeypatch.setattr(module, "time", clock)
+    options = {"recipe": RECIPE, "checkpoint": tmp_path, "compiled": True, "report": quiet}
+    if interrupted:  # between the epoch's first step and its end, by another call
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(loop, "summarise", interrupt)
+            train(network, make_data(), checkpoint_minutes=0, **options)
+    # Too short for another 1000 s, whether this call compiled or the one before.
+    minutes = (900 if interrupted else 1500) / 60
+    _, history = train(network, make_data(), max_minutes=minutes, **options)
+    assert len(history) == RECIPE.epochs and history.seconds[0] > 1000
 
 
 @pytest.mark.slow
