@@ -51,6 +51,30 @@ def test_random_numbers_are_left_as_they_were(trainings):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_trainings_of_the_same_records_share_their_signals(monkeypatch):
+    given = [make_data(), make_data(earlier_models=1), make_data(count=60)]
+    tests = given[0].test_signals
+    changed = dataclasses.replace(tests, samples=tests.samples + 1)
+    given.append(dataclasses.replace(given[0], test_signals=changed))
+    held = {}
+
+    def spy(self, number):
+        held[id(self)] = self.data
+        return 1.0, 1.0
+
+    monkeypatch.setattr(costs.Stepper, "timed_step", spy)
+    costs.training_costs(
+        {str(place): Training(network, one, RECIPE) for place, one in enumerate(given)}, rounds=1
+    )
+    one, same, other, changed = held.values()
+    assert one.signals.samples is same.signals.samples is changed.signals.samples
+    assert one.test_signals.samples is same.test_signals.samples is other.test_signals.samples
+    assert changed.test_signals.samples is not one.test_signals.samples
+    assert len(other.signals) == 60 and len(same.earlier) == 1
+    for found, expected in zip(held.values(), given, strict=True):
+        assert found.digests() == expected.digests()
+
+
 def test_no_round_is_refused(trainings):
     with pytest.raises(ValueError, match="rounds is 0; accepted are whole numbers from 1"):
         costs.training_costs(trainings, rounds=0)
