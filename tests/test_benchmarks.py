@@ -18,6 +18,7 @@ from tiny import SETTINGS
 from torch.nn import functional
 
 from dnalib import stages, synthetic
+from dnalib.campaign.estimates import described_attacks
 from dnalib.model import Network
 from dnalib.pages import speed
 from dnalib.runs import load_profile
@@ -42,11 +43,11 @@ def last_line(
     script: Callable[[str], ModuleType],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Callable[[str], dict]:
+) -> Callable[..., dict]:
     """Runs a benchmark with `--quick`; what it prints last."""
 
-    def run(name: str) -> dict:
-        monkeypatch.setattr("sys.argv", [name, "--quick"])
+    def run(name: str, *options: str) -> dict:
+        monkeypatch.setattr("sys.argv", [name, "--quick", *options])
         script(name).main()
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -118,8 +119,73 @@ def test_attacks_are_profiled_unless_they_are_quick(
         attacks.measure("pgd", None, None, signals, labels, profiled=profiled, **options)
         line = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert ("limits" in line) is profiled and line["records"] == 1
-    assert attacks.sizes("cpu", quick=True) == (2, ("32-true",))
+    assert attacks.sizes("cpu", quick=True) == (2, ("32-true",)) and attacks.STEPS["cpu"] == 1
     assert attacks.sizes("cpu", quick=False)[0] == 8
+
+
+def test_seconds_of_attacks_are_those_of_one_of_their_steps(
+    script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attacks = script("attacks")
+    steps = []
+
+    def ran(ours: Callable, plain: Callable, **options: Any) -> tuple[float, float]:
+        ours()
+        plain()
+        return 1.0, 2.0
+
+    def crafted(attack: partial, *given: Any, **options: Any) -> Iterator[None]:
+        steps.append(attack.keywords["steps"])
+        yield None
+
+    monkeypatch.setattr(attacks, "alternate", ran)
+    monkeypatch.setattr(attacks, "attack_records", crafted)
+    monkeypatch.setattr(attacks, "plain_attack", lambda *given, smooth, steps: taken.append(steps))
+    taken: list[int] = []
+    given = (None, attacks.made_up_records([400]), torch.tensor([0]))
+    options = {"steps": 5, "repeats": 1, "device": "cpu", "precision": "32-true"}
+    both = attacks.measure("pgd", None, *given, profiled=False, **options)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert both == (line["ours_seconds"], line["straightforward_seconds"]) == (0.2, 0.4)
+    assert attacks.strip_seconds(*given, **options) == 0.2
+    assert steps == [5, 5] and taken == [5]
+
+
+class Anywhere:
+    """A network that is on every device."""
+
+    def eval(self) -> "Anywhere":
+        return self
+
+    def to(self, device: str) -> "Anywhere":
+        return self
+
+
+def test_a_quick_call_on_a_gpu_measures_and_profiles_what_a_campaign_may_ask_for(
+    script, last_line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacks = script("attacks")
+    measured = []
+
+    def measure(name: str, *given: Any, **options: Any) -> tuple[float, float]:
+        measured.append((name, options["precision"], options["steps"], options["profiled"]))
+        return 64.0, 128.0
+
+    monkeypatch.setattr(attacks, "Network", Anywhere)
+    monkeypatch.setattr(attacks, "PlainNetwork", Anywhere)
+    monkeypatch.setattr(attacks, "measure", measure)
+    monkeypatch.setattr(attacks, "strip_seconds", lambda *given, **options: 192.0)
+    monkeypatch.setattr(attacks, "lengths_of", lambda count: [400] * count)
+    result = last_line("attacks", "--device", "cuda")
+    seconds = {"mask": 1.0, "strip": 3.0}
+    assert result["gradient_seconds"] == {"32-true": seconds, "bf16-mixed": seconds}
+    assert measured == [
+        (name, precision, 5, True)
+        for precision in ("32-true", "bf16-mixed")
+        for name in ("pgd", "sap")
+    ]
+    settings = dataclasses.replace(load_profile("full"), attack_precision="bf16-mixed")
+    assert described_attacks(settings, result).startswith("attacks at most")
 
 
 @pytest.fixture

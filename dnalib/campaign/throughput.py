@@ -18,7 +18,7 @@ from dnalib.runs.artefacts import device_name
 # Seconds that each script in benchmarks/ may take, in the order in which they are run. Compiling a
 # full-size training step takes a GPU's machine two or three minutes the first time; the
 # decorrelation loss is measured beside the same step.
-LONGEST = {"training": 240.0, "attacks": 90.0, "decorrelation": 240.0}
+LONGEST = {"training": 240.0, "attacks": 120.0, "decorrelation": 240.0}
 SHARE = 0.5  # at most, of the time left in a call, for one of them
 ENOUGH = 0.6  # of what it may take, from which it is begun: most take less
 TRIES = 2  # of one that was stopped: what it compiled the first time, it finds the second
