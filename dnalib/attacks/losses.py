@@ -15,10 +15,11 @@ def of_each(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """A loss of each record, (batch,).
 
     Raises:
-        ValueError: a label is of a class that the logits do not have, as seen on a CPU.
+        ValueError: a label is of a class that the logits do not have, as seen on a CPU; or the loss
+            gives another shape, such as a mean.
     """
     try:
-        return loss(logits, labels)
+        values = loss(logits, labels)
     except (IndexError, RuntimeError) as error:
         # Asked for here alone: to ask at every step would make a GPU wait.
         if labels.numel() == 0 or labels.max() < logits.shape[-1]:
@@ -27,6 +28,12 @@ def of_each(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
             f"labels reach {labels.max().item()} and the model has {logits.shape[-1]} classes; "
             "accepted are classes from 0"
         ) from error
+    if values.shape != labels.shape[:1]:
+        raise ValueError(
+            f"the loss gives shape {tuple(values.shape)} for {len(labels)} records; accepted is "
+            "one value a record, (batch,), such as with reduction='none'"
+        )
+    return values
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

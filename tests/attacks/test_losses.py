@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
-from dnalib.attacks import cross_entropy, difference_of_logits_ratio, margin
-from dnalib.attacks.losses import cut
+from dnalib.attacks import cross_entropy, difference_of_logits_ratio, margin, pgd
+from dnalib.attacks.losses import cut, of_each
 
 LOSSES = [cross_entropy, margin, difference_of_logits_ratio]
 LOGITS = torch.tensor([[4.0, 1.0, 2.0, -1.0], [4.0, 1.0, 2.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
@@ -98,3 +100,23 @@ def test_too_few_classes_are_refused():
 def test_logits_of_an_ensemble_are_refused_with_a_word_on_what_takes_them(loss):
     with pytest.raises(ValueError, match=r"shape \(3, 5, 4\).*attacks\.end_to_end\(\)"):
         loss(torch.zeros(3, 5, 4), torch.zeros(5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape"),
+    [
+        (functional.cross_entropy, r"\(\)"),
+        (lambda logits, labels: cross_entropy(logits, labels)[:, None], r"\(3, 1\)"),
+    ],
+)
+def test_a_loss_that_is_not_one_value_a_record_is_refused(loss, shape):
+    with pytest.raises(ValueError, match=f"the loss gives shape {shape} .* reduction='none'"):
+        of_each(loss, LOGITS, LABELS)
+    with pytest.raises(ValueError, match=f"the loss gives shape {shape}"):
+        pgd(nn.Flatten().eval(), LOGITS[:, None], LABELS, epsilon=1, loss=loss)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_shape_of_a_loss_is_told_without_waiting_for_a_device(loss):
+    logits = torch.empty(5, 4, device="meta")
+    assert of_each(loss, logits, torch.empty(5, dtype=torch.int64, device="meta")).shape == (5,)
