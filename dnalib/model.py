@@ -247,3 +247,20 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for one, mode in modes:
             one.training = mode
+
+
+def check_evaluation_mode(module: nn.Module, *, name: str, before: str) -> None:
+    """Raise a ValueError if a module, or any part of it, is in training mode.
+
+    Parts count one by one: a member or a batch norm that was put back into training mode answers
+    otherwise at each call, whatever the mode of the whole.
+
+    Args:
+        module: what is to be in evaluation mode.
+        name: of it, in the sentence.
+        before: what it is wanted for, in the sentence.
+    """
+    training = next((part for part, one in module.named_modules() if one.training), None)
+    if training is not None:
+        whose = f"{name}'s part {training!r}" if training else name
+        raise ValueError(f"{whose} is in training mode; call eval() on {name} before {before}")

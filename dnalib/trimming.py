@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from dnalib.model import BLOCKS, Block, Network, TimeConvolution
+from dnalib.model import BLOCKS, Block, Network, TimeConvolution, check_evaluation_mode
 
 ALIGNMENT = 2 ** sum(block.pool for block in BLOCKS)  # samples that three poolings make one of
 
@@ -64,17 +64,16 @@ def folded(network: Network) -> Network:
         network: in evaluation mode; it is left alone.
 
     Raises:
-        ValueError: it is in training mode, where a batch norm depends on its batch.
+        ValueError: a part of it is in training mode, where a batch norm depends on its batch.
     """
-    if network.training:
-        raise ValueError("the network is in training mode; call eval() before it is folded")
+    check_evaluation_mode(network, name="the network", before="it is folded")
     copy = deepcopy(network).requires_grad_(False)
     for number in range(1, len(BLOCKS) + 1):
         convolution: TimeConvolution = getattr(copy, f"conv{number}")
         norm: nn.BatchNorm2d = getattr(copy, f"bn{number}")
         copy.set_submodule(f"conv{number}", fuse_conv_bn_eval(convolution, norm))
         copy.set_submodule(f"bn{number}", nn.Identity())
-    return copy
+    return copy.eval()  # what took the batch norms' place as well
 
 
 class TrimmedNetwork(nn.Module):

@@ -368,6 +368,10 @@ def test_refuses_what_cannot_be_checked(classifiers):
     signals, labels = made_up_records(8, seed=2)
     with pytest.raises(ValueError, match="training mode"):
         checks.zero_gradients(Classifier(), signals, labels)
+    resumed = nn.Sequential(honest, nn.Dropout(0.5)).eval()
+    resumed[1].train()
+    with pytest.raises(ValueError, match="the model's part '1' is in training mode"):
+        checks.zero_gradients(resumed, signals, labels)
     with pytest.raises(ValueError, match="no record right"):
         checks.float64_agrees(honest, signals, (honest(signals).argmax(1) + 1) % 3)
     for epsilons in ([10], [10, 10], [20, 10]):

@@ -125,6 +125,7 @@ def test_folding_changes_nothing_and_leaves_the_network_alone():
     copy = folded(network)
     torch.testing.assert_close(copy(signals), network(signals), atol=1e-5, rtol=1e-5)
     assert not any("running" in name for name in copy.state_dict())
+    assert not any(part.training for part in copy.modules())
     assert not any(parameter.requires_grad for parameter in copy.parameters())
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
@@ -136,6 +137,10 @@ def test_networks_that_cannot_be_trimmed_are_refused():
         TrimmedNetwork(Network(width=0.02, fourier_filter=behind).eval(), length=600)
     with pytest.raises(ValueError, match="training mode"):
         TrimmedNetwork(Network(width=0.02), length=600)
+    resumed = Network(width=0.02).eval()
+    resumed.bn3.train()
+    with pytest.raises(ValueError, match="the network's part 'bn3' is in training mode"):
+        folded(resumed)
 
 
 def test_in_bf16_all_maps_are_bf16(trimmed):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.attacks.ascent import SCHEDULES
+from dnalib.model import check_evaluation_mode
 
 Padding = Literal["strip", "mask", "keep"]
 PADDINGS: tuple[Padding, ...] = ("strip", "mask", "keep")
@@ -83,8 +84,7 @@ def check_arguments(
     padding: str,
 ) -> None:
     """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
-    if model.training:
-        raise ValueError("the model is in training mode; call model.eval() before an attack")
+    check_evaluation_mode(model, name="the model", before="an attack")
     check_signals(signals, valid=valid)
     if labels.shape != signals.shape[:1]:
         raise ValueError(

@@ -82,9 +82,9 @@ def pgd(
         kept).
 
     Raises:
-        ValueError: shapes that do not fit, non-finite signals, a model in training mode, a
-            parameter out of range, random starts without generators, or a loss or a gradient that
-            is NaN.
+        ValueError: shapes that do not fit, non-finite signals, a model with a part in training
+            mode, a parameter out of range, random starts without generators, or a loss or a
+            gradient that is NaN.
 
     Source: :eq:`eq-pgd` of chapter 7; Madry et al. 2018; start and step size as in Han et al.
     2020. For momentum and "apgd" see `dnalib.attacks.ascent`.

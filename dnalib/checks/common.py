@@ -11,6 +11,7 @@ from torch.nn import functional
 from dnalib.attacks import pgd
 from dnalib.attacks.ascent import frozen_parameters
 from dnalib.memory import records_that_fit
+from dnalib.model import check_evaluation_mode
 
 Attack = Callable[..., Tensor]
 MASKED_PGD: Attack = partial(pgd, padding="mask")  # never weakened by what it must strip
@@ -70,10 +71,9 @@ def rightly_classified(
     """The records that an attack has to turn: signals, labels and validity, (batch, …) each.
 
     Raises:
-        ValueError: a model in training mode, or one that gets no record right.
+        ValueError: a model with a part in training mode, or one that gets no record right.
     """
-    if model.training:
-        raise ValueError("the model is in training mode; call model.eval() before a check")
+    check_evaluation_mode(model, name="the model", before="a check")
     with torch.no_grad():
         right = model(signals).argmax(1) == labels  # (batch,)
     if not right.any():

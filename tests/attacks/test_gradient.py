@@ -337,6 +337,13 @@ def test_a_model_in_training_mode_is_refused(attack):
         attack(Linear(torch.ones(1, 30)).train(), **ACCEPTED)
 
 
+def test_a_part_in_training_mode_is_refused_and_named(attack):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(30, 2), nn.Dropout(0.5)).eval()
+    model[2].train()
+    with pytest.raises(ValueError, match="the model's part '2' is in training mode; call eval()"):
+        attack(model, **ACCEPTED)
+
+
 def test_starts_that_do_not_fit_are_refused():
     model = Linear(torch.ones(1, 30))
     for start, message in (
