@@ -127,8 +127,10 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
     """Batches an epoch. Rows are spread evenly, so that no short last batch spoils a fit.
 
     Raises:
-        ValueError: no rows, decorrelation with too few rows a batch, or DVERGE with one class.
+        ValueError: no rows, decorrelation with too few rows a batch, DVERGE with one class, or
+            features of earlier models for a method that reads none.
     """
+    check_earlier(data, recipe)
     rows = len(data.rows)
     if rows == 0 or recipe.batch_size < 2:
         raise ValueError(
@@ -148,6 +150,15 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
             "row of another class and needs at least two"
         )
     return batches
+
+
+def check_earlier(data: TrainingData, recipe: Recipe) -> None:
+    """Raise a ValueError for features of earlier models that the recipe's method would ignore."""
+    if data.earlier and recipe.method != "alone":
+        raise ValueError(
+            f"earlier holds features of {len(data.earlier)} models; accepted with the method "
+            f"{recipe.method!r} are none, as only 'alone' decorrelates from earlier models"
+        )
 
 
 def decorrelates(data: TrainingData, recipe: Recipe) -> bool:

@@ -9,6 +9,7 @@ from trainings import RECIPE, make_data, network, quiet
 
 from dnalib.training import train
 from dnalib.training.data import number_of_batches
+from dnalib.training.recipes import Method
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,20 @@ def test_rows_and_batches_that_cannot_be_trained_on_are_refused():
     with pytest.raises(ValueError, match="batches of 40 rows"):  # and training says so at once
         recipe = dataclasses.replace(RECIPE, batch_size=59)
         train(network, data_with_earlier, recipe=recipe, report=quiet)
+
+
+@pytest.mark.parametrize("method", ["parallel", "dverge"])
+def test_features_of_earlier_models_that_a_method_would_ignore_are_refused(method: Method) -> None:
+    attack = {"adversarial_epsilon": 10.0, "adversarial_steps": 2}
+    recipe = dataclasses.replace(RECIPE, method=method, batch_size=120, **attack)
+    assert number_of_batches(make_data(), recipe) == 1
+    with pytest.raises(ValueError, match=f"features of 2 models; accepted .* '{method}' are none"):
+        number_of_batches(make_data(earlier_models=2), recipe)
+    # Adversarial examples alone change nothing: they are trained on beside earlier models.
+    assert (
+        number_of_batches(make_data(earlier_models=2), dataclasses.replace(recipe, method="alone"))
+        == 1
+    )
 
 
 def test_parts_that_do_not_belong_together_are_refused():
