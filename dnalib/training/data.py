@@ -25,8 +25,9 @@ class TrainingData:
             row a record, not a training row.
 
     Raises:
-        ValueError: labels or features of another number of records, labels that are no classes, a
-            row of no record, a value that is not finite, or no test record.
+        ValueError: labels or features of another number of records, labels that are no classes,
+            rows or features of another shape or type, a row of no record, a value that is not
+            finite, or no test record.
     """
 
     signals: PackedSignals
@@ -38,6 +39,9 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         records = len(self.signals)
+        check_rows(self.rows)
+        for place, features in enumerate(self.earlier):
+            check_features(f"earlier[{place}]", features)
         parts = {"labels": self.labels, "test_labels": self.test_labels}
         parts |= {f"earlier[{place}]": one for place, one in enumerate(self.earlier)}
         for name, part in parts.items():
@@ -85,6 +89,23 @@ class TrainingData:
             for number, matrix in enumerate(self.earlier, start=1)
         }
         return {name: describe_tensors(tensors) for name, tensors in parts.items()}
+
+
+def check_rows(rows: Tensor) -> None:
+    """Raise a ValueError unless rows are positions of records: (row,), int64."""
+    if rows.ndim != 1 or rows.dtype != torch.int64:
+        raise ValueError(
+            f"rows have shape {tuple(rows.shape)} and type {rows.dtype}; accepted is (row,), int64"
+        )
+
+
+def check_features(name: str, features: Tensor) -> None:
+    """Raise a ValueError unless features are a matrix of numbers: (record, feature)."""
+    if features.ndim != 2 or not features.is_floating_point():
+        raise ValueError(
+            f"{name} has shape {tuple(features.shape)} and type {features.dtype}; accepted is "
+            "(record, feature), floating point"
+        )
 
 
 def check_labels(name: str, labels: Tensor) -> None:

@@ -122,6 +122,11 @@ def test_data_is_told_from_data_that_differs_in_one_number():
             "signals hold a value that is not finite",
         ),
         ("earlier", lambda earlier: (earlier[0] * torch.nan,), r"earlier\[0\] hold a value"),
+        ("earlier", lambda earlier: (earlier[0][:, 0],), r"earlier\[0\] has shape \(120,\)"),
+        ("earlier", lambda earlier: (earlier[0].long(),), r"\(120, 64\) and type torch.int64"),
+        ("rows", lambda rows: rows[:, None], r"rows have shape \(120, 1\) and type torch.int64"),
+        ("rows", lambda rows: rows < 9, r"type torch.bool; accepted is \(row,\), int64"),
+        ("rows", lambda rows: rows.int(), r"type torch.int32; accepted is \(row,\), int64"),
     ],
 )
 def test_what_no_training_can_follow_is_refused(name: str, change: Callable, message: str) -> None:
