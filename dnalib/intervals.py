@@ -41,6 +41,10 @@ def bootstrap_interval(
     """
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 1)
+    if np.all(values == values[0]):
+        check_confidence(confidence)
+        value = float(values[:1].mean())  # of one record: exact, where a mean of many rounds
+        return value, value
     low, high = resampled_interval(
         values, np.mean, confidence=confidence, resamples=resamples, seed=seed
     )
@@ -167,7 +171,7 @@ def resampled_interval(
     """
     check_confidence(confidence)
     if np.all(values == values[0]):  # also the single record, which scipy refuses
-        value = statistic(values[:1], axis=-1)  # of one record: exact, where a mean of many rounds
+        value = statistic(values, axis=-1)
         return value, value
     with warnings.catch_warnings():
         # Of NaN ends, which are what a resample without a value gives, scipy says "BCa failed".

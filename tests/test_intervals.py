@@ -42,6 +42,20 @@ def test_equal_values_give_a_point_without_a_warning(values):
         assert intervals.bootstrap_interval(values, seed=0) == (values[0], values[0])
 
 
+@pytest.mark.parametrize("statistic", [np.sum, np.mean, np.std, np.size])
+def test_equal_values_give_any_statistic_what_it_is_of_them_all(statistic):
+    def applied(drawn, axis):
+        return np.apply_along_axis(statistic, axis, drawn)
+
+    assert (
+        intervals.resampled_interval(np.ones(10), applied, seed=0) == (statistic(np.ones(10)),) * 2
+    )
+    with pytest.raises(ValueError, match="confidence is 2"):
+        intervals.resampled_interval(np.ones(10), applied, confidence=2, seed=0)
+    with pytest.raises(ValueError, match="confidence is 2"):
+        intervals.bootstrap_interval(np.ones(10), confidence=2, seed=0)
+
+
 def test_interval_depends_on_the_seed_alone():
     values = np.random.default_rng(0).standard_normal(50)
     first = intervals.bootstrap_interval(values, seed=1)
