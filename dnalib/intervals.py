@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from dnalib.array_arguments import as_booleans, check_dimensions, check_records
+from dnalib.array_arguments import as_booleans, check_dimensions, check_numbers, check_records
 
 SHARE = (0.0, 1.0)  # what bounds a share of records
 DIFFERENCE = (-1.0, 1.0)  # what bounds the difference of two shares
@@ -35,12 +35,13 @@ def bootstrap_interval(
         seed: the same seed and number of records draw the same records.
 
     Raises:
-        ValueError: no record, more than one axis, or a confidence outside (0, 1).
+        ValueError: no record, more than one axis, NaN, or a confidence outside (0, 1).
 
     Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 1)
+    check_numbers("values", values)
     if np.all(values == values[0]):
         check_confidence(confidence)
         value = float(values[:1].mean())  # of one record: exact, where a mean of many rounds
@@ -235,8 +236,8 @@ def crossed_seeds(
         confidence, resamples, seed: as in `bootstrap_interval`.
 
     Raises:
-        ValueError: not two axes, other records in `classes`, a seed without a record, or a
-            confidence outside (0, 1).
+        ValueError: not two axes, an infinite value, other records in `classes`, a seed without a
+            record, or a confidence outside (0, 1).
 
     Source: :eq:`eq-over-seeds` of chapter 8; Satterthwaite 1946, "An approximate distribution of
     estimates of variance components".
@@ -244,7 +245,10 @@ def crossed_seeds(
     check_confidence(confidence)
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 2)
-    counted = np.isfinite(values)
+    endless = np.isinf(values).sum()
+    if endless:
+        raise ValueError(f"values: {endless} are infinite; accepted are finite ones, and NaN")
+    counted = ~np.isnan(values)
     if not counted.any(axis=1).all():
         raise ValueError(f"values has shape {values.shape}; each seed needs at least one record")
     filled = np.where(counted, values, 0)
@@ -277,11 +281,11 @@ def crossed_seeds(
     over_records = float(np.nanstd(resampled, ddof=1))
     if seeds == 1:
         tails = (1 - confidence) / 2
-        low, high = np.nanquantile(resampled, [tails, 1 - tails])
+        ends = np.nanquantile(resampled, [tails, 1 - tails])
     else:
         reach = reach_of_student(over_seeds, over_records, seeds=seeds, confidence=confidence)
         ends = means.mean() + np.array([-reach, reach])
-        low, high = ends.clip(*bounds)
+    low, high = ends.clip(*bounds)
     return Spread(float(means.mean()), float(low), float(high), over_seeds, over_records)
 
 

@@ -163,6 +163,14 @@ def test_the_interval_of_an_f1_holds_it():
         (lambda: intervals.bootstrap_interval([], seed=0), "at least one record"),
         (lambda: intervals.bootstrap_interval([0, 1], confidence=95, seed=0), "confidence is 95"),
         (
+            lambda: intervals.bootstrap_interval([0, np.nan, 1], seed=0),
+            "values: 1 values are NaN; accepted are numbers",
+        ),
+        (
+            lambda: intervals.crossed_seeds([[0, np.inf], [np.nan, 1]], seed=0),
+            "values: 1 are infinite; accepted are finite ones, and NaN",
+        ),
+        (
             lambda: intervals.crossed_seeds(np.ones((2, 5)), confidence=0, seed=0),
             "confidence is 0",
         ),
@@ -230,6 +238,11 @@ def test_seeds_that_differ_have_the_interval_of_student() -> None:
     assert (spread.low, spread.high) == pytest.approx(tuple(expected))
     cut = crossed_seeds(values, bounds=(0.1, 0.9), seed=0)
     assert (cut.low, cut.high) == (0.1, 0.9)
+    random = np.random.default_rng(0).random((1, 200))  # one seed has the interval of its records
+    free = crossed_seeds(random, seed=0)
+    ends = (free.low + 0.01, free.high - 0.01)
+    one = crossed_seeds(random, bounds=ends, seed=0)
+    assert (one.low, one.high) == ends
 
 
 def test_both_sources_have_the_degrees_of_freedom_of_welch() -> None:
