@@ -141,11 +141,7 @@ def projected_decorrelation(
         )
     for fixed in earlier:
         check_features(features, fixed, columns=matrices.shape[-1] + 1)
-        if fixed.shape != features.shape:  # each may be projected by the same matrix
-            raise ValueError(
-                f"features have {features.shape[1]} and {fixed.shape[1]} columns; accepted are as "
-                "many of each model"
-            )
+        check_widths(features, fixed)  # each may be projected by the same matrix
     choices = projections.current_is_regressor[step]
     return _DecorrelationLoss.apply(choices, matrices, features, *earlier)
 
@@ -163,7 +159,8 @@ def mutual_decorrelation(features: Sequence[Tensor]) -> Tensor:
         Scalar, float64.
 
     Raises:
-        ValueError: fewer than two networks, or no more records than columns and one.
+        ValueError: fewer than two networks, features of different widths, or no more records than
+            columns and one.
 
     Source: the sum over pairs in :eq:`eq-parallel` of chapter A2; Wiedeman & Wang 2022, with the
     loss of :eq:`eq-decorrelation` of chapter 4.
@@ -175,6 +172,7 @@ def mutual_decorrelation(features: Sequence[Tensor]) -> Tensor:
         others = [one for other, one in enumerate(features) if other != number]
         for other in others:
             check_features(regressor, other, columns=regressor.shape[-1] + 1)
+            check_widths(regressor, other)  # the fits are made in one batch
         columns = torch.eye(regressor.shape[-1], dtype=torch.float64, device=regressor.device)
         everything = columns.expand(len(others), -1, -1)  # (other, feature, feature)
         forward = (True,) * len(others)
@@ -266,14 +264,21 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
         regressand: (record, feature Y).
 
     Returns:
-        1 − SS_res / SS_tot over all columns together; not symmetric in its arguments.
+        1 − SS_res / SS_tot over all columns together; not symmetric in its arguments. NaN where
+        the regressand is constant: there is no variance to explain.
 
     Raises:
-        ValueError: different records, or no more of them than columns and one.
+        ValueError: different records, no more of them than columns and one, or a value that is not
+            finite.
 
     Source: :eq:`eq-r-squared` of chapter 3; Wiedeman & Wang, Figure 6.
     """
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
+    for name, features in (("regressor", regressor), ("regressand", regressand)):
+        if not features.isfinite().all():
+            raise ValueError(
+                f"{name} holds a value that is not finite; accepted are finite numbers"
+            )
     # By singular values: nothing waits for it, and features of any rank may come, in any number.
     x, y = centred(regressor.cpu()), centred(regressand.cpu())
     mapping = torch.linalg.lstsq(x, y, rcond=LEFT_OUT, driver="gelsd").solution  # (X, Y)
@@ -300,8 +305,15 @@ def chance_loss(*, records: int, columns: int) -> float:
         records: rows of the batch.
         columns: that the regressor keeps, fewer than `records` - 1.
 
+    Raises:
+        ValueError: as many columns or more: they fit anything.
+
     Source: :eq:`eq-decorrelation` of chapter 4, where R² is columns / (records - 1).
     """
+    if not 0 <= columns < records - 1:
+        raise ValueError(
+            f"columns is {columns}; accepted are 0 to {records - 2} of {records} records"
+        )
     return math.log((records - 1) / (records - 1 - columns))
 
 
@@ -378,4 +390,13 @@ def check_features(regressor: Tensor, regressand: Tensor, *, columns: int) -> No
         raise ValueError(
             f"features of {len(regressor)} records; a fit on {columns} columns needs at least "
             f"{columns + 1}"
+        )
+
+
+def check_widths(features: Tensor, others: Tensor) -> None:
+    """Raise a ValueError unless both matrices have as many columns."""
+    if features.shape[1] != others.shape[1]:
+        raise ValueError(
+            f"features have {features.shape[1]} and {others.shape[1]} columns; accepted are as "
+            "many of each model"
         )

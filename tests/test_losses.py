@@ -13,6 +13,7 @@ from dnalib.losses import (
     chance_loss,
     decorrelation_loss,
     draw_projections,
+    mutual_decorrelation,
     projected_decorrelation,
     projected_loss,
     r_squared,
@@ -178,6 +179,9 @@ def test_features_that_share_nothing_have_the_loss_of_chance():
         ]
         expected = chance_loss(records=records, columns=columns)
         assert torch.stack(found).mean().item() == pytest.approx(expected, rel=0.02)
+    for columns in (79, 80):
+        with pytest.raises(ValueError, match=f"columns is {columns}; accepted are 0 to 78 of 80"):
+            chance_loss(records=80, columns=columns)
 
 
 def test_each_direction_is_taken_half_of_the_time():
@@ -397,6 +401,24 @@ def test_features_of_another_width_are_always_refused():
                 projected_dimension=20,
                 generator=generator,
             )
+    with pytest.raises(ValueError, match="features have 64 and 32 columns; accepted are as many"):
+        mutual_decorrelation([torch.randn(80, 64), torch.randn(80, 32)])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_features_that_are_not_finite_have_no_r_squared(value):
+    whole, broken = random_features(), random_features(seed=1)
+    broken[3, 5] = value
+    with pytest.raises(ValueError, match="regressand holds a value that is not finite; accepted"):
+        r_squared(whole, broken)
+    for measure in (r_squared, adjusted_r_squared):
+        with pytest.raises(ValueError, match="regressor holds a value that is not finite"):
+            measure(broken, whole)
+
+
+def test_a_constant_regressand_has_no_r_squared():
+    assert np.isnan(r_squared(random_features(), torch.ones(80, 64)))
+    assert np.isnan(adjusted_r_squared(random_features(), torch.ones(80, 64)))
 
 
 @pytest.mark.parametrize("records", [80, 853, 9589])
