@@ -68,8 +68,8 @@ def store_fit(run: ComputingRun, path: Path) -> dict[str, Any]:
             {
                 "regressor": regressor,
                 "regressand": regressand,
-                "text": (1 - residual.square().sum() / y.square().sum()).item(),
-                "code": r_squared(x, y),
+                "text": finite((1 - residual.square().sum() / y.square().sum()).item()),
+                "code": finite(r_squared(x, y)),
             }
         )
     path.write_text("{}\n")
