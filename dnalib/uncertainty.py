@@ -24,14 +24,16 @@ Booleans = NDArray[np.bool_]
 
 SCORES = ("R_cc", "R_iu", "UA")
 THRESHOLDS = 100  # as many as the authors' code takes
+ROUNDING = 1e-6  # how far probabilities in float32 may leave [0, 1]
 
 
 def predictive_entropy(probabilities: ArrayLike) -> Floats:
-    """Entropy of the mean probabilities in nats; (member, record, class) -> (record,)."""
-    probabilities = np.asarray(probabilities, dtype=float)
-    check_dimensions("probabilities", probabilities, 3)
-    check_numbers("probabilities", probabilities)
-    return special.entr(probabilities.mean(axis=0)).sum(axis=-1)
+    """Entropy of the mean probabilities in nats; (member, record, class) -> (record,).
+
+    Raises:
+        ValueError: another number of axes, no record, NaN, or values outside [0, 1], as logits are.
+    """
+    return special.entr(_as_probabilities(probabilities).mean(axis=0)).sum(axis=-1)
 
 
 def mutual_information(probabilities: ArrayLike) -> Floats:
@@ -46,12 +48,32 @@ def mutual_information(probabilities: ArrayLike) -> Floats:
     Returns:
         (record,), in [0, log(members)].
 
+    Raises:
+        ValueError: as in `predictive_entropy`.
+
     Source: :eq:`eq-mutual-information` of chapter 8.
     """
-    probabilities = np.asarray(probabilities, dtype=float)
+    probabilities = _as_probabilities(probabilities)
     total = predictive_entropy(probabilities)  # (record,)
     expected = special.entr(probabilities).sum(axis=-1).mean(axis=0)  # (record,)
     return np.maximum(total - expected, 0.0)  # rounding can leave -1e-17
+
+
+def _as_probabilities(probabilities: ArrayLike) -> Floats:
+    """The array (member, record, class), refusing what lies outside [0, 1] by more than rounding.
+
+    What rounding left below 0 becomes 0: of it the entropy would be minus infinity.
+    """
+    array = np.asarray(probabilities, dtype=float)
+    check_dimensions("probabilities", array, 3)
+    check_numbers("probabilities", array)
+    low, high = array.min(), array.max()
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise ValueError(
+            f"probabilities reach from {low:g} to {high:g}; accepted are values in [0, 1], as "
+            "softmax makes of logits"
+        )
+    return np.maximum(array, 0.0)
 
 
 def uncertainty_scores(
@@ -77,7 +99,7 @@ def uncertainty_scores(
             which hides that a whole set is more uncertain).
 
     Raises:
-        ValueError: shapes differ, or the reference is constant and gives no scale.
+        ValueError: shapes differ, a value is NaN, or the reference is constant and gives no scale.
 
     Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
     the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
@@ -111,6 +133,7 @@ def _certain_from(
     check_records("uncertainty", uncertainty, 0, "correct", correct)
     if not np.size(reference):
         raise ValueError("reference holds no uncertainty; at least two records are needed")
+    check_numbers("reference", np.asarray(reference, dtype=float))
     low, high = np.min(reference), np.max(reference)
     if not high > low:
         raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")

@@ -191,3 +191,21 @@ def test_a_doubt_that_is_no_number_is_refused_not_ranked():
 def test_an_empty_reference_sets_no_scale() -> None:
     with pytest.raises(ValueError, match="reference holds no uncertainty"):
         uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[])
+
+
+def test_a_reference_with_nan_sets_no_scale() -> None:
+    with pytest.raises(ValueError, match="reference: 1 values are NaN; accepted are numbers"):
+        uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[0.0, np.nan, 1.0])
+
+
+@pytest.mark.parametrize(
+    "measure", [uncertainty.mutual_information, uncertainty.predictive_entropy]
+)
+def test_logits_are_not_taken_for_probabilities(measure) -> None:
+    logits = made_up(3)[0]
+    with pytest.raises(
+        ValueError, match=r"probabilities reach from -\d.* accepted are .* \[0, 1\]"
+    ):
+        measure(logits)
+    rounded = np.array([[[1 + 5e-7, -5e-7]], [[0.5, 0.5]]])  # as float32 may leave them
+    assert measure(rounded) == pytest.approx(measure(rounded.clip(0, 1)), abs=1e-6)
