@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.attacks.arguments import as_bound, check_arguments
-from dnalib.attacks.ascent import frozen_parameters
+from dnalib.attacks.ascent import check_gradients_exist, frozen_parameters
 
 try:
     from art.attacks.evasion import ProjectedGradientDescentPyTorch, SquareAttack
@@ -95,6 +95,7 @@ def pgd(
     _check(model, signals, labels, valid=valid, epsilon=epsilon, steps=steps, interval=interval)
     if steps == 0:  # ART wants one at least
         return torch.zeros_like(signals)
+    check_gradients_exist()
     attack = ProjectedGradientDescentPyTorch(
         art_classifier(
             model, shape=tuple(signals.shape[1:]), interval=interval, device=signals.device

@@ -199,5 +199,7 @@ def test_what_art_cannot_take_is_refused() -> None:
         independent.pgd(model, signals, labels, epsilon=torch.ones(3))
     with pytest.raises(ValueError, match="signals hold no record"):
         independent.pgd(model, signals[:0], labels[:0], epsilon=1.0)
+    with torch.inference_mode(), pytest.raises(ValueError, match="inference_mode.* no gradients"):
+        independent.pgd(model, signals, labels, epsilon=1.0)
     with pytest.raises(ValueError, match="perturbations have shapes"):
         independent.agreement(signals, signals[:1], epsilon=1.0)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -22,9 +23,18 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
             (batch,), one a record, or the shape of the signals, one a sample.
         signals: (batch, lead, time).
 
+    Returns:
+        Without a gradient, whether ε asks for one or not.
+
     Raises:
-        ValueError: a value out of range, or another shape.
+        ValueError: neither a number nor a tensor, a value out of range, or another shape.
     """
+    if not isinstance(epsilon, Tensor | Real):
+        raise ValueError(
+            f"epsilon is of type {type(epsilon).__name__}; accepted are numbers and tensors"
+        )
+    if isinstance(epsilon, Tensor):
+        epsilon = epsilon.detach()
     if not isinstance(epsilon, Tensor) or epsilon.ndim == 0:
         if not (epsilon > 0 and math.isfinite(epsilon)):
             raise ValueError(
@@ -86,16 +96,16 @@ def check_arguments(
     """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
     check_evaluation_mode(model, name="the model", before="an attack")
     check_signals(signals, valid=valid)
+    check_tensor("labels", labels)
     if labels.shape != signals.shape[:1]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)} and signals {tuple(signals.shape)}; accepted "
             "is one label a record"
         )
-    if labels.dtype != torch.int64 or (labels < 0).any():
-        raise ValueError(
-            f"labels have type {labels.dtype}, or one is below 0; accepted are classes from 0 as "
-            "int64"
-        )
+    if labels.dtype != torch.int64:
+        raise ValueError(f"labels have type {labels.dtype}; accepted are classes as int64")
+    if (labels < 0).any():
+        raise ValueError(f"labels hold {labels.min().item()}; accepted are classes from 0")
     if not torch.isfinite(signals).all():
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
     if steps < 0:
@@ -106,20 +116,31 @@ def check_arguments(
 
 def check_signals(signals: Tensor, *, valid: Tensor | None) -> None:
     """Raise a ValueError with one sentence unless signals and their validity have their shape."""
+    check_tensor("signals", signals)
     if signals.ndim != 3 or not signals.is_floating_point():
         raise ValueError(
             f"signals have shape {tuple(signals.shape)} and type {signals.dtype}; accepted is "
             "(batch, lead, time), floating point"
         )
-    if valid is not None and (valid.shape != signals.shape or valid.dtype != torch.bool):
+    if valid is None:
+        return
+    check_tensor("valid", valid)
+    if valid.shape != signals.shape or valid.dtype != torch.bool:
         raise ValueError(
             f"valid has shape {tuple(valid.shape)} and type {valid.dtype}, signals "
             f"{tuple(signals.shape)}; accepted is an equal shape, bool"
         )
 
 
+def check_tensor(name: str, value: object) -> None:
+    """Raise a ValueError unless an argument is a tensor, as no array of NumPy is."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} is of type {type(value).__name__}; accepted is a torch.Tensor")
+
+
 def check_start(start: Tensor, signals: Tensor, *, bound: float | Tensor) -> None:
     """Raise a ValueError unless a starting perturbation fits the signals and the ε-ball."""
+    check_tensor("start", start)
     if start.shape != signals.shape:
         raise ValueError(
             f"start has shape {tuple(start.shape)} and signals {tuple(signals.shape)}; accepted "

@@ -38,7 +38,11 @@ class Objective:
         """The loss of each record, (batch,), and its gradient in θ, shaped like θ.
 
         The gradient of a loss that is NaN is NaN: behind a cut it would be 0.
+
+        Raises:
+            ValueError: PyTorch keeps no gradients here, or what `of_each` refuses.
         """
+        check_gradients_exist()
         theta = theta.detach().requires_grad_(True)
         with torch.enable_grad(), frozen_parameters(self.model):
             logits = self.model(self.signals + self.change(theta))
@@ -174,6 +178,14 @@ def check_numbers(theta: Tensor) -> None:
             f"the loss or its gradient is not a number for {int(lost.sum())} of {len(lost)} "
             f"perturbations, the first at place {int(lost.nonzero()[0])} of the batch; accepted "
             "are a model and a loss with numbers for every record"
+        )
+
+
+def check_gradients_exist() -> None:
+    """Raise a ValueError in PyTorch's inference mode, which nothing inside it can leave."""
+    if torch.is_inference_mode_enabled():
+        raise ValueError(
+            "torch.inference_mode() is on, which gives no gradients; accepted is torch.no_grad()"
         )
 
 

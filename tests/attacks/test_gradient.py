@@ -1,5 +1,6 @@
 """The attacks: where a perturbation may go, what it does, and closed forms on linear models."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -298,10 +299,17 @@ ACCEPTED = {
         ({"signals": torch.full((2, 1, 30), torch.nan)}, "not finite"),
         ({"signals": torch.full((2, 1, 30), torch.inf)}, "not finite"),
         ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\)"),
-        ({"labels": torch.tensor([0, -100])}, "or one is below 0; accepted are classes from 0"),
+        ({"labels": torch.tensor([0, -100])}, "labels hold -100; accepted are classes from 0"),
         ({"labels": torch.tensor([0, 2])}, "labels reach 2 and the model has 2 classes"),
         ({"labels": torch.tensor([0, 2]), "loss": margin}, "labels reach 2 and the model has 2"),
-        ({"labels": torch.tensor([0, 1], dtype=torch.int32)}, "labels have type torch.int32"),
+        (
+            {"labels": torch.tensor([0, 1], dtype=torch.int32)},
+            "labels have type torch.int32; accepted",
+        ),
+        ({"labels": np.array([0, 1])}, "labels is of type ndarray; accepted is a torch.Tensor"),
+        ({"signals": np.zeros((2, 1, 30))}, "signals is of type ndarray; accepted is a torch"),
+        ({"valid": np.ones((2, 1, 30), bool)}, "valid is of type ndarray; accepted is a torch"),
+        ({"epsilon": np.ones(2)}, "epsilon is of type ndarray; accepted are numbers and tensors"),
         ({"valid": torch.ones(2, 1, 30)}, "type torch.float32, signals .* equal shape, bool"),
         ({"valid": torch.ones(2, 30, dtype=torch.bool)}, r"valid has shape \(2, 30\)"),
         ({"epsilon": 0}, "epsilon is 0"),
@@ -322,6 +330,30 @@ def test_an_attack_finds_gradients_where_none_are_kept(attack):
     expected = attack(model, **ACCEPTED)
     with torch.no_grad():
         assert torch.equal(attack(model, **ACCEPTED), expected)
+
+
+def test_inference_mode_is_named(attack):
+    with (
+        torch.inference_mode(),
+        pytest.raises(ValueError, match=r"torch\.inference_mode\(\) is on"),
+    ):
+        attack(Linear(torch.ones(1, 30)), **ACCEPTED)
+
+
+@pytest.mark.parametrize("epsilon", [torch.tensor(1.0), torch.ones(2), torch.ones(2, 1, 30)])
+@pytest.mark.parametrize("schedule", ["constant", "apgd"])
+def test_a_bound_that_asks_for_a_gradient_gets_none(attack, epsilon, schedule):
+    model, options = Linear(torch.ones(1, 30)), ACCEPTED | {"schedule": schedule}
+    found = attack(model, **(options | {"epsilon": epsilon.requires_grad_()}))
+    assert not found.requires_grad
+    assert torch.equal(found, attack(model, **(options | {"epsilon": epsilon.detach()})))
+
+
+@pytest.mark.parametrize("number", [np.float32(1.0), np.int64(1), 1])
+def test_a_bound_may_be_a_number_of_numpy(attack, number):
+    model = Linear(torch.ones(1, 30))
+    found = attack(model, **(ACCEPTED | {"epsilon": number}))
+    assert torch.equal(found, attack(model, **ACCEPTED))
 
 
 def test_a_start_of_another_type_is_taken():
@@ -347,6 +379,7 @@ def test_a_part_in_training_mode_is_refused_and_named(attack):
 def test_starts_that_do_not_fit_are_refused():
     model = Linear(torch.ones(1, 30))
     for start, message in (
+        (np.zeros((2, 1, 30)), "start is of type ndarray; accepted is a torch.Tensor"),
         (torch.full((2, 1, 30), 1.1), "start reaches 1.1; accepted are values up to epsilon = 1"),
         (torch.zeros(2, 1, 29), r"start has shape \(2, 1, 29\)"),
         (torch.full((2, 1, 30), torch.nan), "start"),
