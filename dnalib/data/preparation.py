@@ -94,7 +94,7 @@ def prepare_signal(
         source_rate: the signal's own rate, Hz.
 
     Returns:
-        (length,), int16 from integers (rounded where filtered, and limited to ±32,767) and float32
+        (length,), int16 from integers (where filtered, rounded and limited to ±32,767) and float32
         from floats; the position of the first sample; the number of samples that are not padding.
 
     Raises:
@@ -133,15 +133,19 @@ def _check_signal(signal: NDArray[Any]) -> NDArray[Any]:
         )
     if signal.dtype == np.int16:
         return signal
-    # Compared rather than tested for NaN alone: a float64 may overflow float32 to infinity.
-    limit = LARGEST if signal.dtype.kind in "iu" else float(np.finfo(np.float32).max)
-    outside = np.flatnonzero(~((signal >= -limit) & (signal <= limit)))
+    whole = signal.dtype.kind in "iu"
+    limits = np.iinfo(np.int16) if whole else np.finfo(np.float32)
+    # Compared rather than tested for NaN alone: a float64 may overflow float32 to infinity. And in
+    # float64: as float16 the limits themselves would be infinite.
+    low, high = np.float64(limits.min), np.float64(limits.max)
+    outside = np.flatnonzero(~((signal >= low) & (signal <= high)))
     if outside.size:
         where = outside[0]
         raise DataError(
-            f"The signal's sample {where} is {signal[where]}; accepted: finite, within ±{limit:g}."
+            f"The signal's sample {where} is {signal[where]}; accepted: finite, from {low:g} to "
+            f"{high:g}."
         )
-    return signal.astype(np.int16 if signal.dtype.kind in "iu" else np.float32)
+    return signal.astype(np.int16 if whole else np.float32)
 
 
 def _cut(signal: NDArray[Any], length: int, cut: str) -> NDArray[Any]:

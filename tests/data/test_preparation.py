@@ -107,6 +107,9 @@ def test_types_of_a_users_own_signal() -> None:
         )
         assert padded.dtype == expected and (start, count) == (1, 5)
         assert padded.tolist() == [0, 0, 1, 2, 3, 4, 0]
+    for kind in (np.int16, np.int32, np.int64, np.float16, np.float64):  # all that int16 holds
+        lowest = prepare_signal(np.array([-32768], kind), length=1, rate=300, cut="start")[0]
+        assert lowest.tolist() == [-32768]
     other_rate = prepare_signal(np.zeros(500), length=250, rate=250, cut="start", source_rate=500)
     assert other_rate[2] == 250
 
@@ -117,14 +120,17 @@ def test_types_of_a_users_own_signal() -> None:
         ([0.0, np.nan], "sample 1 is nan"),
         ([np.inf, 0.0], "sample 0 is inf"),
         ([0.0, 1e39], "sample 1 is 1e"),
-        ([0, 40_000], "sample 1 is 40000"),
+        (np.array([0.0, np.inf], np.float16), "sample 1 is inf"),
+        (np.array([-np.inf, 0.0], np.float16), "sample 0 is -inf"),
+        ([0, 40_000], "sample 1 is 40000; accepted: finite, from -32768 to 32767"),
+        ([0, -32_769], "sample 1 is -32769"),
         ([], "at least one sample"),
         ([[1.0], [2.0]], r"shape \(2, 1\)"),
         (["a"], "integers or floats"),
         ([1j], "integers or floats"),
     ],
 )
-def test_bad_signals(signal: list, words: str) -> None:
+def test_bad_signals(signal: list | np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
         prepare_signal(np.array(signal), length=10, rate=300, cut="start")
 
