@@ -1,6 +1,7 @@
 """What the stages of a profile took to make, from what their artefacts say of themselves."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from dnalib.runs.run import identities
 from dnalib.runs.settings import override
 from dnalib.stages import all_stages
 
+# A name and a number as `ensembles.in_full` writes it: "adaptive-cor" and "37.5" or "1e-05".
+STRENGTH = re.compile(r"(.+?)-(\d+(?:\.\d+)?(?:e[-+]\d+)?)")
 # Trained alike in all but which features are regressed on which, so for as long.
 ALIKE = {"dec2-swapped": "dec2"}
 
@@ -95,8 +98,14 @@ def making(sidecar: dict[str, Any], size: int, *, seed: int) -> Making:
 
 def standing_in(name: str, made: dict[str, Making]) -> Making | None:
     """The making of a stage that does the same work as one which nobody made."""
-    attack, _, strength = name.rpartition("-")
-    if strength.isdigit():
-        others = [one for other, one in made.items() if other.rpartition("-")[0] == attack]
+    attack = attack_of(name)
+    if attack is not None:
+        others = [one for other, one in made.items() if attack_of(other) == attack]
         return max(others, key=lambda one: one.seconds, default=None)
     return made.get(ALIKE.get(name, ""))
+
+
+def attack_of(name: str) -> str | None:
+    """The name of a stage without the number, such as ε, that ends it; None where none does."""
+    found = STRENGTH.fullmatch(name)
+    return found[1] if found else None

@@ -52,6 +52,15 @@ def test_what_nobody_made_counts_as_what_does_the_same_work(tmp_path):
     assert "perturbations-strip-75" not in made and "fdec2" not in made
 
 
+@pytest.mark.parametrize("epsilon", [37.5, 1e-05, 2e06])
+def test_strengths_need_not_be_whole(tmp_path, epsilon):
+    changes = {"adaptive_epsilons": (25.0, epsilon)}
+    put(tmp_path, "adaptive-cor-25", seconds=2.0, **changes)
+    made = makings_of(tmp_path, override(SMALL, changes), seeds=(0,))
+    assert made[f"adaptive-cor-{epsilon:g}"].stage == "adaptive-cor-25"
+    assert f"adaptive-dec-{epsilon:g}" not in made and "base" not in made
+
+
 def test_results_on_two_data_sets_are_refused(tmp_path):
     put(tmp_path, "base", seconds=5.0)
     put(tmp_path, "base", seconds=5.0, records="others")
