@@ -107,12 +107,15 @@ def accepted_seeds(variables: Mapping[str, Any]) -> list[int] | None:
     given = variables.get(SEEDS)
     if given is None:
         return None
-    seeds = read_several(given)
-    if seeds == [given] or not seeds or len(set(seeds)) < len(seeds):
+    listed = read_several(given)
+    if listed == [given] or not listed:
         raise ParameterError(f"seeds is {given!r}; accepted is a list of whole numbers, each once")
     if variables.get("seed") is not None:
         raise ParameterError("seed and seeds are both given; accepted is one of them")
-    return [accept("seed", seed) for seed in seeds]
+    seeds = [accept("seed", seed) for seed in listed]
+    if len(set(seeds)) < len(seeds):  # 1 and 1.0 are one
+        raise ParameterError(f"seeds is {given!r}; accepted is a list of whole numbers, each once")
+    return seeds
 
 
 def computing_run(
