@@ -55,8 +55,7 @@ from dnalib.runs import (
 from dnalib.runs.consistency import check_together
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import given_settings, override
-from dnalib.stages.ensembles import FURTHER
-from dnalib.stages.rivals import TRAININGS, trainings_of
+from dnalib.stages.rivals import trainings_of
 from dnalib.stages.sweeps import further_members
 from dnalib.tables.seeds import shown_of_each
 from dnalib.workflow.variants import WorkflowError, parse_seeds
@@ -116,7 +115,7 @@ def recorded_folders(run: ComputingRun) -> tuple[Path, Path]:
 
 def keep(artefact: Artefact, *, folder: Path, weights: Path) -> dict[str, Any]:
     """Copy one artefact's file; returns its entry in the manifest."""
-    place = weights if artefact.name in (*stages.MEMBERS, *TRAININGS, *FURTHER) else folder
+    place = weights if stages.holds_weights(artefact.name) else folder
     target = place / f"{artefact.name}{artefact.path.suffix}"
     shutil.copyfile(artefact.path, target)
     return {**artefact.sidecar, "file": os.path.relpath(target, folder)}

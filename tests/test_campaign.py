@@ -20,7 +20,7 @@ from tiny import open_tiny
 
 from dnalib.campaign import __main__ as command
 from dnalib.campaign import estimates, steps, throughput
-from dnalib.campaign.handout import Limits, choose, cut, hand_out
+from dnalib.campaign.handout import WEIGHTS, Limits, artefact_files, choose, cut, hand_out
 from dnalib.campaign.limits import CampaignError, Clock
 from dnalib.campaign.pieces import Piece
 from dnalib.campaign.restoring import restore
@@ -296,6 +296,21 @@ def test_every_file_and_call_stays_within_its_limits(runs: Path, tmp_path: Path)
     lines = restore(restored, tmp_path / "fresh")
     expected = {path: text for path, text in contents(runs).items() if is_handed_out(path)}
     assert contents(tmp_path / "fresh") == expected and len(lines) == 1
+
+
+def test_the_weights_of_every_training_come_first(tmp_path: Path) -> None:
+    # Rivals and further members as well: what is lost of them takes as long to train again.
+    trained = ["base", "fdec2", "cor3", "fdec4", "adversarial-dec1", "parallel", "wide"]
+    others = ["natural-base", "parallel1", "adaptive-parallel-50", "features-wide", "effect-fit"]
+    (tmp_path / "full").mkdir()
+    for age, name in enumerate([*others, *trained]):  # older ones would be handed out first
+        path = tmp_path / "full" / f"{name}-0123.safetensors"
+        path.touch()
+        os.utime(path, (age, age))
+        path.with_name(f"{path.name}.json").write_text(json.dumps({"name": name, "sha256": "0"}))
+    kinds = {path.name.split("-0123")[0]: kind for (kind, _), path in artefact_files(tmp_path)}
+    assert {name for name, kind in kinds.items() if kind == WEIGHTS} == set(trained)
+    assert set(kinds) == {*trained, *others}
 
 
 def piece(path: str, size: int) -> Piece:

@@ -20,7 +20,7 @@ from dnalib.campaign.pieces import (
     whole_piece,
 )
 from dnalib.files import write_durably
-from dnalib.stages import MEMBERS
+from dnalib.stages import holds_weights
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.training.checkpoints import CheckpointFolder
 
@@ -106,7 +106,7 @@ def artefact_files(runs: Path) -> Iterator[tuple[tuple[int, float], Path]]:
         if name is None or name.startswith(PERTURBATIONS) or not path.is_file():
             continue
         kind = FEATURES if name.startswith("features-") else SMALL
-        kind = WEIGHTS if name in MEMBERS else kind
+        kind = WEIGHTS if holds_weights(name) else kind
         made = path.stat().st_mtime
         yield (kind, made), path
         yield (kind, made), sidecar

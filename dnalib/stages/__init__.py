@@ -2,7 +2,14 @@
 
 from dnalib.data import CLASS_NAMES
 from dnalib.data import CLASSES as SHORT_CLASS_NAMES
-from dnalib.stages.catalogue import all_stages, computing_run, load_ensemble, open_run, open_seeds
+from dnalib.stages.catalogue import (
+    all_stages,
+    computing_run,
+    holds_weights,
+    load_ensemble,
+    open_run,
+    open_seeds,
+)
 from dnalib.stages.ensembles import EARLIER, ENSEMBLES, MEMBERS, filter_index
 from dnalib.stages.members import load_member, make_network
 from dnalib.stages.perturbations import ATTACKS, PADDINGS, attacked_name, perturbation_name
@@ -32,6 +39,7 @@ __all__ = [
     "computing_run",
     "filter_index",
     "heartbeat",
+    "holds_weights",
     "load_ensemble",
     "load_member",
     "make_network",

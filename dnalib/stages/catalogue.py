@@ -24,11 +24,11 @@ from dnalib.runs.values import accept_minutes, read_several
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
-from dnalib.stages.ensembles import ENSEMBLES, PREPARATION
+from dnalib.stages.ensembles import ENSEMBLES, FURTHER, MEMBERS, PREPARATION
 from dnalib.stages.members import load_member, member_stages
 from dnalib.stages.noise import noise_stage
 from dnalib.stages.perturbations import attack_stages, perturbation_name, store_examples
-from dnalib.stages.rivals import rival_stages
+from dnalib.stages.rivals import TRAININGS, rival_stages
 from dnalib.stages.sizes import attack_sizes_stage
 from dnalib.stages.survey import survey
 from dnalib.stages.sweeps import sweep_stages
@@ -172,6 +172,15 @@ def all_stages(settings: Settings) -> dict[str, Stage]:
     stages += [*rival_stages(settings), cost_stage(settings)]
     stages += sweep_stages(settings)
     return {stage.name: stage for stage in stages}
+
+
+def holds_weights(name: str) -> bool:
+    """Whether a stage's artefact is what a training ends with: its weights.
+
+    Trainings are those of the nine models, of further members, and of rivals. A network that was
+    trained together with others is only cut out of their weights, and does not count.
+    """
+    return name in (*MEMBERS, *FURTHER, *TRAININGS)
 
 
 def load_ensemble(profile: str, name: str) -> Ensemble:
