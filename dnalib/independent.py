@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dnalib.attacks.arguments import as_bound, check_arguments
 from dnalib.attacks.ascent import check_gradients_exist, frozen_parameters
+from dnalib.attacks.losses import check_reach
 
 try:
     from art.attacks.evasion import ProjectedGradientDescentPyTorch, SquareAttack
@@ -96,10 +97,12 @@ def pgd(
     if steps == 0:  # ART wants one at least
         return torch.zeros_like(signals)
     check_gradients_exist()
+    classifier = art_classifier(
+        model, shape=tuple(signals.shape[1:]), interval=interval, device=signals.device
+    )
+    check_reach(labels, classes=classifier.nb_classes)
     attack = ProjectedGradientDescentPyTorch(
-        art_classifier(
-            model, shape=tuple(signals.shape[1:]), interval=interval, device=signals.device
-        ),
+        classifier,
         norm=np.inf,
         eps=float(epsilon),
         eps_step=float(epsilon / 10 if step_size is None else step_size),
@@ -157,10 +160,12 @@ def square(
         for number, mask in enumerate(unlike):
             records = torch.nonzero(group == number).squeeze(1)  # (record,)
             layout = _Layout(model, mask.view(signals.shape[1:]))
+            classifier = art_classifier(
+                layout, shape=layout.shape, interval=interval, device=signals.device
+            )
+            check_reach(labels, classes=classifier.nb_classes)
             attack = SquareAttack(
-                art_classifier(
-                    layout, shape=layout.shape, interval=interval, device=signals.device
-                ),
+                classifier,
                 norm=np.inf,
                 eps=float(epsilon),
                 max_iter=steps,

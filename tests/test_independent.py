@@ -165,6 +165,8 @@ def test_refuses_what_art_would_take_amiss(network, records, attack):
         attack(network, signals.double(), labels, epsilon=1.0)
     with pytest.raises(ValueError, match="epsilon is 0"):
         attack(network, signals, labels, epsilon=0)
+    with pytest.raises(ValueError, match="labels reach 4 and the model has 4 classes; accepted"):
+        attack(network, signals, labels.clone().fill_(4), epsilon=1.0, valid=valid)
     with pytest.raises(ValueError, match="valid has shape"):
         attack(network, signals, labels, epsilon=1.0, valid=valid[:1])
 

@@ -20,14 +20,10 @@ def of_each(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """
     try:
         values = loss(logits, labels)
-    except (IndexError, RuntimeError) as error:
+    except (IndexError, RuntimeError):
         # Asked for here alone: to ask at every step would make a GPU wait.
-        if labels.numel() == 0 or labels.max() < logits.shape[-1]:
-            raise
-        raise ValueError(
-            f"labels reach {labels.max().item()} and the model has {logits.shape[-1]} classes; "
-            "accepted are classes from 0"
-        ) from error
+        check_reach(labels, classes=logits.shape[-1])
+        raise
     if values.shape != labels.shape[:1]:
         raise ValueError(
             f"the loss gives shape {tuple(values.shape)} for {len(labels)} records; accepted is "
@@ -98,6 +94,15 @@ def cut(loss: Loss, *, largest_loss: float | None) -> Loss:
     if not largest_loss > 0:
         raise ValueError(f"largest_loss is {largest_loss}; accepted are values above 0, or None")
     return lambda logits, labels: loss(logits, labels).clamp(max=largest_loss)
+
+
+def check_reach(labels: Tensor, *, classes: int) -> None:
+    """Raise a ValueError if a label is beyond a model's classes; waits for the labels' device."""
+    if labels.numel() and labels.max() >= classes:
+        raise ValueError(
+            f"labels reach {labels.max().item()} and the model has {classes} classes; accepted are "
+            f"classes from 0 to {classes - 1}"
+        )
 
 
 def check_number_of_classes(logits: Tensor, *, at_least: int, loss: str) -> None:
