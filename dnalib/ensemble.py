@@ -94,8 +94,8 @@ class Ensemble(nn.Module):
             record = read_record(Path(record))
         signal = raw_units(record, lead=lead)  # (time,)
         padded, _, _ = prepare_signal(signal, length=self.length, rate=self.rate, cut=self.cut)
-        device = next(self.parameters()).device
-        inputs = torch.from_numpy(padded).to(device).float().view(1, 1, -1)
+        inputs = torch.from_numpy(padded).float().view(1, 1, -1)
+        inputs = inputs.to(next(self.parameters(), inputs).device)  # members may have none
         with evaluation_mode(self):
             logits = self(inputs)[:, 0].double().cpu().numpy()  # (member, class)
         probabilities = softmax(logits)  # (member, class)

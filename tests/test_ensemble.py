@@ -167,6 +167,20 @@ def test_records_that_cannot_be_used_are_refused(members, tmp_path):
         ensemble.predict(write(tmp_path, "gap", signal))
 
 
+class Threshold(torch.nn.Module):
+    """Class 1 where the mean passes a level: a member without parameters, such as a control."""
+
+    def forward(self, signals):
+        level = signals.mean((1, 2))  # (batch,)
+        return torch.stack([torch.zeros_like(level), level], dim=1)
+
+
+def test_members_may_be_without_parameters(tmp_path):
+    ensemble = Ensemble([Threshold(), Threshold()], length=LENGTH)
+    prediction = ensemble.predict(write(tmp_path, "r", ecg(2, 300)))
+    assert prediction.votes.tolist() == [0, 2]
+
+
 def test_an_ensemble_has_members():
     for option, message in ({"rate": 130}, "rate is 130"), ({"cut": "end"}, "cut is 'end'"):
         with pytest.raises(ValueError, match=message):
