@@ -35,11 +35,6 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
     return torch.stack([first, 1 - first])  # (filter, frequency)
 
 
-def band_edges(*, bands: int = 10, rate: float = 300.0) -> Tensor:
-    """Edges of the bands in Hz, from 0 to half the sampling rate: (bands + 1,), float32."""
-    return torch.linspace(0.0, rate / 2, bands + 1)
-
-
 class FourierFilter(nn.Module):
     """Multiply a signal's spectrum by a fixed real mask; gradients pass through.
 

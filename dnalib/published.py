@@ -19,15 +19,6 @@ SAP: Mapping[tuple[str, str, float], float] = {
     ("cor", "at least 1", 10.0): 0.90,
 }
 
-# Best test accuracy over the epochs (the kept epoch is chosen on the test records).
-# Source: the authors' training histories.
-BEST_EPOCH: Mapping[str, float] = {
-    "fcor1": 0.8605,
-    "fcor2": 0.8394,
-    "fdec1": 0.8511,
-    "fdec2": 0.8277,
-}
-
 # Accuracy and UA under PGD at ε = 50 µV. Source: abstract of the preprint's third version, where
 # fdec is the proposal and cor the conventional ensemble.
 PGD_EPSILON = 50.0

@@ -32,7 +32,8 @@ def proses() -> dict[str, str]:
 
 def quotable() -> set[str]:
     """The published shares in %, to one decimal."""
-    values = [*published.SAP.values(), *published.BEST_EPOCH.values(), *published.PGD.values()]
+    best = [accuracy.max() for accuracy in published.accuracy_histories().values()]
+    values = [*published.SAP.values(), *best, *published.PGD.values()]
     return {f"{100 * value:.1f}" for value in values}
 
 

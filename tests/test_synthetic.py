@@ -20,6 +20,10 @@ from dnalib.synthetic.rhythms import RHYTHMS, Beat, tachogram
 from dnalib.synthetic.waves import fibrillatory_waves
 
 RATE = 300.0
+# Table 1 of McSharry et al. 2003, for the events P, Q, R, S, T at 60 beats a minute.
+PAPER_THETA = (-np.pi / 3, -np.pi / 12, 0.0, np.pi / 12, np.pi / 2)  # rad
+PAPER_A = (1.2, -5.0, 30.0, -7.5, 0.75)
+PAPER_B = (0.25, 0.1, 0.1, 0.1, 0.4)  # rad
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -67,11 +71,23 @@ def windows(record: SyntheticRecord, *, start: float, stop: float) -> np.ndarray
 # --- the model -----------------------------------------------------------------------------
 
 
+def paper_events(*, beat_count: int, rr: float = 1.0) -> ecgsyn.Events:
+    """Table 1 of the source as events in time, the same for every beat; `rr` in seconds."""
+    omega = 2 * np.pi / rr
+    theta, a, b = np.array(PAPER_THETA), np.array(PAPER_A), np.array(PAPER_B)
+    rows = (beat_count, 1)
+    return ecgsyn.Events(
+        delay=np.tile(theta / omega, rows),
+        height=np.tile(a * b**2 / omega, rows),
+        width=np.tile(b / omega, rows),
+    )
+
+
 def test_solution_is_the_dynamical_system_of_the_paper():
     """The three coupled equations, integrated numerically, give the same z."""
     rr, rate, seconds = 0.8, 300.0, 10.0
     omega = 2 * np.pi / rr
-    theta, a, b = map(np.array, (ecgsyn.PAPER_THETA, ecgsyn.PAPER_A, ecgsyn.PAPER_B))
+    theta, a, b = map(np.array, (PAPER_THETA, PAPER_A, PAPER_B))
 
     def z0(t):
         return 0.015 * np.sin(2 * np.pi * 0.25 * t)
@@ -87,7 +103,7 @@ def test_solution_is_the_dynamical_system_of_the_paper():
     r_times = np.arange(-1, seconds / rr + 2) * rr  # theta is 0 at t = 0
     found = ecgsyn.solve(
         r_times=r_times,
-        events=ecgsyn.paper_events(beat_count=r_times.size, rr=rr),
+        events=paper_events(beat_count=r_times.size, rr=rr),
         baseline=z0(times),
         rate=rate,
     )
@@ -106,7 +122,7 @@ def test_solution_is_the_dynamical_system_of_the_paper():
 
 
 def test_model_refuses_events_that_do_not_match_the_beats():
-    events = ecgsyn.paper_events(beat_count=3)
+    events = paper_events(beat_count=3)
     with pytest.raises(ValueError, match="one row for each of 4 beats"):
         ecgsyn.solve(r_times=np.arange(4.0), events=events, baseline=np.zeros(900), rate=RATE)
 

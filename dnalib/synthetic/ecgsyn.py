@@ -30,11 +30,6 @@ from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
-# Table 1 of the source, for the events P, Q, R, S, T at 60 beats a minute.
-PAPER_THETA: tuple[float, ...] = (-np.pi / 3, -np.pi / 12, 0.0, np.pi / 12, np.pi / 2)  # rad
-PAPER_A: tuple[float, ...] = (1.2, -5.0, 30.0, -7.5, 0.75)
-PAPER_B: tuple[float, ...] = (0.25, 0.1, 0.1, 0.1, 0.4)  # rad
-
 _REACH = 5.0  # a Gaussian is cut where it has fallen to exp(-12.5), 4e-6 of its height
 
 
@@ -51,28 +46,6 @@ class Events:
     delay: Array
     height: Array
     width: Array
-
-
-def paper_events(*, beat_count: int, rr: float = 1.0) -> Events:
-    """Table 1 of the source as time-domain events, the same for every beat.
-
-    Args:
-        beat_count: number of beats.
-        rr: RR interval in seconds, > 0.
-
-    Returns:
-        Events of shape (beat_count, 5), in the order P, Q, R, S, T and in the model's own unit.
-
-    Source: McSharry et al. 2003, Table 1; the change of variables is in the module's docstring.
-    """
-    omega = 2 * np.pi / rr
-    theta, a, b = np.array(PAPER_THETA), np.array(PAPER_A), np.array(PAPER_B)
-    rows = (beat_count, 1)
-    return Events(
-        delay=np.tile(theta / omega, rows),
-        height=np.tile(a * b**2 / omega, rows),
-        width=np.tile(b / omega, rows),
-    )
 
 
 def gaussian_train(*, r_times: Array, events: Events, sample_count: int, rate: float) -> Array:
