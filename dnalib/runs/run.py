@@ -148,17 +148,10 @@ class ComputingRun:
         It lies in the same folder, where it finds what the change does not touch, and its minutes
         are those left to this one.
         """
-        made = ComputingRun(
-            profile=self.profile,
-            settings=override(self.settings, changes),
-            folder=self.folder,
-            root=self.root,
-            make_stages=self.make_stages,
-            load_dataset=self._load_dataset,
-            processes=self.processes,
-        )
-        made._max_minutes, made._opened = self._max_minutes, self._opened
-        made._other_code = self._other_code
+        made = copy(self)
+        made.settings = override(self.settings, changes)
+        made.stages = self.make_stages(made.settings)
+        made._making = None  # what this one computes is no stage of the variant's
         made.share_records(self)
         return made
 

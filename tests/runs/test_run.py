@@ -68,6 +68,26 @@ def kitchen(tmp_path):
     return Kitchen(tmp_path)
 
 
+def test_a_variant_is_the_run_but_for_its_settings_and_what_it_computes(kitchen):
+    variants = []
+
+    def compute(run, path):
+        variants.append(run.variant({"seed": 5}))
+        assert run.portions().folder is not None and variants[0].portions().folder is None
+        path.write_text("")
+        return {}
+
+    run = kitchen.run(max_minutes=5)
+    run.stages = {**run.stages, "feast": Stage("feast", ".txt", (), (), compute)}
+    run.obtain("feast")
+    (variant,) = variants
+    assert variant.settings == dataclasses.replace(run.settings, seed=5)
+    assert variant.dataset is run.dataset and 4.9 < variant.minutes_left() <= 5
+    assert set(variant.stages) == {"soup", "stock", "herbs", "bread"}
+    assert variant.obtain("soup").path.read_text() == "soup(4,stock(5),herbs())"
+    assert run.settings.seed == 0 and run.obtain("stock").path.read_text() == "stock(0)"
+
+
 def test_inputs_are_computed_first_and_everything_once(kitchen, capsys):
     artefact = kitchen.run().obtain("soup")
     assert kitchen.order == ["stock", "herbs", "soup"]
