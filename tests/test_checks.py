@@ -1,5 +1,6 @@
 """The checks for masked gradients: quiet on an honest classifier, loud on defences made wrong."""
 
+import inspect
 import math
 import re
 from functools import partial
@@ -402,3 +403,11 @@ def test_records_in_several_batches_answer_as_in_one(
 
     monkeypatch.setattr(checks.common, "records_that_fit", three)
     assert measured() == at_once and len(sizes) == 7 and min(sizes) > 9
+
+
+@pytest.mark.parametrize("name", sorted(set(checks.__all__) - {"Attack", "CheckResult"}))
+def test_each_argument_of_a_check_is_documented_once(name: str) -> None:
+    check = getattr(checks, name)
+    documented = inspect.getdoc(check).split("Args:\n")[1].split("\n\n")[0]
+    named = re.findall(r"^    (\w[\w, ]*):", documented, re.MULTILINE)
+    assert sorted(", ".join(named).split(", ")) == sorted(inspect.signature(check).parameters)

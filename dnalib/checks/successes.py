@@ -65,7 +65,7 @@ def success_rises_with_epsilon(
     """Largest fall of the success from one ε to the next larger one; 0 where it never falls.
 
     Args:
-        model, signals, labels, attack, valid: as in `zero_gradients`.
+        model, signals, labels, valid: as in `zero_gradients`.
         epsilons: two or more, rising, raw units.
         attack: run as it is at each ε.
         threshold: largest fall that passes.
@@ -104,7 +104,7 @@ def large_epsilon_succeeds(
     """Success at an ε so large that the record is drowned: nearly all.
 
     Args:
-        model, signals, labels, attack, valid: as in `iterative_beats_one_step`.
+        model, signals, labels, valid: as in `iterative_beats_one_step`.
         epsilon: as large as the record itself, raw units.
         attack: run as it is.
         threshold: smallest success that passes.

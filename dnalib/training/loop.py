@@ -46,7 +46,7 @@ LEAST_MINUTES = 0.5  # between two of these: a checkpoint of the full size takes
 
 @dataclass(frozen=True)
 class Training:
-    """All that `train` is called with for one training: what it starts from, reads and follows."""
+    """What one training starts from, reads and follows: the first three arguments of `train`."""
 
     make_network: Callable[[], Network | JointNetwork]
     data: TrainingData
@@ -94,8 +94,9 @@ def train(
     Returns:
         The network on the CPU in evaluation mode, and a row an epoch: epoch, train_loss,
         train_accuracy (on the inputs that the method trained on), decorrelation_loss,
-        test_accuracy, learning_rate, seconds; of several networks the means. Where `max_minutes`
-        ended the call, there are fewer rows than epochs.
+        test_accuracy, learning_rate (which the schedule has for the step after the epoch), seconds;
+        of several networks the means. Where `max_minutes` ended the call, there are fewer rows than
+        epochs.
 
     Raises:
         ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no

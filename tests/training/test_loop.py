@@ -20,6 +20,7 @@ from dnalib.training.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.training.joint import JointNetwork
 from dnalib.training.loop import check_processes
 from dnalib.training.processes import FirstProcessError, TooManyProcessesError
+from dnalib.training.recipes import make_schedule
 
 
 def padded(signals):
@@ -59,6 +60,20 @@ def test_it_learns_what_is_easy(data):
     predicted = infer(trained, easy.test_signals).argmax(1)
     accuracy = (predicted == easy.test_labels).double().mean().item()
     assert accuracy == pytest.approx(history.test_accuracy.iloc[-1])
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_the_rate_in_the_history_is_that_of_the_step_after_the_epoch(data, schedule):
+    recipe = dataclasses.replace(RECIPE, schedule=schedule)
+    _, history = train(network, data, recipe=recipe, report=quiet)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=recipe.learning_rate)
+    stepped = make_schedule(optimizer, recipe, steps=2 * recipe.epochs)  # two batches an epoch
+    expected = []
+    for _ in range(2 * recipe.epochs):
+        optimizer.step()
+        stepped.step()
+        expected += stepped.get_last_lr()
+    assert history.learning_rate.tolist() == pytest.approx(expected[1::2])
 
 
 def test_what_a_training_returns_and_leaves_alone(data):
