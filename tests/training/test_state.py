@@ -75,12 +75,17 @@ def test_processes_that_found_different_checkpoints_do_not_go_on():
         agree(make_state(seed=1), other)
 
 
-def test_nothing_is_kept_without_a_folder():
-    state = make_state(seed=1)
+def test_nothing_is_kept_without_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state, same = make_state(seed=1), make_state(seed=1)
     without = Keeper(None, minutes=0, identity={})
-    without.restore(state)
     without.save(state)
     without.save_when_due(state)
+    assert not any(tmp_path.iterdir())
+    state.totals += 1
+    without.restore(state)  # which finds nothing of what was to be saved
+    assert torch.equal(state.totals, same.totals + 1)
+    assert json.dumps(state.content()) == json.dumps(same.content())
 
 
 def test_a_state_without_one_on_disk_stays_as_it_is(tmp_path):
