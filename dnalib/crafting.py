@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dnalib.attacks import Padding
+from dnalib.attacks.arguments import check_padding
 from dnalib.attacks.smoothing import SMOOTHING_REACH
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
-from dnalib.precision import InPrecision
-from dnalib.signals import PackedSignals
+from dnalib.precision import InPrecision, check_precision
+from dnalib.signals import PackedSignals, check_batches
 
 
 class Attack(Protocol):
@@ -56,13 +57,15 @@ def attack_records(
         batch_size: records at once; None for what fits into memory, 64 at most.
         generators: one a record, for attacks that draw numbers (`attacks.record_generators`).
 
-    Yields:
-        Positions of a batch's records (batch,), and its perturbations by name: (batch, time) over
-        the whole padded axis, float32, on the CPU.
+    Returns:
+        An iterator that attacks a batch each time it is asked, over positions of the batch's
+        records (batch,), and its perturbations by name: (batch, time) over the whole padded axis,
+        float32, on the CPU.
 
     Raises:
-        ValueError: an unknown precision, no network, a batch size below 1, another number of
-            labels or generators than records, or what the attack raises.
+        ValueError: an unknown padding or precision, no network, no record, a batch size below 1, or
+            another number of labels or generators than records. What the attack raises comes with
+            its batch.
     """
     networks = [network] if isinstance(network, Network) else network
     if not networks:
@@ -77,6 +80,35 @@ def attack_records(
             f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
             "generator a record"
         )
+    check_padding(padding)
+    check_precision(precision)
+    check_batches(records=len(signals), batch_size=1 if batch_size is None else batch_size)
+    return _attacked_batches(
+        attack,
+        networks,
+        signals,
+        labels,
+        together=not isinstance(network, Network),
+        padding=padding,
+        precision=precision,
+        batch_size=batch_size,
+        generators=generators,
+    )
+
+
+def _attacked_batches(
+    attack: Attack,
+    networks: Sequence[Network],
+    signals: PackedSignals,
+    labels: Tensor,
+    *,
+    together: bool,
+    padding: Padding,
+    precision: str,
+    batch_size: int | None,
+    generators: Sequence[torch.Generator] | None,
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """What `attack_records` returns; `together` attacks the networks as an ensemble."""
     evaluators = [Evaluator(one, length=signals.length) for one in networks]
     device = evaluators[0].device
     if batch_size is None:
@@ -86,7 +118,7 @@ def attack_records(
         modules, first, last = choose_together(
             evaluators, *reach(signals, records, padding=padding)
         )
-        module = modules[0] if isinstance(network, Network) else Ensemble(modules).eval()
+        module = Ensemble(modules).eval() if together else modules[0]
         options = {}
         if generators is not None:
             options["generators"] = [generators[record] for record in records.tolist()]

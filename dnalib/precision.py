@@ -19,10 +19,7 @@ class InPrecision(nn.Module):
 
     def __init__(self, model: nn.Module, *, precision: str) -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision is {precision!r}; accepted are {', '.join(map(repr, PRECISIONS))}"
-            )
+        check_precision(precision)
         self.model = model
         self.in_bf16 = precision == "bf16-mixed"
         self.training = model.training
@@ -31,3 +28,11 @@ class InPrecision(nn.Module):
         """(batch, lead, time) -> the model's logits, (batch, class) of a classifier, float32."""
         with torch.autocast(signals.device.type, torch.bfloat16, enabled=self.in_bf16):
             return self.model(signals).float()
+
+
+def check_precision(precision: str) -> None:
+    """Raise a ValueError for a precision that is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision is {precision!r}; accepted are {', '.join(map(repr, PRECISIONS))}"
+        )

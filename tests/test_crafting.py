@@ -244,12 +244,33 @@ def test_labels_may_lie_on_another_device_than_the_signals(network, signals):
     )
 
 
-def test_what_cannot_be_attacked_is_refused(network, signals, labels):
-    with pytest.raises(ValueError, match="at least one"):
-        next(attack_records(pgd, [], signals, labels, padding="mask"))
-    with pytest.raises(ValueError, match="6 labels and 2 records"):
-        some = signals.select(torch.tensor([3, 4]))
-        next(attack_records(pgd, network, some, labels, padding="mask"))
-    with pytest.raises(ValueError, match="1 generators and 6 records"):
-        generators = attacks.record_generators([0], seed=0)
-        next(attack_records(pgd, network, signals, labels, padding="mask", generators=generators))
+def test_what_cannot_be_attacked_is_refused_at_once(network, signals, labels):
+    def refused(message, *, networks=network, records=signals, **options):
+        # At the call, and not when the first batch is asked for.
+        with pytest.raises(ValueError, match=message):
+            attack_records(pgd, networks, records, labels, **({"padding": "mask"} | options))
+
+    refused("at least one", networks=[])
+    some = signals.select(torch.tensor([3, 4]))
+    refused("6 labels and 2 records", records=some)
+    generators = attacks.record_generators([0], seed=0)
+    refused("1 generators and 6 records", generators=generators)
+    refused("padding is 'zero'; accepted are 'strip', 'mask', 'keep'", padding="zero")
+    refused("precision is '16-true'; accepted are", precision="16-true")
+    refused("batch_size is 0; accepted are whole numbers from 1", batch_size=0)
+    none = signals.select(torch.tensor([], dtype=torch.int64))
+    with pytest.raises(ValueError, match="signals hold no record"):
+        attack_records(pgd, network, none, labels[:0], padding="mask")
+
+
+def test_nothing_is_attacked_before_it_is_asked_for(network, signals, labels):
+    called = []
+
+    def spy(model, inputs, labels, valid):
+        called.append(len(inputs))
+        return {"zero": torch.zeros_like(inputs)}
+
+    batches = attack_records(spy, network, signals, labels, padding="mask", batch_size=2)
+    assert not called
+    next(batches)
+    assert called == [2]

@@ -110,6 +110,11 @@ def check_arguments(
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
     if steps < 0:
         raise ValueError(f"steps is {steps}; accepted are whole numbers from 0")
+    check_padding(padding)
+
+
+def check_padding(padding: str) -> None:
+    """Raise a ValueError for a treatment of the padding that is none of `PADDINGS`."""
     if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}; accepted are {', '.join(map(repr, PADDINGS))}")
 

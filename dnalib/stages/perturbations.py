@@ -146,6 +146,8 @@ def craft_all(
     for portion in portions.read().values():
         place(portion, found, left)
     todo = left.nonzero().flatten()
+    if not len(todo):
+        return found
     batches = attack_records(
         craft,
         network,
@@ -155,7 +157,7 @@ def craft_all(
         precision=precision,
         generators=None if generators is None else [generators[record] for record in todo.tolist()],
     )
-    for batch, perturbations in batches if len(todo) else ():
+    for batch, perturbations in batches:
         made = {name: half_within(delta, epsilon) for name, delta in perturbations.items()}
         portion = {**made, RECORDS: todo[batch]}
         portions.keep(f"from-{todo[batch].min()}", portion)
