@@ -330,9 +330,12 @@ def percent(share: SupportsFloat | None) -> str:
     return f"{value:.1f}".replace("-", "−")
 
 
-def decimals(value: SupportsFloat) -> str:
-    """Three decimals; a dash for what is undefined, as R² of features that never change."""
-    number = float(value)
+def decimals(value: SupportsFloat | None) -> str:
+    """Three decimals; a dash for what is undefined, as R² of features that never change.
+
+    Undefined are NaN and None, by which it is stored.
+    """
+    number = math.nan if value is None else float(value)
     return "–" if math.isnan(number) else f"{number:.3f}".replace("-", "−")
 
 

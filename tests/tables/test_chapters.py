@@ -139,4 +139,4 @@ def test_intervals_below_zero_are_told_from_minus_signs() -> None:
     assert tables.percent(-0.125) == "−12.5", "with a true minus sign"
     assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"
     assert tables.decimals(-0.0125) == "−0.013" and tables.decimals(0.5) == "0.500"
-    assert tables.decimals(float("nan")) == "–"
+    assert tables.decimals(float("nan")) == "–" and tables.decimals(None) == "–"
