@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from dnalib.plots.style import BLACK, SMALL, TEXT
 
 APART = 0.19  # of a cell's height, of two lines of text from its middle
-LIGHT = 0.75  # opacity of the second
-SECOND = 7.5  # points: two numbers of three digits fit into a cell
+LIGHT = 0.68  # opacity of the second
 
 
 def draw_cells(
@@ -32,8 +31,7 @@ def draw_cells(
             axes.text(column, row, str(text), **look)
             continue
         axes.text(column, row - APART, str(text), **look)
-        smaller = look | {"fontsize": SECOND}
-        axes.text(column, row + APART, str(below[row, column]), alpha=LIGHT, **smaller)
+        axes.text(column, row + APART, str(below[row, column]), alpha=LIGHT, **look)
     return image
 
 

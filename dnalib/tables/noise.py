@@ -121,7 +121,7 @@ def compared(run: Run, attack: str, *, epsilon: float, of_control: float) -> str
         for one, searched in ((epsilon, True), (of_control, False))
     )
     return (
-        f"- {attack.upper()} at ε = {epsilon:g} µV ({own} dB) beside {NAMES[attack]} at "
+        f"- {attack.upper()} at ε = {epsilon:g} µV ({own} dB) beside {NAMES[attack]}, at "
         f"ε = {of_control:g} µV ({other} dB): the base model is right on "
         f"{percent(found[BASE].mean())} % and on {percent(control[BASE].mean())} % of the records. "
         f"By P(≥1), {attack.upper()} takes {takes}."

@@ -89,12 +89,12 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
     # Beside the noise of the same ε, which is louder, and beside that which is as loud.
     first, second, *_ = noise.told(tiny_run).markdown.splitlines()
     assert first == (
-        "- PGD at ε = 50 µV (9.0 dB) beside random signs at ε = 50 µV (6.0 dB): the base model is "
+        "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 50 µV (6.0 dB): the base model is "
         "right on 0.0 % and on 50.0 % of the records. By P(≥1), PGD takes more from cor, less from "
         "fcor and as much, as far as can be told, from dec and fdec."
     )
     assert second.startswith(
-        "- PGD at ε = 50 µV (9.0 dB) beside random signs at ε = 10 µV (9.5 dB)"
+        "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 10 µV (9.5 dB)"
     )
     text = noise.beside_headline(tiny_run)
     assert "±50 µV" in text and "below 6.0 dB" in text and "signs of ±10 µV" in text
