@@ -140,3 +140,27 @@ def test_intervals_below_zero_are_told_from_minus_signs() -> None:
     assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"
     assert tables.decimals(-0.0125) == "−0.013" and tables.decimals(0.5) == "0.500"
     assert tables.decimals(float("nan")) == "–" and tables.decimals(None) == "–"
+
+
+def test_each_condition_is_counted_with_the_labels_of_its_own_records(
+    tiny_run: ComputingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = np.zeros((9, 4, 4))
+    logits[..., 0] = 1  # everyone answers class 0
+    labels = {10.0: np.array([0, 0, 0, 1]), 50.0: np.array([0, 1, 1, 1, 2])}
+
+    def attacked(run, *, attack, padding, epsilon):
+        return logits[:, [0] * len(labels[epsilon])], labels[epsilon]
+
+    monkeypatch.setattr("dnalib.tables.chapters.attacked", attacked)
+    table = tables.robustness_table(tiny_run, paddings=["strip"])
+    for epsilon, expected in ((10.0, 1 / 2), (50.0, 1 / 3)):
+        row = tables.selected(
+            table,
+            attack="pgd",
+            epsilon=epsilon,
+            ensemble="cor",
+            measure="at least 1, class-averaged",
+        )
+        assert row.value.item() == pytest.approx(expected)
+        assert row.records.item() == len(labels[epsilon])

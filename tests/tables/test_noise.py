@@ -25,10 +25,16 @@ def test_the_attacked_records_are_shown_with_noise(tiny_run, stored):
     assert torch.equal(stored["positions"], attacked["positions"])
     signals, _ = records_at(tiny_run, stored["positions"])
     everything = torch.arange(len(signals))
-    natural = load_file(tiny_run.obtain("natural-base").path)["logits"][stored["positions"]]
+    natural = torch.stack(
+        [
+            load_file(tiny_run.obtain(f"natural-{member}").path)["logits"][stored["positions"]]
+            for member in stages.MEMBERS
+        ]
+    )
     for attack in CONTROLS:
         assert stored[attack].shape == (9, len(signals), 4)
-        assert not torch.equal(stored[attack][0], natural)
+        # Of nine networks that hardly learnt, one may be dead, and which one hangs on rounding.
+        assert not torch.equal(stored[attack], natural)
     # Signs are ±ε on the record alone: the largest perturbation that stays within the bound.
     results = tiny_run.obtain(noise_name(EPSILON)).results
     samples = signals.valid(everything).sum(dim=1).double()
