@@ -40,17 +40,19 @@ def sweep(table: pd.DataFrame, *, parameter: str, chosen: float | None = None) -
     panels = figure.subplots(-(-len(measures) // 2), 2, sharex=True, squeeze=False).ravel()
     ensembles = list(dict.fromkeys(table.ensemble))
     for axes, measure in zip(panels, measures, strict=False):
-        axes.set_ylim(*(np.array([-0.02, 1.02]) * (1 if measure == R_SQUARED else 100)))
+        scale = 1 if measure == R_SQUARED else 100
+        axes.set_ylim(-0.02 * scale, 1.02 * scale)
         for place, ensemble in enumerate(ensembles):
             rows = table[(table.ensemble == ensemble) & (table.measure == measure)]
+            rows = rows.sort_values("setting")
             # The same on paper however many values there are.
             shift = APART * max(1, len(values) - 1) * (place - (len(ensembles) - 1) / 2)
             _draw_values(
                 axes,
                 ensemble,
-                rows.sort_values("setting"),
-                places=np.searchsorted(values, rows.setting.sort_values()) + shift,
-                scale=1 if measure == R_SQUARED else 100,
+                rows,
+                places=np.searchsorted(values, rows.setting) + shift,
+                scale=scale,
             )
         if chosen in values:
             axes.axvline(values.index(chosen), color=BLACK, linestyle=":", linewidth=0.8, zorder=1)

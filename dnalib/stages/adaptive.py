@@ -30,13 +30,13 @@ from dnalib.stages.perturbations import (
     attacked_positions,
     craft_batch,
     craft_masked,
+    generators_of,
     logits_under_each,
     perturbation_name,
     records_at,
 )
 from dnalib.stages.transfer import transfer_stage
 from dnalib.stages.universal import universal_stage
-from dnalib.training.recipes import derived_seed
 
 WHOLE_ENSEMBLE: Mapping[str, attacks.Loss] = {
     "end to end": attacks.end_to_end(),
@@ -196,7 +196,6 @@ def store_adaptive(
     positions = stored["positions"]
     signals, labels = records_at(run, positions)
     networks = [load(run, member) for member in members]
-    seed = derived_seed(run.settings.seed, round(1000 * epsilon))
     crafted |= craft_masked(
         run,
         partial(craft_adaptive, epsilon=epsilon, settings=run.settings),
@@ -204,7 +203,7 @@ def store_adaptive(
         signals,
         labels,
         epsilon=epsilon,
-        generators=attacks.record_generators(positions.tolist(), seed=seed),
+        generators=generators_of(run, positions, epsilon=epsilon),
     )
     found = logits_under_each(crafted, networks, signals)
     save_file({**found, "positions": positions}, path)
@@ -228,7 +227,7 @@ def control_stage(epsilon: float) -> Stage:
 def store_control(run: ComputingRun, path: Path, *, records: str, epsilon: float) -> dict[str, Any]:
     """Logits of the base model under `craft_adaptive` on the control, as `control.store`."""
     craft = partial(craft_adaptive, epsilon=epsilon, settings=run.settings)
-    return store(run, path, craft, records=records, epsilon=epsilon, seed=run.settings.seed)
+    return store(run, path, craft, records=records, epsilon=epsilon, draws=True)
 
 
 def craft_adaptive(

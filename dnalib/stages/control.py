@@ -15,14 +15,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dnalib import attacks, metrics
+from dnalib import metrics
 from dnalib.model import CLASSES
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import PREPARATION
 from dnalib.stages.longer import TIMES, craft_longer, longer_name
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import craft_masked, logits_under_each, records_at
-from dnalib.training.recipes import derived_seed
+from dnalib.stages.perturbations import (
+    craft_masked,
+    generators_of,
+    logits_under_each,
+    records_at,
+)
 
 CONTROL_STAGE = "control"  # where a stage's name has an ensemble's
 
@@ -77,7 +81,7 @@ def store(
     *,
     records: str,
     epsilon: float,
-    seed: int | None = None,
+    draws: bool = False,
 ) -> dict[str, Any]:
     """Logits of the base model under attacks on the control: (1, record, class), fp16.
 
@@ -87,7 +91,7 @@ def store(
         craft: takes the control and a batch, as an attack of `crafting.attack_records`.
         records: the stage that names the records.
         epsilon: raw units.
-        seed: of the attacks that draw numbers; None where none does.
+        draws: whether an attack draws numbers.
     """
     positions = load_file(run.obtain(records).path)["positions"]
     signals, labels = records_at(run, positions)
@@ -99,11 +103,7 @@ def store(
         signals,
         labels,
         epsilon=epsilon,
-        generators=None
-        if seed is None
-        else attacks.record_generators(
-            positions.tolist(), seed=derived_seed(seed, round(1000 * epsilon))
-        ),
+        generators=generators_of(run, positions, epsilon=epsilon) if draws else None,
     )
     save_file({**logits_under_each(crafted, [network], signals), "positions": positions}, path)
     return {"attacked": len(signals)}

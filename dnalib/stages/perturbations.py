@@ -19,6 +19,7 @@ from dnalib.runs import ComputingRun, Portions, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
+from dnalib.training.recipes import derived_seed
 
 Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation mode, by its name
 
@@ -213,6 +214,12 @@ def craft_masked(
         generators=generators,
         portions=run.portions(part),
     )
+
+
+def generators_of(run: ComputingRun, positions: Tensor, *, epsilon: float) -> list[torch.Generator]:
+    """One a record at these positions, for attacks that draw numbers; others at each ε."""
+    seed = derived_seed(run.settings.seed, round(1000 * epsilon))
+    return attacks.record_generators(positions.tolist(), seed=seed)
 
 
 def craft_batch(

@@ -123,7 +123,7 @@ def smooth(run: Run) -> pandas.DataFrame:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for epsilon in epsilons(run):
         attacks = conditions(run, epsilon=epsilon)
-        smooth_ones = knowledge.smooth(attacks)
+        smooth_ones = knowledge.only_smooth(attacks)
         shown = {
             "SAP, base model": known_to(smooth_ones, knowledge="base model"),
             "SAP, each member": known_to(smooth_ones, knowledge="each member"),

@@ -169,7 +169,7 @@ def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Ans
     return {name: answers for name, answers in attacks.items() if aims[name] in targets}
 
 
-def smooth(attacks: Mapping[str, Answers]) -> dict[str, Answers]:
+def only_smooth(attacks: Mapping[str, Answers]) -> dict[str, Answers]:
     """Those of the attacks that are SAP, whatever they aim at."""
     return {name: answers for name, answers in attacks.items() if name.startswith("SAP, ")}
 

@@ -94,7 +94,7 @@ def values_under_smooth(
     run: Run, *, epsilon: float, measure: str
 ) -> dict[str, NDArray[np.float64]]:
     """The same under the strongest SAP on each record, at all members and the ensemble itself."""
-    conditions = knowledge.smooth(knowledge.conditions(run, epsilon=epsilon))
+    conditions = knowledge.only_smooth(knowledge.conditions(run, epsilon=epsilon))
     (ensemble, *_) = ENSEMBLES
     positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
     return at_positions(run, positions, knowledge.fewest_right(conditions), measure=measure)

@@ -62,7 +62,7 @@ def test_the_control_is_attacked_as_an_ensemble_and_where_one_member_is_at_its_b
 
 
 def test_under_sap_alone_nothing_but_the_aim_changes(run, attacks):
-    smooth = knowledge.smooth(attacks)
+    smooth = knowledge.only_smooth(attacks)
     assert list(smooth) == [name for name in attacks if name.startswith("SAP")] and len(smooth) == 5
     table = adaptive.smooth(run)
     for ensemble in NAMES:
