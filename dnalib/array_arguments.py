@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 AXES = {1: "(record,)", 2: "two axes", 3: "(member, record, class)"}
 
 
-def check_dimensions(name: str, array: NDArray, dimensions: int) -> None:
+def check_dimensions(name: str, array: NDArray[np.generic], dimensions: int) -> None:
     """Refuse an array that has another number of axes, or no record."""
     if array.ndim != dimensions:
         raise ValueError(f"{name} has shape {array.shape}; expected {AXES[dimensions]}")
@@ -14,14 +14,16 @@ def check_dimensions(name: str, array: NDArray, dimensions: int) -> None:
         raise ValueError(f"{name} has shape {array.shape}; at least one record is needed")
 
 
-def check_numbers(name: str, array: NDArray) -> None:
+def check_numbers(name: str, array: NDArray[np.generic]) -> None:
     """Refuse NaN: it has no place in an order, and would be the largest of any logits."""
     lost = np.isnan(array).sum()
     if lost:
         raise ValueError(f"{name}: {lost} values are NaN; accepted are numbers")
 
 
-def check_records(name: str, array: NDArray, axis: int, other_name: str, other: NDArray) -> None:
+def check_records(
+    name: str, array: NDArray[np.generic], axis: int, other_name: str, other: NDArray[np.generic]
+) -> None:
     """Refuse two arrays whose records (along `axis`, and all of `other`) cannot be the same."""
     check_dimensions(other_name, other, 1)
     if array.shape[axis : axis + 1] != other.shape or (axis == 0 and array.ndim != 1):
@@ -31,7 +33,9 @@ def check_records(name: str, array: NDArray, axis: int, other_name: str, other: 
         )
 
 
-def check_same_shape(name: str, array: NDArray, other_name: str, other: NDArray) -> None:
+def check_same_shape(
+    name: str, array: NDArray[np.generic], other_name: str, other: NDArray[np.generic]
+) -> None:
     """Refuse arrays (..., record) whose shapes differ, or that hold no record."""
     if array.shape != other.shape or array.ndim == 0 or array.size == 0:
         raise ValueError(
@@ -40,7 +44,7 @@ def check_same_shape(name: str, array: NDArray, other_name: str, other: NDArray)
         )
 
 
-def check_classes(name: str, indices: NDArray, classes: int) -> None:
+def check_classes(name: str, indices: NDArray[np.generic], classes: int) -> None:
     """Refuse values that are not class indices from 0 to classes - 1."""
     if not np.issubdtype(indices.dtype, np.integer):
         raise ValueError(f"{name} has dtype {indices.dtype}; class indices are integers")

@@ -116,13 +116,13 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
 
 
 def resampled_records(
-    statistic: Callable[[NDArray[np.integer]], NDArray],
+    statistic: Callable[[NDArray[np.integer]], NDArray[np.floating]],
     *,
     records: int,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int,
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
     """Any number computed from records, with its bootstrap interval: (value, low, high).
 
     A difference between two ensembles is paired if `statistic` takes the same records from both.
@@ -153,13 +153,13 @@ def resampled_records(
 
 
 def resampled_interval(
-    values: NDArray,
-    statistic: Callable[..., NDArray],
+    values: NDArray[np.generic],
+    statistic: Callable[..., NDArray[np.floating]],
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Percentile bootstrap interval of `statistic(values, axis=...)`, which may be vector-valued.
 
     Args:
@@ -257,7 +257,7 @@ def crossed_seeds(
     if classes.shape != (records,):
         raise ValueError(f"classes has shape {classes.shape}; accepted is ({records},)")
 
-    def averaged(times: NDArray) -> NDArray[np.float64]:
+    def averaged(times: NDArray[np.number]) -> NDArray[np.float64]:
         """Each seed's mean where records are drawn so many times, (draw, record): (draw, seed)."""
         some = [classes == one for one in np.unique(classes)]  # (record,) each
         with np.errstate(invalid="ignore"):  # a class may have none of the records drawn

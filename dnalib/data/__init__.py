@@ -13,8 +13,8 @@ from .preparation import PreparedRecords, check_options, prepare, prepare_signal
 from .records import (
     ATRIAL_FIBRILLATION,
     CLASS_NAMES,
-    CLASSES,
     NOISE,
+    SHORT_CLASS_NAMES,
     DataError,
     Records,
     read_labels,
@@ -23,7 +23,7 @@ from .splits import Split, oversampled_rows, published_split, stratified_split, 
 
 __all__ = [
     "ATRIAL_FIBRILLATION",
-    "CLASSES",
+    "SHORT_CLASS_NAMES",
     "CLASS_NAMES",
     "GAIN",
     "NOISE",

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSES = ("N", "A", "O", "~")  # as written in the labels file; the position is the class
+SHORT_CLASS_NAMES = ("N", "A", "O", "~")  # as written in the labels file; the position is the class
 CLASS_NAMES = ("Normal", "Atrial fibrillation", "Other rhythm", "Noise")
-ATRIAL_FIBRILLATION = CLASSES.index("A")
-NOISE = CLASSES.index("~")
+ATRIAL_FIBRILLATION = SHORT_CLASS_NAMES.index("A")
+NOISE = SHORT_CLASS_NAMES.index("~")
 
 
 class DataError(ValueError):
@@ -39,7 +39,7 @@ class Records:
         names: one a record, sorted.
         samples: int16 (sample,), raw units (µV) at 300 Hz; all records end to end.
         lengths: int64 (record,), samples a record.
-        labels: int64 (record,), positions in `CLASSES`.
+        labels: int64 (record,), positions in `SHORT_CLASS_NAMES`.
         digest: sha256 (hexadecimal) of `samples` as little-endian int16.
     """
 
@@ -70,7 +70,7 @@ def read_labels(path: Path) -> dict[str, int]:
         path: a csv file of two columns, record name and label, without a heading.
 
     Returns:
-        The class (a position in `CLASSES`) of each record name.
+        The class (a position in `SHORT_CLASS_NAMES`) of each record name.
 
     Raises:
         DataError: the file is missing, empty or not text, or a line is malformed, repeats a record
@@ -86,12 +86,12 @@ def read_labels(path: Path) -> dict[str, int]:
         if len(row) != 2:
             raise DataError(f"{path}: line {','.join(row)!r} is not 'record,label'.")
         name, label = (field.strip() for field in row)
-        if label not in CLASSES:
-            accepted = ", ".join(CLASSES)
+        if label not in SHORT_CLASS_NAMES:
+            accepted = ", ".join(SHORT_CLASS_NAMES)
             raise DataError(f"{path}: record {name} has label {label!r}; accepted: {accepted}.")
         if name in table:
             raise DataError(f"{path}: record {name} is listed twice.")
-        table[name] = CLASSES.index(label)
+        table[name] = SHORT_CLASS_NAMES.index(label)
     if not table:
         raise DataError(f"{path}: holds no labels.")
     return table
@@ -125,7 +125,7 @@ def labels_in_order(
 
 def labels_digest(table: Mapping[str, int]) -> str:
     """sha256 (hexadecimal) of names and labels in name order; line endings do not matter."""
-    lines = (f"{name},{CLASSES[table[name]]}\n" for name in sorted(table))
+    lines = (f"{name},{SHORT_CLASS_NAMES[table[name]]}\n" for name in sorted(table))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

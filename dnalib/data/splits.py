@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import ATRIAL_FIBRILLATION, CLASSES, NOISE, DataError
+from .records import ATRIAL_FIBRILLATION, NOISE, SHORT_CLASS_NAMES, DataError
 
 PUBLISHED_SPLIT_SHA256 = "ba23d3ee8cbcc2ad18a24ab1dfff8619c399e8105faf22c7754dfa12c69a2283"
 TEST_SHARE = 0.1
@@ -151,7 +151,7 @@ def _stratified_choice(labels: NDArray[np.int64], count: int) -> NDArray[np.bool
     Largest remainders: each class gets the whole part of its share, and those with the largest
     fractions one more until the count is met.
     """
-    sizes = np.bincount(labels, minlength=len(CLASSES))  # (class,)
+    sizes = np.bincount(labels, minlength=len(SHORT_CLASS_NAMES))  # (class,)
     shares = sizes * count / sizes.sum()
     chosen = np.floor(shares).astype(np.int64)
     largest = np.argsort(chosen - shares, kind="stable")

@@ -50,7 +50,9 @@ def confusion_matrices(
     return figure
 
 
-def _counts(matrices: Mapping[str, ArrayLike], name: str, names: Sequence[str]) -> NDArray:
+def _counts(
+    matrices: Mapping[str, ArrayLike], name: str, names: Sequence[str]
+) -> NDArray[np.integer]:
     """One of the matrices, checked."""
     counts = np.asarray(matrices[name])
     if counts.shape != (len(names), len(names)):
@@ -61,7 +63,9 @@ def _counts(matrices: Mapping[str, ArrayLike], name: str, names: Sequence[str]) 
     return counts
 
 
-def _draw_matrix(axes: Axes, counts: NDArray, others: Sequence[NDArray]) -> AxesImage:
+def _draw_matrix(
+    axes: Axes, counts: NDArray[np.integer], others: Sequence[NDArray[np.integer]]
+) -> AxesImage:
     """Counts over a shade of blue; a class without a record stays white."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -69,7 +73,7 @@ def _draw_matrix(axes: Axes, counts: NDArray, others: Sequence[NDArray]) -> Axes
     return draw_cells(axes, 100 * shares, np.vectorize(str)(counts), below=below)
 
 
-def _ranges(counts: NDArray) -> NDArray[np.str_]:
+def _ranges(counts: NDArray[np.integer]) -> NDArray[np.str_]:
     """From least to greatest over the first axis, "58–64", or the one number that all are."""
     least, greatest = counts.min(axis=0), counts.max(axis=0)
     return np.vectorize(lambda low, high: f"{low}" if low == high else f"{low}–{high}")(

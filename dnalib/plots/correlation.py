@@ -82,8 +82,8 @@ def _check(ensembles: Mapping[str, ArrayLike], names: Mapping[str, Sequence[str]
 
 def _draw_area(
     axes: Axes,
-    values: NDArray,
-    others: Sequence[NDArray],
+    values: NDArray[np.floating],
+    others: Sequence[NDArray[np.floating]],
     members: Sequence[str],
     ensemble: str,
     angle: float,
@@ -116,7 +116,7 @@ def _draw_area(
 
 
 def _draw_lines(
-    axes: Axes, ends: NDArray, widths: Sequence[float], *, color: str, label: str
+    axes: Axes, ends: NDArray[np.floating], widths: Sequence[float], *, color: str, label: str
 ) -> None:
     """A line between the ends (end, xy), and light ones of other seeds beside it; points."""
     for width, away in zip(widths, _side_by_side(widths), strict=True):
@@ -132,7 +132,7 @@ def _draw_lines(
         )
 
 
-def _width(values: NDArray, one: int, other: int) -> float:
+def _width(values: NDArray[np.floating], one: int, other: int) -> float:
     """How wide a line is that stands for R² in both directions, points."""
     return 0.6 + 6 * max(0.0, (values[one, other] + values[other, one]) / 2)
 
@@ -148,7 +148,7 @@ def _side_by_side(widths: Sequence[float]) -> list[float]:
     return places
 
 
-def _moved(axes: Axes, ends: NDArray, away: float) -> Transform:
+def _moved(axes: Axes, ends: NDArray[np.floating], away: float) -> Transform:
     """Places a line beside where its ends (end, xy) lie, by so many points across."""
     along = ends[1] - ends[0]
     across = away / 72 * np.array([-along[1], along[0]]) / np.linalg.norm(along)  # inches
@@ -156,12 +156,12 @@ def _moved(axes: Axes, ends: NDArray, away: float) -> Transform:
     return axes.transData + ScaledTranslation(x, y, axes.figure.dpi_scale_trans)
 
 
-def _label_place(ends: NDArray, *, outer: bool) -> NDArray:
+def _label_place(ends: NDArray[np.floating], *, outer: bool) -> NDArray[np.floating]:
     """Where a line's values stand: in its middle, or, from the centre, a little further out."""
     return 1.04 * ends.mean(axis=0) if outer else 0.42 * ends[0] + 0.58 * ends[1]
 
 
-def _draw_member(axes: Axes, place: NDArray, name: str) -> None:
+def _draw_member(axes: Axes, place: NDArray[np.floating], name: str) -> None:
     x, y = place
     axes.text(
         x,
@@ -176,11 +176,11 @@ def _draw_member(axes: Axes, place: NDArray, name: str) -> None:
     )
 
 
-def _at(degrees: float) -> NDArray:
+def _at(degrees: float) -> NDArray[np.floating]:
     """The point of the members' ring at an angle: (xy,)."""
     return np.array([np.cos(np.radians(degrees)), TALL * np.sin(np.radians(degrees))])
 
 
-def _arrow(direction: NDArray) -> str:
+def _arrow(direction: NDArray[np.floating]) -> str:
     """The arrow that points nearest to a direction (xy,)."""
     return ARROWS[round(np.degrees(np.arctan2(direction[1], direction[0])) / 45) % 8]

@@ -224,7 +224,7 @@ def _attacked_stretches(
     rate: float,
     seconds: float,
     start: float,
-) -> dict[str, NDArray]:
+) -> dict[str, NDArray[np.floating]]:
     """The drawn part of the record and of each attacked one, in mV: (time,) each."""
     signal = np.asarray(signal, dtype=float)
     for name, perturbation in perturbations.items():
@@ -237,7 +237,7 @@ def _attacked_stretches(
     }
 
 
-def _check_length(name: str, values: ArrayLike, signal: NDArray) -> None:
+def _check_length(name: str, values: ArrayLike, signal: NDArray[np.floating]) -> None:
     if np.shape(values) != signal.shape or signal.ndim != 1:
         raise ValueError(
             f"{name} has shape {np.shape(values)} and signal has shape {signal.shape}; "
@@ -245,7 +245,9 @@ def _check_length(name: str, values: ArrayLike, signal: NDArray) -> None:
         )
 
 
-def _stretch(signal: ArrayLike, *, rate: float, seconds: float, start: float) -> NDArray:
+def _stretch(
+    signal: ArrayLike, *, rate: float, seconds: float, start: float
+) -> NDArray[np.floating]:
     """The drawn part of a signal in mV: (time,)."""
     signal = np.asarray(signal, dtype=float)
     first, last = round(start * rate), round((start + seconds) * rate)
@@ -263,7 +265,7 @@ def _stretch(signal: ArrayLike, *, rate: float, seconds: float, start: float) ->
     return stretch / 1000
 
 
-def _voltage_span(millivolts: NDArray) -> tuple[float, float]:
+def _voltage_span(millivolts: NDArray[np.floating]) -> tuple[float, float]:
     """Whole large squares around the trace and the calibration pulse, at most ±`LARGEST`."""
     low = np.floor((millivolts.min() - 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
     high = np.ceil((millivolts.max() + 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
@@ -302,12 +304,12 @@ def _draw_paper(axes: Axes, *, start: float, seconds: float, span: tuple[float, 
         spine.set_color(PAPER_MAJOR)
 
 
-def _ticks(start: float, seconds: float) -> NDArray:
+def _ticks(start: float, seconds: float) -> NDArray[np.floating]:
     step = 1.0 if seconds > 2 else MAJOR_SECONDS  # five large squares, or one
     return np.arange(start, start + seconds + step / 2, step)
 
 
-def _draw_trace(axes: Axes, millivolts: NDArray, *, rate: float, start: float) -> None:
+def _draw_trace(axes: Axes, millivolts: NDArray[np.floating], *, rate: float, start: float) -> None:
     """The calibration pulse, the trace, and a note where it is cut."""
     low, high = axes.get_ylim()
     pulse = start + np.array([-0.40, -0.32, -0.32, -0.12, -0.12, -0.04])  # s: 200 ms at 1 mV
@@ -323,7 +325,13 @@ def _draw_trace(axes: Axes, millivolts: NDArray, *, rate: float, start: float) -
 
 
 def _draw_perturbation(
-    axes: Axes, millivolts: NDArray, *, rate: float, start: float, epsilon: float, largest: float
+    axes: Axes,
+    millivolts: NDArray[np.floating],
+    *,
+    rate: float,
+    start: float,
+    epsilon: float,
+    largest: float,
 ) -> None:
     time = start + np.arange(len(millivolts)) / rate  # (time,), s
     axes.axhline(epsilon, color=GREY, linewidth=0.8, linestyle="--")

@@ -229,7 +229,7 @@ def record_lengths(edges_seconds: ArrayLike, counts: ArrayLike, *, names: Sequen
     return figure
 
 
-def _draw_published_curve(axes: Axes, name: str, accuracy: NDArray) -> None:
+def _draw_published_curve(axes: Axes, name: str, accuracy: NDArray[np.floating]) -> None:
     """A thin grey line behind ours, dashed for the second auxiliary model as ours is."""
     share = 100 * np.arange(1, len(accuracy) + 1) / len(accuracy)  # (epoch,), %
     axes.plot(

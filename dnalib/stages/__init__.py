@@ -1,7 +1,6 @@
 """What a run computes: nine models, their features, the attacks, and the logits under them."""
 
-from dnalib.data import CLASS_NAMES
-from dnalib.data import CLASSES as SHORT_CLASS_NAMES
+from dnalib.data import CLASS_NAMES, SHORT_CLASS_NAMES
 from dnalib.stages.catalogue import (
     all_stages,
     computing_run,

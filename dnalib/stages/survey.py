@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnalib import data
-from dnalib.data import CLASSES, RATE
+from dnalib.data import RATE, SHORT_CLASS_NAMES
 from dnalib.data.locations import SPLIT_VARIABLE
 from dnalib.dataset import Dataset, choose_split
 from dnalib.runs import ComputingRun, RecordedRun, Run
@@ -24,9 +24,10 @@ def survey(run: ComputingRun, path: Path) -> dict[str, Any]:
     records, split = dataset.records, dataset.split
     edges = np.linspace(0, LONGEST, LENGTH_BINS + 1)  # (bin + 1,), s
     seconds = records.lengths / RATE  # (record,)
+    classes = len(SHORT_CLASS_NAMES)
     counts = [
         np.histogram(seconds[records.labels == label], edges)[0].tolist()
-        for label in range(len(CLASSES))
+        for label in range(classes)
     ]
     results = {
         "origin": dataset.origin,
@@ -34,8 +35,8 @@ def survey(run: ComputingRun, path: Path) -> dict[str, Any]:
         "digest": records.digest,
         "records": len(records),
         "samples": int(records.lengths.sum()),
-        "train": np.bincount(records.labels[split.train], minlength=len(CLASSES)).tolist(),
-        "test": np.bincount(records.labels[split.test], minlength=len(CLASSES)).tolist(),
+        "train": np.bincount(records.labels[split.train], minlength=classes).tolist(),
+        "test": np.bincount(records.labels[split.test], minlength=classes).tolist(),
         "rows": len(dataset.rows),
         "seconds": [float(seconds.min()), float(np.median(seconds)), float(seconds.max())],
         "raw_units": [int(records.samples.min()), int(records.samples.max())],

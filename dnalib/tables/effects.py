@@ -134,7 +134,9 @@ def swap(run: Run) -> pandas.DataFrame:
     earlier = ENSEMBLES["dec"][:2]
     ours = tables.r_squared(run, "dec")
     shared = artefact.results["r_squared"]
-    variants: dict[str, tuple[NDArray, NDArray, Sequence[float], Sequence[float]]] = {
+    variants: dict[
+        str, tuple[NDArray[np.floating], NDArray[np.floating], Sequence[float], Sequence[float]]
+    ] = {
         "drawn anew (here)": (natural[0], attacked, ours[:2, 2].tolist(), ours[2, :2].tolist()),
         "swap persists": (
             swapped["natural"],

@@ -36,6 +36,7 @@ CHANGED = {
 SIZE = "most_members"  # as a parameter: how many networks an ensemble has, up to the setting
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
 COLUMNS = ["setting", "ensemble", "measure", "value", "low", "high", "over_seeds", "over_records"]
+Row = tuple[float, str, str, float, float, float, float, float]  # the columns, in their order
 
 
 def sweep_table(run: Run, parameter: str, *, attack: str = "sap") -> pandas.DataFrame:
@@ -214,9 +215,9 @@ def rows_at(
     artefacts: Sequence[Artefact],
     *,
     attack: str,
-) -> list[tuple]:
+) -> list[Row]:
     """The rows of all ensembles, given by their members, and the control; an artefact a seed."""
-    rows: list[tuple] = []
+    rows: list[Row] = []
     for ensemble, members in ensembles.items():
         rows += measured(setting, ensemble, members, artefacts, attack=attack)
         rows.append(shared_row(setting, ensemble, len(members), artefacts))
@@ -230,11 +231,11 @@ def measured(
     artefacts: Sequence[Artefact],
     *,
     attack: str,
-) -> list[tuple]:
+) -> list[Row]:
     """The rows of one ensemble, a measure each; `members` as in `values_of`."""
     labels = load_file(artefacts[0].path)["labels"]  # all seeds are tested on one set
     values = [values_of(artefact, members, attack=attack) for artefact in artefacts]
-    rows: list[tuple] = []
+    rows: list[Row] = []
     for measure, (_, _, balanced) in SHOWN.items():
         spread = crossed_seeds(
             np.stack([one[measure] for one in values]),  # (seed, test record)
@@ -277,7 +278,7 @@ def places_of(members: Sequence[str], artefact: Artefact) -> list[int]:
     return [artefact.results["models"].index(name) for name in members]
 
 
-def shared_row(setting: float, ensemble: str, count: int, artefacts: Sequence[Artefact]) -> tuple:
+def shared_row(setting: float, ensemble: str, count: int, artefacts: Sequence[Artefact]) -> Row:
     """The row of what an ensemble's first members share: adjusted R², mean over ordered pairs."""
     means = []
     for artefact in artefacts:

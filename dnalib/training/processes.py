@@ -146,7 +146,7 @@ class Together:
         self._exchange(answer, None)
         return answer
 
-    def _exchange(self, answer: Answer | None, failure: str | None) -> list:
+    def _exchange(self, answer: Answer | None, failure: str | None) -> list[Any]:
         """What the first process hands over, in every process."""
         held = [answer, failure]
         torch.distributed.broadcast_object_list(held, src=0, group=self._group)

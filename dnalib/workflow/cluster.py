@@ -48,7 +48,7 @@ class Cluster:
         self.folder = folder
         self.nodes = [f"node{number}" for number in range(1, nodes + 1)]
         self.memory = memory
-        self.daemons: dict[str, subprocess.Popen] = {}
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Cluster":
         try:

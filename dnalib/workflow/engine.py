@@ -138,7 +138,7 @@ def signals_raise() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End Snakemake with all that it started: jobs, their kernels, and what a cluster has of it.
 
     Kernels have sessions of their own, so no signal to a group of processes would reach them.
