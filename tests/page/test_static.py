@@ -1,5 +1,6 @@
 """The rendered report; `make test` builds it first."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -96,6 +97,15 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
         for image in images:
             assert (HTML / image["src"]).stat().st_size > 5_000
             assert len(image.get("alt") or "") > 20, f"{name}: {image['src']}"
+
+
+def test_figures_and_equations_are_numbered_by_where_they_stand(pages: dict[str, Page]) -> None:
+    for name in PAGES[1:15]:
+        place = name.split("_")[0].lstrip("0")
+        for pattern in (r'caption-number">Fig\. ([^<]*?)\s*<', r'eqno">\(([^)]*)\)'):
+            found = re.findall(pattern, pages[name].text)
+            assert found == [f"{place}.{count}" for count in range(1, len(found) + 1)]
+    assert "(A1.1)" in pages["glossary"].text and "Fig. A1.5" in pages["A2_rivals"].text
 
 
 def test_formulas_are_rendered_without_a_network(pages: dict[str, Page]) -> None:
