@@ -245,38 +245,18 @@ def crossed_seeds(
     check_confidence(confidence)
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 2)
-    endless = np.isinf(values).sum()
-    if endless:
-        raise ValueError(f"values: {endless} are infinite; accepted are finite ones, and NaN")
-    counted = ~np.isnan(values)
-    if not counted.any(axis=1).all():
-        raise ValueError(f"values has shape {values.shape}; each seed needs at least one record")
-    filled = np.where(counted, values, 0)
     seeds, records = values.shape
     classes = np.zeros(records) if classes is None else np.asarray(classes)
-    if classes.shape != (records,):
-        raise ValueError(f"classes has shape {classes.shape}; accepted is ({records},)")
-
-    def averaged(times: NDArray[np.number]) -> NDArray[np.float64]:
-        """Each seed's mean where records are drawn so many times, (draw, record): (draw, seed)."""
-        some = [classes == one for one in np.unique(classes)]  # (record,) each
-        with np.errstate(invalid="ignore"):  # a class may have none of the records drawn
-            within = np.stack(
-                [
-                    (times[:, of] @ filled[:, of].T) / (times[:, of] @ counted[:, of].T)
-                    for of in some
-                ]
-            )  # (class, draw, seed)
-            return np.nansum(within, axis=0) / np.isfinite(within).sum(axis=0)
-
-    means = averaged(np.ones((1, records)))[0]  # (seed,)
-    generator = np.random.default_rng(seed)
+    check_crossed(values, classes)
+    means = means_of_seeds(values, classes, times=np.ones((1, records)))[0]  # (seed,)
     # How often each resample draws each record.
-    drawn = generator.multinomial(records, np.full(records, 1 / records), size=resamples)
+    drawn = np.random.default_rng(seed).multinomial(
+        records, np.full(records, 1 / records), size=resamples
+    )
     with warnings.catch_warnings():
         # A draw may hold no record that counts for a seed, and then tells nothing of that seed.
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        resampled = np.nanmean(averaged(drawn), axis=1)  # (resample,)
+        resampled = np.nanmean(means_of_seeds(values, classes, times=drawn), axis=1)  # (resample,)
     over_seeds = float(means.std(ddof=1)) if seeds > 1 else float("nan")
     over_records = float(np.nanstd(resampled, ddof=1))
     if seeds == 1:
@@ -287,6 +267,40 @@ def crossed_seeds(
         ends = means.mean() + np.array([-reach, reach])
     low, high = ends.clip(*bounds)
     return Spread(float(means.mean()), float(low), float(high), over_seeds, over_records)
+
+
+def check_crossed(values: NDArray[np.float64], classes: NDArray[np.generic]) -> None:
+    """Refuse values (seed, record) or classes (record,) that `crossed_seeds` does not take."""
+    endless = np.isinf(values).sum()
+    if endless:
+        raise ValueError(f"values: {endless} are infinite; accepted are finite ones, and NaN")
+    if np.isnan(values).all(axis=1).any():
+        raise ValueError(f"values has shape {values.shape}; each seed needs at least one record")
+    if classes.shape != values.shape[1:]:
+        raise ValueError(f"classes has shape {classes.shape}; accepted is {values.shape[1:]}")
+
+
+def means_of_seeds(
+    values: NDArray[np.float64], classes: NDArray[np.generic], *, times: NDArray[np.number]
+) -> NDArray[np.float64]:
+    """Each seed's mean where records are drawn so many times, averaged over classes.
+
+    Args:
+        values: (seed, record), NaN where a seed has no such record.
+        classes: (record,).
+        times: (draw, record), how often each record is drawn.
+
+    Returns:
+        (draw, seed), over the classes of which the draw holds a record; NaN where it holds none.
+    """
+    counted = ~np.isnan(values)
+    filled = np.where(counted, values, 0)
+    some = [classes == one for one in np.unique(classes)]  # (record,) each
+    with np.errstate(invalid="ignore"):  # a class may have none of the records drawn
+        within = np.stack(
+            [(times[:, of] @ filled[:, of].T) / (times[:, of] @ counted[:, of].T) for of in some]
+        )  # (class, draw, seed)
+        return np.nansum(within, axis=0) / np.isfinite(within).sum(axis=0)
 
 
 def reach_of_student(
