@@ -20,9 +20,10 @@ from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.control import CONTROL_STAGE, longer_control_stage, store
-from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
+from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.gradient_checks import check_stage
 from dnalib.stages.longer import longer_stages
+from dnalib.stages.longer_smooth import longer_smooth_stage
 from dnalib.stages.members import finite, load_member
 from dnalib.stages.perturbations import (
     ATTACKS,
@@ -96,7 +97,8 @@ def adaptive_stages(
 def shared_stages(settings: Settings) -> list[Stage]:
     """What all nine models answer under each other's attacks, and under universal ones.
 
-    And what the control answers under attacks on it.
+    And what the control answers under attacks on it; and, at the largest ε, what SAP on an ensemble
+    leaves where it goes on.
     """
     stages = []
     for epsilon in settings.adaptive_epsilons:
@@ -105,6 +107,10 @@ def shared_stages(settings: Settings) -> list[Stage]:
         records = crafted_name("base", epsilon)
         stages.append(universal_stage(epsilon, records=records))
         stages += [control_stage(epsilon), longer_control_stage(epsilon, records=records)]
+    largest = max(settings.adaptive_epsilons)
+    for ensemble, members in {**ENSEMBLES, CONTROL_STAGE: ("base",)}.items():
+        shorter = adaptive_name(ensemble, largest)
+        stages.append(longer_smooth_stage(ensemble, members, shorter=shorter, epsilon=largest))
     middle = middle_epsilon(settings)
     records = crafted_name("base", middle)
     return [*stages, check_stage("base", ("base",), records=records, epsilon=middle)]
@@ -123,6 +129,14 @@ def adaptive_name(ensemble: str, epsilon: float) -> str:
 def middle_epsilon(settings: Settings) -> float:
     """The middle one of `adaptive_epsilons`, of two the larger."""
     return sorted(settings.adaptive_epsilons)[len(settings.adaptive_epsilons) // 2]
+
+
+def epsilons_of_each_seed(settings: Settings) -> list[float]:
+    """The bounds at which every seed of a run is attacked as `adaptive_name` says, rising.
+
+    The middle one, and the largest, at which the paper's claim is made.
+    """
+    return sorted({middle_epsilon(settings), max(settings.adaptive_epsilons)})
 
 
 def crafted_stage(settings: Settings, model: str, *, epsilon: float, load: Load) -> Stage:
