@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 from dnalib import attacks, metrics
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
+from dnalib.model import CLASSES, Network
 from dnalib.runs import ComputingRun, Stage
-from dnalib.stages.control import CONTROL_STAGE, beside_constants
+from dnalib.signals import PackedSignals
+from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.ensembles import PREPARATION, in_full
 from dnalib.stages.longer import TIMES, is_right
 from dnalib.stages.members import load_member
@@ -78,34 +81,42 @@ def store_longer_smooth(
     signals, labels = records_at(run, stored["positions"])
     networks = [load_member(run, member) for member in members]
     smooth = [logits for name, logits in stored.items() if name.endswith("/sap")]
-    is_left = torch.stack([any_right(one, labels, constants=constants) for one in smooth]).all(0)
+    is_left = torch.stack([is_right(one, labels, aim=AIM) for one in smooth]).all(dim=0)
+    # No attack moves a constant: where one is right, there is nothing to search for.
+    is_kept = right_by_constants(labels) if constants else torch.zeros_like(is_left)
     logits = stored[CONDITION].clone()
-    steps, left = [run.settings.sap_steps], [int(is_left.sum())]
+    steps, left = [run.settings.sap_steps], [int((is_left | is_kept).sum())]
     for times in PASSES:
         steps.append(times * run.settings.sap_steps)
-        where = is_left.nonzero()[:, 0]  # (record left,)
+        where = (is_left & ~is_kept).nonzero()[:, 0]  # (record to attack,)
         if len(where):
-            craft = partial(
-                craft_longer_smooth,
-                epsilon=epsilon,
-                start_steps=run.settings.pgd_steps,
-                steps=steps[-1],
-            )
             some = signals.select(where)
-            crafted = craft_masked(
-                run,
-                partial(beside_constants, craft=craft) if constants else craft,
-                networks[0] if constants else networks,
-                some,
-                labels[where],
-                epsilon=epsilon,
-                part=f"{steps[-1]} steps",
+            logits[:, where] = logits_under_longer(
+                run, networks, some, labels[where], epsilon=epsilon, steps=steps[-1]
             )
-            (logits[:, where],) = logits_under_each(crafted, networks, some).values()
-            is_left &= any_right(logits, labels, constants=constants)
-        left.append(int(is_left.sum()))
+            is_left &= is_right(logits, labels, aim=AIM)
+        left.append(int((is_left | is_kept).sum()))
     save_file({CONDITION: logits, "positions": stored["positions"]}, path)
     return {"attacked": len(labels), "steps": steps, "left": left}
+
+
+def logits_under_longer(
+    run: ComputingRun,
+    networks: Sequence[Network],
+    signals: PackedSignals,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    steps: int,
+) -> Tensor:
+    """What networks answer under `craft_longer_smooth` on them: (member, record, class), fp16."""
+    craft = partial(
+        craft_longer_smooth, epsilon=epsilon, start_steps=run.settings.pgd_steps, steps=steps
+    )
+    crafted = craft_masked(
+        run, craft, networks, signals, labels, epsilon=epsilon, part=f"{steps} steps"
+    )
+    return logits_under_each(crafted, networks, signals)[CONDITION]
 
 
 def craft_longer_smooth(
@@ -134,14 +145,7 @@ def craft_longer_smooth(
     return {CONDITION: found}
 
 
-def any_right(logits: Tensor, labels: Tensor, *, constants: bool) -> Tensor:
-    """Where a member, or one of the control's constants, is right: (record,) bool.
-
-    Args:
-        logits: (member, record, class).
-        labels: (record,).
-        constants: whether those of the control stand beside the members.
-    """
-    if constants:
-        logits = torch.from_numpy(metrics.with_constants(logits[0].double().numpy()))
-    return is_right(logits, labels, aim=AIM)
+def right_by_constants(labels: Tensor) -> Tensor:
+    """Where a constant of the control is right: classes (record,) -> (record,) bool."""
+    constants = metrics.with_constants(np.zeros((len(labels), CLASSES)))[1:]
+    return torch.from_numpy(metrics.correct_predictions(constants, labels.numpy()).any(axis=0))
