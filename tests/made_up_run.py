@@ -78,7 +78,8 @@ class MadeUpRun:
                 self.leave(found)
             save_file({**found, "positions": self.positions}, path)
             size = {"largest": 9.0, "median largest": 8.0, "median norm": 100.0}
-            results |= {"steps": 10, "models": EVERYONE}
+            steps = [2, 10, 20] if name.startswith("longer-smooth-") else 10
+            results |= {"steps": steps, "models": EVERYONE}
             results["sizes"] = {
                 one: {**size, "median signal to noise": None if "apgd" in one else 20.0}
                 for one in conditions
@@ -107,6 +108,9 @@ class MadeUpRun:
             crafted_on = dict.fromkeys(("base", *members))
             own = [f"{one}/{attack}" for one in crafted_on for attack in ATTACKS]
             return len(members), [*own, *WHOLE]
+        if rest[0] == "smooth":
+            models = {CONTROL_STAGE: ["base"], **ENSEMBLES}[rest[1]]
+            return len(models), ["least misled member/sap"]
         if kind == "longer":
             models = {CONTROL_STAGE: ["base"], **ENSEMBLES, **RIVALS}[" ".join(rest[:-1])]
             return len(models), [*LONGER]

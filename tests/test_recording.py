@@ -59,8 +59,8 @@ def test_a_further_seed_is_recorded_as_far_as_chapters_show_it(
     table = seeds.spread_table([first, second], **condition)
     assert table.equals(seeds.spread_table(runs, **condition))
     assert "–" not in set(table["SD over seeds"])
-    table = seeds.knowledge_spread_table([first, second], epsilon=50.0)
-    assert table.equals(seeds.knowledge_spread_table(runs, epsilon=50.0))
+    table = seeds.knowledge_over_seeds([first, second])
+    assert table.equals(seeds.knowledge_over_seeds(runs))
     expected = numbers(runs).replace("`tiny`", "`recorded/tiny`")
     assert numbers([first, second]) == expected and "the mean of 2 seeds" in expected
     weights = [

@@ -15,6 +15,7 @@ KINDS = {
     "perturbations-strip": "attacks on the base model, the padding stripped at the end",
     "perturbations-mask": "attacks on the base model, held to the record",
     "adaptive": "attacks on whole ensembles",
+    "longer-smooth": "SAP on whole ensembles with up to ten times the steps, on what it left",
     "longer": "attacks on whole ensembles with five times the steps",
     "doubled": "attacks with ten times the steps, on what five times the steps leave",
     "crafted-on": "attacks on single other networks",

@@ -51,7 +51,7 @@ def in_short(runs: Sequence[Run]) -> str:
     )
     lines = [verdicts.under_the_papers_attack(runs).markdown]
     if holds_attacks_on(runs[0], "fdec"):
-        lines.append(verdicts.under_the_attack_aimed_at_the_ensemble(runs[0]).markdown)
+        lines.append(verdicts.under_the_attack_aimed_at_the_ensemble(runs).markdown)
         lines.append(verdicts.under_all_attacks(runs).markdown)
     return "\n".join(
         [

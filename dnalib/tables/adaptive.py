@@ -14,6 +14,7 @@ from dnalib.tables import (
     deferral,
     gains,
     knowledge,
+    narrow,
     percent,
     selected,
     wide,
@@ -27,7 +28,6 @@ from dnalib.tables.knowledge import (
     conditions,
     epsilons,
     fewest_right,
-    known_to,
     middle,
     strongest_table,
     transfer_of,
@@ -88,15 +88,6 @@ def survival(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
     return by_names(rows, ["ε", "ensemble"])
 
 
-def narrow(value: float, low: float, high: float) -> str:
-    """A share in % with the ends of its interval in whole numbers, where there are any."""
-    if low != low:
-        return percent(value)
-    ends = [str(round(100 * end)).replace("-", "−") for end in (low, high)]
-    # As `between` has it: a dash before a minus would look like another.
-    return f"{percent(value)} ({(' to ' if ends[0][0] == '−' else '–').join(ends)})"
-
-
 def joined(parts: Mapping[str, pandas.DataFrame], *, names: list[str]) -> pandas.DataFrame:
     """Tables with the same columns below each other, their names before their rows."""
     return pandas.concat(parts, names=names).rename_axis(columns=None)
@@ -118,18 +109,13 @@ def strongest(run: Run) -> pandas.DataFrame:
 def smooth(run: Run) -> pandas.DataFrame:
     """P(≥1) in % under SAP alone, by what it aims at, and under all attacks.
 
-    Each record under the strongest of those that a column names.
+    Each record under the strongest of those that a column names; a dash where there are none.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for epsilon in epsilons(run):
-        attacks = conditions(run, epsilon=epsilon)
-        smooth_ones = knowledge.only_smooth(attacks)
-        shown = {
-            "SAP, base model": known_to(smooth_ones, knowledge="base model"),
-            "SAP, each member": known_to(smooth_ones, knowledge="each member"),
-            "SAP, every aim": smooth_ones,
-            "all attacks": attacks,
-        }
+        smooth = knowledge.smooth_conditions(run, epsilon=epsilon)
+        shown = {f"SAP, {aim}": some for aim, some in smooth.items()}
+        shown["all attacks"] = conditions(run, epsilon=epsilon)
         for column, some in shown.items():
             worst = fewest_right(some)
             table = ensemble_table(worst.correct(), worst.labels, seed=INTERVAL_SEED)
@@ -137,7 +123,8 @@ def smooth(run: Run) -> pandas.DataFrame:
                 rows.setdefault((f"{epsilon:g} µV", row.ensemble), {})[column] = narrow(
                     row.value, row.low, row.high
                 )
-    return by_names(rows, ["ε", "ensemble"])
+    found = by_names(rows, ["ε", "ensemble"]).fillna("–")
+    return found[[*found.columns.drop("all attacks"), "all attacks"]]
 
 
 def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:

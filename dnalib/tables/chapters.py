@@ -358,6 +358,15 @@ def between(low: float, high: float) -> str:
     return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
 
 
+def narrow(value: float, low: float, high: float) -> str:
+    """A share in % with the ends of its interval in whole numbers, where there are any."""
+    if low != low:
+        return percent(value)
+    ends = [str(round(100 * end)).replace("-", "−") for end in (low, high)]
+    # As `between` has it: a dash before a minus would look like another.
+    return f"{percent(value)} ({(' to ' if ends[0][0] == '−' else '–').join(ends)})"
+
+
 def with_interval(value: float, low: float, high: float) -> str:
     """A share in % with its interval; without one, or a dash, where it is undefined."""
     return percent(value) if low != low else f"{percent(value)} ({between(low, high)})"

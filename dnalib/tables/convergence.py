@@ -8,8 +8,10 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics
 from dnalib.runs import Run
+from dnalib.stages import ENSEMBLES
 from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.longer import longer_name
+from dnalib.stages.longer_smooth import AIM, CONDITION, longer_smooth_name
 from dnalib.tables import natural
 from dnalib.tables.answers import Answers
 
@@ -42,6 +44,28 @@ def longer_conditions(
             of_each[metrics.CONTROL] = metrics.with_constants(alone)
         found[name] = Answers(of_each, labels)
     return found
+
+
+def longer_smooth_conditions(run: Run, *, epsilon: float) -> dict[str, Answers]:
+    """Answers under the longest SAP on each ensemble, the control among them.
+
+    It attacked what shorter ones left alone; elsewhere these are the answers under one of those.
+
+    Returns:
+        Name of the attack, "SAP of 400 steps, least misled member" -> answers.
+    """
+    found = {
+        one: run.obtain(longer_smooth_name(one, epsilon)) for one in (*ENSEMBLES, CONTROL_STAGE)
+    }
+    files = {one: load_file(artefact.path) for one, artefact in found.items()}
+    labels = natural(run, ["base"])[1][files[CONTROL_STAGE]["positions"]]
+    of_each: dict[str, NDArray[np.floating]] = {
+        one: files[one][CONDITION].astype(np.float64) for one in ENSEMBLES
+    }
+    alone = files[CONTROL_STAGE][CONDITION][0].astype(np.float64)  # (record, class)
+    of_each[metrics.CONTROL] = metrics.with_constants(alone)
+    steps = found[CONTROL_STAGE].results["steps"][-1]
+    return {f"SAP of {steps} steps, {AIM}": Answers(of_each, labels)}
 
 
 def longer_names(run: Run, ensemble: str, *, epsilon: float) -> dict[str, str]:

@@ -20,7 +20,7 @@ from dnalib.stages.transfer import transfer_name
 from dnalib.stages.universal import universal_name
 from dnalib.tables import INTERVAL_SEED, natural, robustness, selected, transfer
 from dnalib.tables.answers import RULES, Answers, answers_of, check_alike, worst_case_table
-from dnalib.tables.convergence import longer_conditions
+from dnalib.tables.convergence import longer_conditions, longer_smooth_conditions
 
 BASE = "base model"
 Ensembles = Mapping[str, Sequence[str]]  # name -> its models
@@ -32,6 +32,8 @@ KNOWLEDGE: Mapping[str, tuple[str, ...]] = {
     "adaptive": ("least misled member", "most misled member", "confidently wrong"),
 }
 ALL = "all of these"
+EVERY_AIM = "every aim"  # of one attack: the members, and the ensemble as a whole
+MORE_STEPS = "more steps"  # at every aim, and then on where a record is left
 PAPER = f"SAP, {BASE}"  # the attack of the paper's headline
 END_TO_END = "PGD, end to end"
 DOUBT = (PAPER, END_TO_END, "APGD, confidently wrong")  # beside the natural records
@@ -67,6 +69,14 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
     Returns:
         Name of the attack -> answers to the attacked records.
     """
+    shorter = shorter_conditions(run, epsilon=epsilon, ensembles=ensembles)
+    return shorter | longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
+
+
+def shorter_conditions(
+    run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES
+) -> dict[str, Answers]:
+    """The same without the attacks of more steps."""
     logits = {
         ensemble: attacked_logits(run, ensemble, members, epsilon=epsilon)
         for ensemble, members in ensembles.items()
@@ -82,7 +92,7 @@ def conditions(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) ->
         if "base" in members:
             of_each[metrics.CONTROL] = control[name]
         found[name] = Answers(of_each, labels)
-    return found | longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
+    return found
 
 
 def control_logits(
@@ -169,9 +179,23 @@ def known_to(attacks: Mapping[str, Answers], *, knowledge: str) -> dict[str, Ans
     return {name: answers for name, answers in attacks.items() if aims[name] in targets}
 
 
-def only_smooth(attacks: Mapping[str, Answers]) -> dict[str, Answers]:
-    """Those of the attacks that are SAP, whatever they aim at."""
-    return {name: answers for name, answers in attacks.items() if name.startswith("SAP, ")}
+def smooth_conditions(run: Run, *, epsilon: float) -> dict[str, dict[str, Answers]]:
+    """Answers under SAP alone: at the base model, at each member, at every aim, with more steps.
+
+    Returns:
+        "base model", "each member", `EVERY_AIM` and, at the largest ε, `MORE_STEPS`, each with all
+        before it -> name of the attack -> answers to the attacked records.
+    """
+    attacks = shorter_conditions(run, epsilon=epsilon)
+    smooth = {name: answers for name, answers in attacks.items() if name.startswith("SAP, ")}
+    found = {
+        BASE: known_to(smooth, knowledge=BASE),
+        "each member": known_to(smooth, knowledge="each member"),
+        EVERY_AIM: smooth,
+    }
+    if epsilon == max(epsilons(run)):
+        found[MORE_STEPS] = smooth | longer_smooth_conditions(run, epsilon=epsilon)
+    return found
 
 
 def fewest_right(attacks: Mapping[str, Answers]) -> Answers:

@@ -1,13 +1,15 @@
 """What attacks with more steps take beyond all others, as the appendices show it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
+import numpy as np
 import pandas
 
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.longer import doubled_name
+from dnalib.stages.longer_smooth import longer_smooth_name
 from dnalib.tables import INTERVAL_SEED, answers, by_names, percent, with_interval, with_rows
 from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import Ensembles, conditions, epsilons
@@ -74,6 +76,24 @@ def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
         }
         for ensemble, left in left_by_twice_the_steps(run, groups=groups).items()
     }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+
+
+def smooth_steps(runs: Sequence[Run]) -> pandas.DataFrame:
+    """What SAP on the whole ensemble leaves as it goes on, at the largest ε: P(≥1) in %.
+
+    A row an ensemble, a column a number of steps, the mean over the seeds; the first is what SAP
+    at every aim leaves.
+    """
+    rows = {}
+    for ensemble in ENSEMBLES:
+        name = longer_smooth_name(ensemble, max(epsilons(runs[0])))
+        each = [run.obtain(name).results for run in runs]
+        left = np.mean([np.array(one["left"]) / max(1, one["attacked"]) for one in each], axis=0)
+        rows[ensemble] = {
+            f"{steps} steps": percent(share)
+            for steps, share in zip(each[0]["steps"], left, strict=True)
+        }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 

@@ -1,6 +1,6 @@
 """Several trainings side by side: runs that differ by their seed alone, tested on one set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 
@@ -13,9 +13,10 @@ from dnalib import tables
 from dnalib.intervals import DIFFERENCE, SHARE, Spread, crossed_seeds
 from dnalib.runs import Run, Settings
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
-from dnalib.stages.adaptive import adaptive_name, middle_epsilon
+from dnalib.stages.adaptive import adaptive_name, epsilons_of_each_seed, middle_epsilon
 from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.longer import longer_name
+from dnalib.stages.longer_smooth import longer_smooth_name
 from dnalib.stages.members import r_squared_name
 from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import (
@@ -25,6 +26,7 @@ from dnalib.tables import (
     by_names,
     decimals,
     knowledge,
+    narrow,
     natural,
     percent,
     with_rows,
@@ -33,6 +35,7 @@ from dnalib.tables.answers import RULES, Answers, answers_of
 from dnalib.tables.chapters import Names
 from dnalib.tables.comparisons import record_values
 
+Values = Mapping[str, NDArray[np.float64]]  # of a seed: ensemble -> (test record,)
 MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 # Compared over seeds: the claim, and whether joining both ideas gains over either.
@@ -42,15 +45,19 @@ COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"))
 def shown_of_each(settings: Settings) -> list[str]:
     """The stages whose artefacts chapters read of every seed; of the main one they read more.
 
-    The attacks that know the defence are shown of each seed at the middle ε alone.
+    Attacks that know the defence are shown of each seed at `epsilons_of_each_seed`, with more steps
+    at one of them: all attacks at the middle one, SAP at the largest.
     """
-    middle = middle_epsilon(settings)
+    attacked_ones = (CONTROL_STAGE, *ENSEMBLES)
+    bounds = epsilons_of_each_seed(settings)
+    knowing = [adaptive_name(one, epsilon) for epsilon in bounds for one in attacked_ones]
+    knowing += [longer_name(one, middle_epsilon(settings)) for one in attacked_ones]
+    knowing += [longer_smooth_name(one, max(bounds)) for one in attacked_ones]
     return [
         *MEMBERS,
         *(f"natural-{member}" for member in MEMBERS),
         *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
-        *(adaptive_name(ensemble, middle) for ensemble in (CONTROL_STAGE, *ENSEMBLES)),
-        *(longer_name(ensemble, middle) for ensemble in (CONTROL_STAGE, *ENSEMBLES)),
+        *knowing,
         *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
     ]
 
@@ -72,32 +79,40 @@ def values_under_attack(
     return at_positions(run, positions, answers_of(logits, labels), measure=measure)
 
 
-def values_under_knowledge(
-    run: Run, *, epsilon: float, measure: str
-) -> dict[str, dict[str, NDArray[np.float64]]]:
+def values_under_knowledge(run: Run, *, epsilon: float, measure: str) -> dict[str, Values]:
     """The same by what the attacker knows, under the strongest attack known on each record.
 
     Returns:
         Each of `knowledge.KNOWLEDGE`, and `knowledge.ALL` -> ensemble -> (test record,).
     """
     conditions = knowledge.conditions(run, epsilon=epsilon)
-    (ensemble, *_) = ENSEMBLES
-    positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
-    found = {}
-    for known in (*knowledge.KNOWLEDGE, knowledge.ALL):
-        worst = knowledge.fewest_right(knowledge.known_to(conditions, knowledge=known))
-        found[known] = at_positions(run, positions, worst, measure=measure)
-    return found
+    known = {
+        name: knowledge.known_to(conditions, knowledge=name)
+        for name in (*knowledge.KNOWLEDGE, knowledge.ALL)
+    }
+    return values_under_strongest(run, known, epsilon=epsilon, measure=measure)
 
 
-def values_under_smooth(
-    run: Run, *, epsilon: float, measure: str
-) -> dict[str, NDArray[np.float64]]:
-    """The same under the strongest SAP on each record, at all members and the ensemble itself."""
-    conditions = knowledge.only_smooth(knowledge.conditions(run, epsilon=epsilon))
+def values_under_smooth(run: Run, *, epsilon: float, measure: str) -> dict[str, Values]:
+    """The same by what SAP aims at, under the strongest of those that aim so on each record.
+
+    Returns:
+        Each name of `knowledge.smooth_conditions` -> ensemble -> (test record,).
+    """
+    aims = knowledge.smooth_conditions(run, epsilon=epsilon)
+    return values_under_strongest(run, aims, epsilon=epsilon, measure=measure)
+
+
+def values_under_strongest(
+    run: Run, groups: Mapping[str, Mapping[str, Answers]], *, epsilon: float, measure: str
+) -> dict[str, Values]:
+    """The same under the strongest attack of each group on each record, by the group's name."""
     (ensemble, *_) = ENSEMBLES
     positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
-    return at_positions(run, positions, knowledge.fewest_right(conditions), measure=measure)
+    return {
+        name: at_positions(run, positions, knowledge.fewest_right(group), measure=measure)
+        for name, group in groups.items()
+    }
 
 
 def at_positions(
@@ -176,11 +191,43 @@ def spread_table(
     return described(parts, names=["records", "measure", "ensemble"])
 
 
-def knowledge_spread_table(runs: Sequence[Run], *, epsilon: float) -> pandas.DataFrame:
-    """P(≥1) over the seeds in %, by what the attacker knows, with the columns of `spread_table`."""
-    values = [values_under_knowledge(run, epsilon=epsilon, measure="at least 1") for run in runs]
-    parts = {(known,): spreads([one[known] for one in values]) for known in values[0]}
-    return described(parts, names=["attacker knows", "ensemble"])
+def knowledge_over_seeds(runs: Sequence[Run]) -> pandas.DataFrame:
+    """P(≥1) over the seeds in % at the middle ε, a column each attacker's knowledge."""
+    return over_seeds(runs, values_under_knowledge, epsilons=[knowledge.middle(runs[0])])
+
+
+def smooth_over_seeds(runs: Sequence[Run]) -> pandas.DataFrame:
+    """P(≥1) over the seeds in % at `epsilons_of_each_seed`, a column each aim of SAP."""
+    bounds = epsilons_of_each_seed(runs[0].settings)
+    found = over_seeds(runs, values_under_smooth, epsilons=bounds)
+    return found.rename(columns=lambda aim: f"SAP, {aim}")
+
+
+def over_seeds(
+    runs: Sequence[Run],
+    values_under: Callable[..., Mapping[str, Values]],
+    *,
+    epsilons: Sequence[float],
+) -> pandas.DataFrame:
+    """P(≥1) over the seeds in %: rows ε and ensemble, and of each ε last those of `COMPARED`.
+
+    Args:
+        runs: the seeds.
+        values_under: gives the values of a run by groups of attacks, as `values_under_knowledge`.
+        epsilons: of the attacks, raw units.
+
+    Returns:
+        A column a group: the mean over seeds with the ends of its interval over seeds and records,
+        in whole numbers, so that the columns fit; a dash where a group has no such ε.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for epsilon in epsilons:
+        values = [values_under(run, epsilon=epsilon, measure="at least 1") for run in runs]
+        for group in values[0]:
+            for ensemble, one in spreads([found[group] for found in values]).items():
+                cell = narrow(one.mean, one.low, one.high)
+                rows.setdefault((f"{epsilon:g} µV", ensemble), {})[group] = cell
+    return by_names(rows, ["ε", "ensemble"]).fillna("–")
 
 
 def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
@@ -201,7 +248,7 @@ def r_squared_table(runs: Sequence[Run]) -> pandas.DataFrame:
     return by_names(rows, ["ensemble", "regressor → regressand"])
 
 
-def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Spread]:
+def spreads(values: Sequence[Values]) -> dict[str, Spread]:
     """The spread of each ensemble over seeds and records, and last those of `COMPARED`.
 
     Args:
@@ -212,7 +259,7 @@ def spreads(values: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Sp
 
 
 def gain_of(
-    values: Sequence[Mapping[str, NDArray[np.float64]]],
+    values: Sequence[Values],
     *,
     pair: tuple[str, str] = GAIN,
     classes: NDArray[np.integer] | None = None,

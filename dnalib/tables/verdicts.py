@@ -3,7 +3,7 @@
 An ensemble keeps a record that at least one of its members gets right, P(≥1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from dnalib import metrics
 from dnalib.runs import Run
 from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import Banner, knowledge, natural, seeds
+from dnalib.tables import Banner, in_a_sentence, knowledge, natural, seeds
 from dnalib.tables.comparisons import points_between
-
-Values = Sequence[Mapping[str, NDArray[np.float64]]]
+from dnalib.tables.seeds import Values
 
 
 def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
@@ -46,19 +45,22 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
     return Banner("\n".join(lines))
 
 
-def under_the_attack_aimed_at_the_ensemble(run: Run) -> Banner:
+def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     """What is left of the claim if its own attack aims at the whole ensemble: a list of one.
 
-    SAP at the largest ε on each member and on the ensemble as a whole, the strongest on each
-    record; of one seed, since the others are attacked at the middle ε alone.
+    SAP at the largest ε on each member and on the ensemble as a whole, with more steps where a
+    record is left.
     """
-    epsilon = max(knowledge.epsilons(run))
-    values = [seeds.values_under_smooth(run, epsilon=epsilon, measure="at least 1")]
-    records = int(np.isfinite(values[0]["cor"]).sum())
+    epsilon = max(knowledge.epsilons(runs[0]))
+    values = [
+        seeds.values_under_smooth(run, epsilon=epsilon, measure="at least 1")[knowledge.MORE_STEPS]
+        for run in runs
+    ]
+    records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
     return Banner(
         f"- **The same attack, aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
-        "and on the ensemble as a whole, the strongest on each record, in seed "
-        f"{run.settings.seed} on {records} records: {beside_cor(values)}."
+        "and on the ensemble as a whole, with more steps where a member is still right, on "
+        f"{in_a_sentence(list(records))} records a seed: {beside_cor(values)}."
     )
 
 
@@ -80,13 +82,13 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     )
 
 
-def beside_cor(values: Values) -> str:
+def beside_cor(values: Sequence[Values]) -> str:
     """Whether each of the three ensembles keeps more than cor, in a sentence."""
     return "; ".join(told_apart(values, name, "cor") for name in ("fdec", "dec", "fcor"))
 
 
 def told_apart(
-    values: Values, first: str, second: str, *, classes: NDArray[np.integer] | None = None
+    values: Sequence[Values], first: str, second: str, *, classes: NDArray[np.integer] | None = None
 ) -> str:
     """Which of two ensembles keeps more, if the interval of their difference excludes zero.
 

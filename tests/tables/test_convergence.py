@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
-from dnalib.tables import convergence, knowledge, longer, rivalry
+from dnalib.tables import adaptive, convergence, knowledge, longer, rivalry
 
 NAMES = {
     "end to end/apgd": "APGD of 10 steps, end to end",
@@ -93,3 +93,16 @@ def test_rivals_stand_below_the_ensembles(run):
     ]
     ours = longer.more_steps(run)
     assert table.loc[ours.index].equals(ours)
+
+
+def test_sap_goes_on_from_what_it_leaves_at_every_aim(tiny_run):
+    run = tiny_run
+    table = longer.smooth_steps([run])
+    steps = run.settings.sap_steps
+    assert list(table.columns) == [f"{times * steps} steps" for times in (1, 5, 10)]
+    shown = adaptive.smooth(run).loc["50 µV"]
+    for ensemble, row in table.iterrows():
+        cells = shown.loc[ensemble]
+        assert row[f"{steps} steps"] == cells["SAP, every aim"].split()[0]
+        assert row[f"{10 * steps} steps"] == cells["SAP, more steps"].split()[0]
+    assert longer.smooth_steps([run, run]).equals(table)

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
-from dnalib.tables import adaptive, answers, claims, knowledge
+from dnalib.tables import adaptive, answers, claims, convergence, knowledge
 from dnalib.tables.answers import Answers
 
 NAMES = [*ENSEMBLES, metrics.CONTROL]
@@ -61,20 +61,41 @@ def test_the_control_is_attacked_as_an_ensemble_and_where_one_member_is_at_its_b
         assert list(one.logits) == NAMES
 
 
-def test_under_sap_alone_nothing_but_the_aim_changes(run, attacks):
-    smooth = knowledge.only_smooth(attacks)
+@pytest.mark.parametrize("epsilon", [10.0, 50.0, 150.0])
+def test_under_sap_alone_nothing_but_the_aim_changes(run, epsilon):
+    attacks = knowledge.conditions(run, epsilon=epsilon)
+    aims = knowledge.smooth_conditions(run, epsilon=epsilon)
+    smooth = aims[knowledge.EVERY_AIM]
+    assert list(aims[knowledge.BASE]) == [knowledge.PAPER] and len(aims["each member"]) == 3
     assert list(smooth) == [name for name in attacks if name.startswith("SAP")] and len(smooth) == 5
-    table = adaptive.smooth(run)
+    columns = {
+        "SAP, base model": [attacks[knowledge.PAPER]],
+        "SAP, every aim": list(smooth.values()),
+        "all attacks": list(attacks.values()),
+    }
+    if epsilon == 150:  # the largest, at which the search goes on
+        (longer,) = aims[knowledge.MORE_STEPS].keys() - smooth.keys()
+        assert longer == "SAP of 20 steps, least misled member"
+        columns["SAP, more steps"] = [*smooth.values(), aims[knowledge.MORE_STEPS][longer]]
+    table = adaptive.smooth(run).loc[f"{epsilon:g} µV"]
+    assert list(table.columns)[-2:] == ["SAP, more steps", "all attacks"]
+    assert (table["SAP, more steps"] == "–").all() == (epsilon < 150)
     for ensemble in NAMES:
-        row = table.loc[("50 µV", ensemble)]
-        for column, some in {
-            "SAP, base model": [attacks[knowledge.PAPER]],
-            "SAP, every aim": list(smooth.values()),
-            "all attacks": list(attacks.values()),
-        }.items():
+        for column, some in columns.items():
             alive = [one.correct()[ensemble].any(axis=0) for one in some]
             expected = tables.percent(np.logical_and.reduce(alive).mean())
-            assert row[column].split()[0] == expected
+            assert table.loc[ensemble, column].split()[0] == expected
+
+
+def test_the_longest_smooth_search_is_on_each_ensemble_itself(run):
+    (found,) = convergence.longer_smooth_conditions(run, epsilon=150.0).values()
+    for ensemble in ENSEMBLES:
+        own = stored(run, f"longer-smooth-{ensemble}-150")["least misled member/sap"]
+        assert np.array_equal(found.logits[ensemble], own.astype(float))
+    control = found.logits[metrics.CONTROL]
+    own = stored(run, "longer-smooth-control-150")["least misled member/sap"]
+    assert np.array_equal(control[0], own[0].astype(float))
+    assert (control[1].argmax(1) == 0).all() and (control[2].argmax(1) == 2).all()
 
 
 def test_an_attacker_has_the_attacks_of_what_is_known(attacks):
@@ -307,10 +328,10 @@ def test_tables_of_transfer(run):
 
 
 def test_whole_ends_are_told_from_minus_signs():
-    assert adaptive.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
-    assert adaptive.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
-    assert adaptive.narrow(0.004, -0.002, 0.013) == "0.4 (0–1)"
-    assert adaptive.narrow(0.5, float("nan"), float("nan")) == "50.0"
+    assert tables.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
+    assert tables.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
+    assert tables.narrow(0.004, -0.002, 0.013) == "0.4 (0–1)"
+    assert tables.narrow(0.5, float("nan"), float("nan")) == "50.0"
 
 
 def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):

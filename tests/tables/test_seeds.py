@@ -1,11 +1,13 @@
 """Several seeds: both sources of chance are told apart, and the records are those of one set."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tiny import EPSILONS, open_tiny
 
-from dnalib import tables
-from dnalib.tables import knowledge, seeds
+from dnalib import metrics, tables
+from dnalib.tables import adaptive, knowledge, seeds
 from dnalib.tables.answers import answers_of
 
 CONDITION = {"attack": "sap", "padding": "strip", "epsilon": max(EPSILONS)}
@@ -97,19 +99,50 @@ def test_the_headline_of_several_seeds_has_each_of_them(tiny_run, other):
 
 @pytest.mark.slow
 def test_what_the_attacker_knows_is_spread_over_seeds(tiny_run, other):
-    table = seeds.knowledge_spread_table([tiny_run, other], epsilon=50.0)
-    known = list(dict.fromkeys(table.index.get_level_values("attacker knows")))
+    table = seeds.knowledge_over_seeds([tiny_run, other])
+    known = list(table.columns)
     assert known == [*knowledge.KNOWLEDGE, knowledge.ALL]
-    alone = seeds.knowledge_spread_table([tiny_run], epsilon=50.0)
-    expected = knowledge.knowledge_table(tiny_run)
-    for (name, ensemble), row in alone.iterrows():
-        if " − " in ensemble:
-            continue
-        chosen = tables.selected(
-            expected, epsilon=50.0, knowledge=name, ensemble=ensemble, measure="at least 1"
-        )
-        assert row["mean"] == tables.percent(chosen.value.item())
+    expected = [knowledge.knowledge_table(run) for run in (tiny_run, other)]
+    for name in known:
+        row = table.loc["50 µV"][name]
+        values = {}
+        for ensemble in ("cor", "dec", "fcor", "fdec", metrics.CONTROL):
+            chosen = {
+                "epsilon": 50.0,
+                "knowledge": name,
+                "ensemble": ensemble,
+                "measure": "at least 1",
+            }
+            each = [tables.selected(one, **chosen).value.item() for one in expected]
+            values[ensemble] = np.mean(each)
+            assert row[ensemble].split()[0] == tables.percent(values[ensemble])
+        for ensemble in ("cor", "dec", "fcor"):
+            gain = float(row[f"fdec − {ensemble}"].split()[0].replace("−", "-"))
+            assert gain == pytest.approx(100 * (values["fdec"] - values[ensemble]), abs=0.051)
     # Who has every attack leaves no more than who has some of them.
     for ensemble in ("cor", "fdec"):
-        left = [float(table.loc[name, ensemble]["mean"]) for name in known]
+        left = [float(table.loc["50 µV", ensemble][name].split()[0]) for name in known]
         assert left[-1] == min(left)
+
+
+@pytest.mark.slow
+def test_what_sap_aims_at_is_spread_over_seeds(tiny_run, other):
+    table = seeds.smooth_over_seeds([tiny_run, other])
+    aims = list(table.columns)
+    assert aims == ["SAP, base model", "SAP, each member", "SAP, every aim", "SAP, more steps"]
+    shown = [adaptive.smooth(run) for run in (tiny_run, other)]
+    for aim in aims:
+        for ensemble in ("cor", "fdec", metrics.CONTROL):
+            each = [float(one.loc[("50 µV", ensemble), aim].split()[0]) for one in shown]
+            mean = float(table.loc["50 µV", ensemble][aim].split()[0])
+            assert mean == pytest.approx(np.mean(each), abs=0.11)
+
+
+def test_every_seed_is_shown_at_the_middle_and_the_largest_epsilon(tiny_run):
+    settings = dataclasses.replace(tiny_run.settings, adaptive_epsilons=(10.0, 50.0, 150.0))
+    names = seeds.shown_of_each(settings)
+    expected = {"adaptive": ["50", "150"], "longer": ["50"], "longer-smooth": ["150"]}
+    for ensemble in ("control", "cor", "dec", "fcor", "fdec"):
+        for kind, bounds in expected.items():
+            at = [name for name in names if name.startswith(f"{kind}-{ensemble}-")]
+            assert at == [f"{kind}-{ensemble}-{epsilon}" for epsilon in bounds]
