@@ -23,11 +23,11 @@ from .splits import Split, oversampled_rows, published_split, stratified_split, 
 
 __all__ = [
     "ATRIAL_FIBRILLATION",
-    "SHORT_CLASS_NAMES",
     "CLASS_NAMES",
     "GAIN",
     "NOISE",
     "RATE",
+    "SHORT_CLASS_NAMES",
     "DataError",
     "Expected",
     "PreparedRecords",

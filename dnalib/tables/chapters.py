@@ -349,22 +349,23 @@ def in_a_sentence(words: Sequence[str]) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """An interval of shares in %, a dash where there is none.
-
-    A word takes the place of the dash between the ends where that would look like a minus.
-    """
+    """An interval of shares in %, a dash where there is none."""
     if low != low or high != high:
         return "–"
-    return f"{percent(low)}{' to ' if percent(low)[0] == '−' else '–'}{percent(high)}"
+    return from_to(percent(low), percent(high))
+
+
+def from_to(low: str, high: str) -> str:
+    """Both ends of an interval: a word between them where a dash would look like a minus."""
+    return f"{low}{' to ' if low[0] == '−' else '–'}{high}"
 
 
 def narrow(value: float, low: float, high: float) -> str:
     """A share in % with the ends of its interval in whole numbers, where there are any."""
     if low != low:
         return percent(value)
-    ends = [str(round(100 * end)).replace("-", "−") for end in (low, high)]
-    # As `between` has it: a dash before a minus would look like another.
-    return f"{percent(value)} ({(' to ' if ends[0][0] == '−' else '–').join(ends)})"
+    ends = (str(round(100 * end)).replace("-", "−") for end in (low, high))
+    return f"{percent(value)} ({from_to(*ends)})"
 
 
 def with_interval(value: float, low: float, high: float) -> str:

@@ -62,14 +62,14 @@ def shown_of_each(settings: Settings) -> list[str]:
     ]
 
 
-def values_on_natural(run: Run, *, measure: str) -> dict[str, NDArray[np.float64]]:
+def values_on_natural(run: Run, *, measure: str) -> Values:
     """What each test record contributes to a measure: ensemble -> (test record,)."""
     return contributions(answers_of(*natural(run, MEMBERS)), measure=measure)
 
 
 def values_under_attack(
     run: Run, *, attack: str, padding: str, epsilon: float, measure: str
-) -> dict[str, NDArray[np.float64]]:
+) -> Values:
     """The same under an attack; NaN on the test records that were not attacked.
 
     Which are attacked hangs on the base model, and so on the seed.
@@ -117,7 +117,7 @@ def values_under_strongest(
 
 def at_positions(
     run: Run, positions: NDArray[np.generic], answers: Answers, *, measure: str
-) -> dict[str, NDArray[np.float64]]:
+) -> Values:
     """What each attacked record contributes, at its place among all test records."""
     records = len(natural(run, ["base"])[1])
     found = {}
@@ -127,7 +127,7 @@ def at_positions(
     return found
 
 
-def contributions(answers: Answers, *, measure: str) -> dict[str, NDArray[np.float64]]:
+def contributions(answers: Answers, *, measure: str) -> Values:
     """What each record contributes to a measure: ensemble -> (record,).
 
     Args:
