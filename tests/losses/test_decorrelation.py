@@ -1,15 +1,12 @@
-"""R² and the decorrelation loss against NumPy's SVD fit, finite differences and known values."""
-
-import json
-from pathlib import Path
+"""The decorrelation loss against NumPy's SVD fit, finite differences and known values."""
 
 import numpy as np
 import pytest
 import torch
+from feature_pairs import CASES, random_features, related, sums_by_svd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnalib.losses import (
-    adjusted_r_squared,
     chance_loss,
     decorrelation_loss,
     draw_projections,
@@ -19,69 +16,6 @@ from dnalib.losses import (
     r_squared,
 )
 from dnalib.training.objectives import mean_decorrelation
-
-PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "published"
-
-
-def random_features(records=80, columns=64, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(records, columns, generator=generator, dtype=torch.float64)
-
-
-def related(seed=0, records=80):
-    one, other = random_features(records, seed=seed), random_features(records, seed=seed + 1)
-    return one, 0.7 * one @ random_features(64, seed=seed + 2) / 8 + other
-
-
-def nearly_collinear(seed=0):
-    one, other = related(seed)
-    one[:, 30:50] = one[:, :20] * 3 + 1e-3 * one[:, 30:50]
-    return one, other
-
-
-def collinear(seed=0):
-    one, other = related(seed)
-    # Below the rounding of float32 features, where the fit leaves such directions out, as it must.
-    one[:, 30:50] = one[:, :20] * 3 + 1e-14 * one[:, 30:50]
-    return one, other
-
-
-def dead(seed=0):
-    one, other = related(seed)
-    one[:, 5:40] = 0
-    other[:, :7] = 2.5  # constant, and not zero
-    return one.relu(), other
-
-
-def offset(seed=0):
-    one, other = related(seed)
-    return one + 100, other - 50
-
-
-def badly_scaled(seed=0):
-    one, other = related(seed)
-    return one * torch.logspace(-3, 3, 64, dtype=torch.float64), other
-
-
-CASES = [related, nearly_collinear, collinear, dead, offset, badly_scaled]
-
-
-def sums_by_svd(regressor, regressand):
-    x = np.column_stack([regressor.numpy(), np.ones(len(regressor))])
-    y = regressand.numpy()
-    fitted = x @ np.linalg.lstsq(x, y, rcond=1e-10)[0]
-    return ((y - fitted) ** 2).sum(), ((y - y.mean(0)) ** 2).sum()
-
-
-@pytest.mark.parametrize("make", CASES)
-@pytest.mark.parametrize("seed", range(3))
-def test_r_squared_agrees_with_an_svd(make, seed):
-    regressor, regressand = make(seed)
-    regressor = regressor[:, :50]
-    residual, total = sums_by_svd(regressor, regressand)
-    assert r_squared(regressor, regressand) == pytest.approx(1 - residual / total, abs=1e-4)
-    adjusted = 1 - residual / total * 79 / (79 - 50)
-    assert adjusted_r_squared(regressor, regressand) == pytest.approx(adjusted, abs=3e-4)
 
 
 @pytest.mark.parametrize("make", CASES)
@@ -127,37 +61,6 @@ def test_a_perfect_fit_has_a_finite_loss():
     loss = projected_loss(features, features, projection=projection).item()
     total = (features - features.mean(0)).square().sum().item()
     assert loss == pytest.approx(np.log(total + 1e-5) - np.log(1e-5), abs=1e-3)
-
-
-def test_r_squared_does_not_change_with_the_regressors_coordinates():
-    regressor, regressand = related(records=200)
-    value = r_squared(regressor, regressand)
-    assert 0.2 < value < 0.9
-    invertible = random_features(64, seed=7)
-    assert r_squared(regressor @ invertible + 3, regressand) == pytest.approx(value, abs=1e-6)
-    assert r_squared(regressor, -4 * regressand + 11) == pytest.approx(value, abs=1e-9)
-    # ... but it does with the regressand's, whose columns are weighed by their variance.
-    stretched = regressand * torch.linspace(-2, 2, 64).exp()
-    assert abs(r_squared(regressor, stretched) - value) > 0.001
-
-
-def test_r_squared_is_not_symmetric():
-    wide = random_features(2000, 4)
-    narrow = wide[:, :1].repeat(1, 4)  # one of the four directions
-    assert r_squared(wide, narrow) == pytest.approx(1, abs=1e-6)
-    assert r_squared(narrow, wide) == pytest.approx(0.25, abs=0.02)
-
-
-def test_the_chance_level_of_independent_features():
-    values, adjusted = [], []
-    for seed in range(40):
-        regressor = random_features(64, 32, seed=seed)
-        regressand = random_features(64, seed=seed + 99)
-        values.append(r_squared(regressor, regressand))
-        adjusted.append(adjusted_r_squared(regressor, regressand))
-    # Expected: 32 columns of 63 degrees of freedom.
-    assert np.mean(values) == pytest.approx(32 / 63, abs=0.005)
-    assert np.mean(adjusted) == pytest.approx(0, abs=0.01)
 
 
 def terms(features, fixed):
@@ -370,27 +273,6 @@ def test_arguments_that_do_not_fit_are_refused():
             decorrelation_loss(enough, [enough], projected_dimension=dimension, generator=generator)
 
 
-@pytest.mark.golden
-def test_r_squared_of_the_published_features():
-    if not PUBLISHED.is_dir():
-        pytest.skip("the published features are not here: no ../shared/reference/published")
-    table = json.loads((PUBLISHED / "r_squared.json").read_text())
-    names = table["regressor_rows"]
-    files = {
-        name: "best_model" if name == "base" else f"{name[:-1]}_model{name[-1]}" for name in names
-    }
-    features = {
-        name: torch.from_numpy(np.load(PUBLISHED / "features" / f"{file}.npy"))
-        for name, file in files.items()
-    }
-    for row, regressor in enumerate(names):
-        for column, regressand in enumerate(names):
-            found = r_squared(features[regressor], features[regressand])
-            assert found == pytest.approx(table["r_squared"][row][column], abs=1e-3)
-    adjusted = adjusted_r_squared(features["base"], features["dec1"])
-    assert adjusted < r_squared(features["base"], features["dec1"])
-
-
 def test_features_of_another_width_are_always_refused():
     for seed in range(10):
         generator = torch.Generator().manual_seed(seed)
@@ -403,22 +285,6 @@ def test_features_of_another_width_are_always_refused():
             )
     with pytest.raises(ValueError, match="features have 64 and 32 columns; accepted are as many"):
         mutual_decorrelation([torch.randn(80, 64), torch.randn(80, 32)])
-
-
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_features_that_are_not_finite_have_no_r_squared(value):
-    whole, broken = random_features(), random_features(seed=1)
-    broken[3, 5] = value
-    with pytest.raises(ValueError, match="regressand holds a value that is not finite; accepted"):
-        r_squared(whole, broken)
-    for measure in (r_squared, adjusted_r_squared):
-        with pytest.raises(ValueError, match="regressor holds a value that is not finite"):
-            measure(broken, whole)
-
-
-def test_a_constant_regressand_has_no_r_squared():
-    assert np.isnan(r_squared(random_features(), torch.ones(80, 64)))
-    assert np.isnan(adjusted_r_squared(random_features(), torch.ones(80, 64)))
 
 
 @pytest.mark.parametrize("records", [80, 853, 9589])
@@ -436,11 +302,6 @@ def test_features_of_few_directions_have_a_true_share_over_any_number_of_records
         projection = random_features(64, 50, seed=seed) / 8
         loss = projected_loss(regressor, regressand, projection=projection).item()
         assert loss == pytest.approx(-np.log(1 - expected), abs=1e-3)
-
-
-def test_one_axis_is_refused_by_the_adjusted_share_as_well():
-    with pytest.raises(ValueError, match=r"\(80,\)"):
-        adjusted_r_squared(random_features(80)[:, 0], random_features(80))
 
 
 def test_projections_for_other_models_are_refused() -> None:
