@@ -68,7 +68,7 @@ class Dropout(nn.Module):
 
     PyTorch draws CPU masks one number an element in a single thread, which takes most of a training
     step of a narrow network. Here one 64-bit number yields four 16-bit ones, each compared with
-    the probability (exact to 2⁻¹⁷).
+    the probability (exact to 2⁻¹⁷). A compiled network draws PyTorch's.
 
     Args:
         probability: share of elements set to zero, in [0, 1).
@@ -84,12 +84,11 @@ class Dropout(nn.Module):
         """Any shape; the same shape back, unchanged in evaluation mode."""
         if not self.training or self.probability == 0:
             return features
-        if features.device.type != "cpu":
+        if features.device.type != "cpu" or torch.compiler.is_compiling():
             return functional.dropout(features, self.probability)
         return features * draw_mask(features, probability=self.probability)
 
 
-@torch.compiler.disable  # in PyTorch 2.6 the name of a traced random_ is no Python
 def draw_mask(features: Tensor, *, probability: float) -> Tensor:
     """A mask of `Dropout` for features on a CPU, scaled, in their shape, dtype and layout."""
     numbers = torch.empty((features.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)

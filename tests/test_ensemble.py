@@ -5,9 +5,10 @@ import pytest
 import torch
 import wfdb
 from scipy.special import softmax
+from wfdb_files import ecg, write
 
 from dnalib.data import DataError, prepare_signal
-from dnalib.ensemble import Ensemble, raw_units, read_record
+from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 
@@ -31,28 +32,6 @@ def member(seed, **options):
 def members():
     behind = FourierFilter(ring_filters(length=LENGTH)[0], length=LENGTH)
     return [member(0), member(1), member(2, fourier_filter=behind), member(3)]
-
-
-def ecg(seconds, rate):
-    """A slow wave of some 300 µV around an offset, in mV."""
-    time = np.arange(round(seconds * rate)) / rate  # (time,), s
-    return 0.2 + 0.3 * np.sin(2 * np.pi * 1.2 * time) + 0.1 * np.sin(2 * np.pi * 7 * time)
-
-
-def write(folder, name, leads, *, rate=300, units="mV", gain=1000.0):
-    leads = np.atleast_2d(leads).T  # (time, lead)
-    wfdb.wrsamp(
-        name,
-        fs=rate,
-        units=[units] * leads.shape[1],
-        sig_name=[f"lead{index}" for index in range(leads.shape[1])],
-        p_signal=leads,
-        fmt=["16"] * leads.shape[1],
-        adc_gain=[gain] * leads.shape[1],
-        baseline=[0] * leads.shape[1],
-        write_dir=str(folder),
-    )
-    return folder / name
 
 
 def test_a_prediction_is_what_its_steps_give(members, tmp_path):
@@ -107,20 +86,6 @@ def test_units_are_converted(members, tmp_path, units, gain, factor):
     expected = ensemble.predict(write(tmp_path, "mv", signal))
     found = ensemble.predict(write(tmp_path, "other", signal * factor, units=units, gain=gain))
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
-
-
-@pytest.mark.parametrize("rate", [250, 360, 500, 1000, 128])
-def test_records_of_other_rates_are_resampled(tmp_path, rate):
-    path = write(tmp_path, "r", ecg(10, rate), rate=rate, gain=20_000.0)
-    signal = raw_units(read_record(path), lead=0)
-    expected = 1000 * ecg(10, 300)  # µV
-    assert signal.dtype == np.float32
-    assert len(signal) == pytest.approx(3000, abs=1)
-    shared = min(len(signal), 3000)
-    difference = np.abs(signal[:shared] - expected[:shared])
-    assert difference[100:-100].max() < 2
-    # The offset does not fade at the ends, as it does where zeros are put around the record.
-    assert difference[[0, 1, -2, -1]].max() < 30
 
 
 def test_records_are_decimated_and_cut_as_in_training(members, tmp_path):

@@ -1,7 +1,7 @@
 """The records: reading, cache, packed stream, splits, preparation and download.
 
 Imports go one way: records, locations, record_files, reading, index, packed, cache, splits,
-preparation, download.
+preparation, physical, download.
 """
 
 from dnalib.units import GAIN, RATE
@@ -9,6 +9,7 @@ from dnalib.units import GAIN, RATE
 from .cache import export_packed, load_records
 from .download import Expected, fetch
 from .locations import find_labels, locate, locate_cache, locate_split
+from .physical import raw_units, read_physical
 from .preparation import PreparedRecords, check_options, prepare, prepare_signal
 from .records import (
     ATRIAL_FIBRILLATION,
@@ -45,7 +46,9 @@ __all__ = [
     "prepare",
     "prepare_signal",
     "published_split",
+    "raw_units",
     "read_labels",
+    "read_physical",
     "stratified_split",
     "subsample",
 ]

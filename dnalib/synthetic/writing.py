@@ -7,8 +7,6 @@ import sys
 import uuid
 from pathlib import Path
 
-import wfdb
-
 from dnalib.synthetic.records import (
     RATE,
     SyntheticRecord,
@@ -23,6 +21,8 @@ _PARAMETERS = "synthetic.json"
 
 
 def _write_record(record: SyntheticRecord, *, folder: Path) -> None:
+    import wfdb  # here, not above: it brings pandas and takes a second
+
     wfdb.wrsamp(
         record.name,
         fs=RATE,
