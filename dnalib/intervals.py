@@ -216,31 +216,28 @@ def crossed_seeds(
     classes: ArrayLike | None = None,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int,
 ) -> Spread:
     """A mean over seeds and records with its interval, where all seeds are tested on one set.
 
     What moves it is taken apart: the standard deviation of the seeds' means, and that of the mean
     when records are drawn again, the same ones for all seeds. A record that is hard for one
-    training is hard for the next, so more seeds cannot average the draw of records away. Both
-    together give Student's interval with the degrees of freedom of Welch and Satterthwaite; what is
-    of one seed and one record alone counts in both, which makes it a little wider. One seed has the
-    percentile interval of `bootstrap_interval`.
+    training is hard for the next, so more seeds cannot average the draw of records away. Each
+    source has an interval of its own, and the mean's reaches as far as the root of the sum of
+    their squares: never less far than the seeds' alone. One seed has the interval of its records.
 
     Args:
         values: (seed, record) float, NaN where a seed has no such record.
         classes: (record,), of the records, to average over classes, as `metrics.class_averaged`
             does, instead of over records; None for all records alike.
         bounds: what the mean cannot go beyond, as `SHARE`; the interval ends there.
-        confidence, resamples, seed: as in `bootstrap_interval`.
+        confidence: between 0 and 1.
 
     Raises:
         ValueError: not two axes, an infinite value, other records in `classes`, a seed without a
             record, or a confidence outside (0, 1).
 
-    Source: :eq:`eq-over-seeds` of chapter 8; Satterthwaite 1946, "An approximate distribution of
-    estimates of variance components".
+    Source: :eq:`eq-over-seeds` and :eq:`eq-interval` of chapter 8; Zou & Donner 2008, "Construction
+    of confidence limits about effect measures".
     """
     check_confidence(confidence)
     values = np.asarray(values, dtype=float)
@@ -248,24 +245,11 @@ def crossed_seeds(
     seeds, records = values.shape
     classes = np.zeros(records) if classes is None else np.asarray(classes)
     check_crossed(values, classes)
-    means = means_of_seeds(values, classes, times=np.ones((1, records)))[0]  # (seed,)
-    # How often each resample draws each record.
-    drawn = np.random.default_rng(seed).multinomial(
-        records, np.full(records, 1 / records), size=resamples
-    )
-    with warnings.catch_warnings():
-        # A draw may hold no record that counts for a seed, and then tells nothing of that seed.
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        resampled = np.nanmean(means_of_seeds(values, classes, times=drawn), axis=1)  # (resample,)
+    means, weights = means_and_influences(values, classes)  # (seed,), (seed, record)
     over_seeds = float(means.std(ddof=1)) if seeds > 1 else float("nan")
-    over_records = float(np.nanstd(resampled, ddof=1))
-    if seeds == 1:
-        tails = (1 - confidence) / 2
-        ends = np.nanquantile(resampled, [tails, 1 - tails])
-    else:
-        reach = reach_of_student(over_seeds, over_records, seeds=seeds, confidence=confidence)
-        ends = means.mean() + np.array([-reach, reach])
-    low, high = ends.clip(*bounds)
+    over_records = float(np.linalg.norm(weights.mean(axis=0)))
+    reach = reach_of_both(over_seeds, over_records, seeds=seeds, confidence=confidence)
+    low, high = np.clip(means.mean() + np.array([-reach, reach]), *bounds)
     return Spread(float(means.mean()), float(low), float(high), over_seeds, over_records)
 
 
@@ -280,50 +264,53 @@ def check_crossed(values: NDArray[np.float64], classes: NDArray[np.generic]) -> 
         raise ValueError(f"classes has shape {classes.shape}; accepted is {values.shape[1:]}")
 
 
-def means_of_seeds(
-    values: NDArray[np.float64], classes: NDArray[np.generic], *, times: NDArray[np.number]
-) -> NDArray[np.float64]:
-    """Each seed's mean where records are drawn so many times, averaged over classes.
+def means_and_influences(
+    values: NDArray[np.float64], classes: NDArray[np.generic]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each seed's mean, averaged over the classes that it has records of, and who moves it.
 
     Args:
         values: (seed, record), NaN where a seed has no such record.
         classes: (record,).
-        times: (draw, record), how often each record is drawn.
 
     Returns:
-        (draw, seed), over the classes of which the draw holds a record; NaN where it holds none.
+        Means (seed,), and (seed, record) how much a record moves its seed's mean when it is drawn
+        once more: its distance from its class's mean over the number of records of the class and
+        of classes. The root of the sum of their squares is the standard deviation of a mean over
+        draws of the records, to first order.
     """
     counted = ~np.isnan(values)
-    filled = np.where(counted, values, 0)
-    some = [classes == one for one in np.unique(classes)]  # (record,) each
-    with np.errstate(invalid="ignore"):  # a class may have none of the records drawn
-        within = np.stack(
-            [(times[:, of] @ filled[:, of].T) / (times[:, of] @ counted[:, of].T) for of in some]
-        )  # (class, draw, seed)
-        return np.nansum(within, axis=0) / np.isfinite(within).sum(axis=0)
+    members = (classes == np.unique(classes)[:, None]).astype(float)  # (class, record)
+    number = counted @ members.T  # (seed, class)
+    sums = np.where(counted, values, 0) @ members.T
+    within = np.divide(sums, number, out=np.zeros(sums.shape), where=number > 0)  # (seed, class)
+    present = (number > 0).sum(axis=1)  # (seed,)
+    own = within @ members  # (seed, record), the mean of a record's class
+    share = 1 / (np.maximum(number, 1) @ members * present[:, None])  # (seed, record)
+    return within.sum(axis=1) / present, np.where(counted, (values - own) * share, 0)
 
 
-def reach_of_student(
+def reach_of_both(
     over_seeds: float, over_records: float, *, seeds: int, confidence: float
 ) -> float:
-    """How far Student's interval reaches to either side of a mean over seeds and records.
+    """How far an interval over seeds and records reaches to either side of the mean.
 
     The seeds' deviation is known with `seeds` − 1 degrees of freedom, the records' as good as
-    exactly; the sum of both variances has those of Welch and Satterthwaite.
+    exactly. The limits of both sources are joined, not their variances: added to the variance of
+    few seeds, that of the records would raise the degrees of freedom and could narrow the interval.
 
     Args:
         over_seeds, over_records: standard deviations, as of `Spread`.
-        seeds: how many, at least two.
+        seeds: how many; the deviation of one is not looked at.
         confidence: between 0 and 1.
 
-    Source: :eq:`eq-interval` of chapter 8; Satterthwaite 1946.
+    Source: :eq:`eq-interval` of chapter 8; Zou & Donner 2008.
     """
-    of_seeds, of_records = over_seeds**2 / seeds, over_records**2
-    if of_seeds == 0:
-        freedom = math.inf
-    else:
-        freedom = (seeds - 1) * (1 + of_records / of_seeds) ** 2
-    return float(stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(of_seeds + of_records))
+    tail = (1 + confidence) / 2
+    of_records = float(stats.norm.ppf(tail)) * over_records
+    if seeds == 1:
+        return of_records
+    return math.hypot(float(stats.t.ppf(tail, seeds - 1)) * over_seeds / seeds**0.5, of_records)
 
 
 def check_confidence(confidence: float) -> None:

@@ -1,5 +1,6 @@
 """One perturbation for all records."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from dnalib.attacks.arguments import (
     check_step_size,
     perturbation_mask,
 )
-from dnalib.attacks.ascent import Objective, ascend, check_numbers
+from dnalib.attacks.ascent import Objective, check_numbers, project, signs
 from dnalib.attacks.losses import Loss, cross_entropy, cut
 from dnalib.signals import check_batches
 
@@ -26,6 +27,7 @@ def universal_perturbation(
     generator: torch.Generator,
     epochs: int = 10,
     batch_size: int = 64,
+    at_once: int | None = None,
     step_size: float | None = None,
     loss: Loss = cross_entropy,
     largest_loss: float | None = None,
@@ -44,6 +46,8 @@ def universal_perturbation(
         generator: of the order of the records, on the CPU.
         epochs: passes over the records.
         batch_size: records a step.
+        at_once: records of a step whose gradient is taken together, which bounds the memory and
+            leaves the step as it is, but for rounding; None: all of them.
         step_size: α in raw units; `epsilon / 10` when None.
         largest_loss: what a record's loss is cut to, lest a few that are already misled decide the
             direction; None: no cut.
@@ -66,28 +70,25 @@ def universal_perturbation(
         raise ValueError(f"epochs is {epochs}; accepted are whole numbers from 0")
     check_arguments(model, signals, labels, valid=valid, steps=epochs, padding=padding)
     check_batches(records=len(signals), batch_size=batch_size)
+    at_once = batch_size if at_once is None else at_once
+    if at_once < 1:
+        raise ValueError(f"at_once is {at_once}; accepted are whole numbers from 1")
     check_step_size(step_size)
     loss = cut(loss, largest_loss=largest_loss)
     bound = as_bound(epsilon, signals[:1])
     mask = perturbation_mask(signals, valid, padding=padding).expand_as(signals)
+    size = bound / 10 if step_size is None else step_size
+
+    def objectives(batch: Tensor) -> Iterator[Objective]:
+        for part in batch.split(at_once):
+            change = partial(torch.mul, mask[part])
+            yield Objective(model, signals[part], labels[part], loss, change=change)
 
     theta = torch.zeros_like(signals[:1])  # (1, lead, time)
     for _ in range(epochs):
         order = torch.randperm(len(signals), generator=generator).to(signals.device)
         for batch in order.split(batch_size):
-            objective = Objective(
-                model,
-                signals[batch],
-                labels[batch],
-                loss,
-                change=partial(torch.mul, mask[batch]),
-            )
-            theta = ascend(
-                objective,
-                start=theta,
-                bound=bound,
-                steps=1,
-                step_size=bound / 10 if step_size is None else step_size,
-            )
+            gradients = [objective.gradient(theta)[1] for objective in objectives(batch)]
+            theta = project(theta + size * signs(torch.stack(gradients).sum(dim=0)), bound)
     check_numbers(theta)
     return theta[0]

@@ -27,9 +27,8 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     """
     banner = tables.banner(runs[0]).markdown
     parts = [banner, numbers(runs), claims.findings(runs).markdown]
-    noisy = noise.beside_headline(runs[0])
-    alone = f"What follows is of seed {runs[0].settings.seed} alone. "
-    parts.append(noisy if len(runs) == 1 else alone + noisy)
+    alone = f"What follows is of seed {runs[0].settings.seed} alone. " if len(runs) > 1 else ""
+    parts.append(alone + noise.beside_headline(runs[0]))
     parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
     if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
         parts.append(rivalry.beside_rivals(runs[0]))
@@ -79,19 +78,15 @@ def holds_attacks_on(run: Run, ensemble: str) -> bool:
 
 
 def against_knowledge(runs: Sequence[Run]) -> str:
-    """What is left of it under attackers who know the ensemble, in words."""
-    run, middle = runs[0], knowledge.middle(runs[0])
-    sentences = []
-    for epsilon in (middle, max(knowledge.epsilons(run))):
-        found = knowledge.summary(run, epsilon=epsilon)[knowledge.ALL]
-        alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
-        records = f"{len(found.labels)} records"
-        others = claims.beside_cor(alive, names=["dec", "fcor"])
-        sentences.append(f"at ε = {epsilon:g} µV, {claims.compared(alive)}; {others}")
+    """What is left of it under attackers who know the ensemble, at the largest ε, in words."""
+    epsilon = max(knowledge.epsilons(runs[0]))
+    found = knowledge.summary(runs[0], epsilon=epsilon)[knowledge.ALL]
+    alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
     return (
         "These perturbations are searched for on the base model alone. Against an attacker who "
         "knows the ensemble, with the strongest attack of [appendix A1](A1_adaptive_attacks) "
-        f"counted for each of {records}: {'. And '.join(dict.fromkeys(sentences))}."
+        f"counted for each of {len(found.labels)} records, at ε = {epsilon:g} µV, "
+        f"{claims.compared(alive)}; {claims.beside_cor(alive, names=['dec', 'fcor'])}."
     )
 
 

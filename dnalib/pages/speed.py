@@ -11,7 +11,7 @@ LIMITS = (
     "times of its kernels. On a CPU an operation's own overhead counts as its time, so that the "
     "true gaps are at least as large as given here."
 )
-UNMEASURED = "What products in bf16 do to the attacks' success was not measured."
+UNMEASURED = "What products in bf16 do to the attacks' success was not measured on this machine."
 
 
 def write_speed_page(folder: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from dnalib.plots.differences import differences
 from dnalib.plots.ecg import attacked_ecg, attacked_ecg_slider, ecg_paper, filtered_beat
 from dnalib.plots.gains import remaining_gain
 from dnalib.plots.knowledge import knowledge
-from dnalib.plots.results import natural_accuracy, paddings, robustness
+from dnalib.plots.results import natural_accuracy, robustness
 from dnalib.plots.schemes import frequency_responses, spectrum_partition, training_scheme
 from dnalib.plots.style import drawn
 from dnalib.plots.sweeps import sweep
@@ -40,7 +40,6 @@ __all__ = [
     "learning_curves",
     "learning_curves_beside_published",
     "natural_accuracy",
-    "paddings",
     "r_squared_diagram",
     "record_lengths",
     "remaining_gain",

@@ -16,14 +16,12 @@ def confusion_matrices(
     matrices: Mapping[str, ArrayLike],
     *,
     names: Sequence[str],
-    behind: Sequence[Mapping[str, ArrayLike]] = (),
 ) -> Figure:
     """Confusion matrices side by side: counts, shaded by the share of the true class.
 
     Args:
         matrices: caption -> (true class, predicted class) counts.
         names: (class,), short.
-        behind: matrices of other seeds, whose least and greatest counts stand lightly below.
 
     Raises:
         ValueError: no matrix, or one that does not fit the names.
@@ -36,8 +34,7 @@ def confusion_matrices(
     figure = new_figure(2.45 * rows + 0.4, width=WIDTH if columns == 2 else 0.68 * WIDTH)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, name in zip(panels, matrices, strict=False):
-        counts, *others = (_counts(one, name, names) for one in (matrices, *behind))
-        image = _draw_matrix(axes, counts, others)
+        image = _draw_matrix(axes, _counts(matrices, name, names))
         axes.set_xticks(range(len(names)), names)
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(labelsize=SMALL, length=0, labelbottom=True)
@@ -63,19 +60,8 @@ def _counts(
     return counts
 
 
-def _draw_matrix(
-    axes: Axes, counts: NDArray[np.integer], others: Sequence[NDArray[np.integer]]
-) -> AxesImage:
+def _draw_matrix(axes: Axes, counts: NDArray[np.integer]) -> AxesImage:
     """Counts over a shade of blue; a class without a record stays white."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    below = _ranges(np.stack(others)) if others else None
-    return draw_cells(axes, 100 * shares, np.vectorize(str)(counts), below=below)
-
-
-def _ranges(counts: NDArray[np.integer]) -> NDArray[np.str_]:
-    """From least to greatest over the first axis, "58–64", or the one number that all are."""
-    least, greatest = counts.min(axis=0), counts.max(axis=0)
-    return np.vectorize(lambda low, high: f"{low}" if low == high else f"{low}–{high}")(
-        least, greatest
-    )
+    return draw_cells(axes, 100 * shares, np.vectorize(str)(counts))

@@ -6,11 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.style import (
-    BEHIND,
     BLACK,
     SMALL,
     ensemble_series,
@@ -21,7 +19,6 @@ from dnalib.plots.style import (
 ANGLES = (135.0, 45.0, 225.0, 315.0)  # degrees: the middle of each ensemble's area
 SPREAD = 18.0  # degrees from there to a member
 TALL = 1.35  # height of the ring of members over its width: room between lines
-GAP = 1.2  # points between the lines of two seeds
 ARROWS = "→↗↑↖←↙↓↘"  # counter-clockwise from the right, 45° apart
 
 
@@ -29,7 +26,6 @@ def r_squared_diagram(
     sources: Mapping[str, Mapping[str, ArrayLike]],
     *,
     names: Mapping[str, Sequence[str]],
-    behind: Sequence[Mapping[str, ArrayLike]] = (),
 ) -> Figure:
     """R² between the members: ensembles as coloured areas around the model that all share.
 
@@ -40,8 +36,6 @@ def r_squared_diagram(
         sources: caption -> ensemble -> (3, 3), rows regressors, columns regressands; the first
             member is the same model in each ensemble. At most four ensembles.
         names: ensemble -> its three members' names, in the same order.
-        behind: what the first source shows, of other seeds: light lines beside its own, of several
-            seeds the least and the greatest.
 
     Raises:
         ValueError: no source or ensemble, more than four, an array that is not (3, 3), an ensemble
@@ -51,12 +45,11 @@ def r_squared_diagram(
         raise ValueError("sources is empty or holds an empty one; give at least one ensemble each")
     figure = new_figure(4.1 if len(sources) > 1 else 7.0)
     panels = figure.subplots(1, len(sources), squeeze=False)[0]
-    beside = [behind, *[()] * (len(sources) - 1)]
-    for axes, ensembles, others in zip(panels, sources.values(), beside, strict=True):
+    for axes, ensembles in zip(panels, sources.values(), strict=True):
         shared = _check(ensembles, names)
         for angle, ensemble in zip(ANGLES, ensembles, strict=False):
-            own, *seeds = (np.asarray(one[ensemble], dtype=float) for one in (ensembles, *others))
-            _draw_area(axes, own, seeds, names[ensemble], ensemble, angle)
+            values = np.asarray(ensembles[ensemble], dtype=float)
+            _draw_area(axes, values, names[ensemble], ensemble, angle)
         _draw_member(axes, np.zeros(2), shared)
         axes.set(xlim=(-1.17, 1.17), ylim=(-1.45, 1.45), aspect="equal")
         axes.set_axis_off()
@@ -83,7 +76,6 @@ def _check(ensembles: Mapping[str, ArrayLike], names: Mapping[str, Sequence[str]
 def _draw_area(
     axes: Axes,
     values: NDArray[np.floating],
-    others: Sequence[NDArray[np.floating]],
     members: Sequence[str],
     ensemble: str,
     angle: float,
@@ -95,10 +87,14 @@ def _draw_area(
     for one, other in ((0, 1), (0, 2), (1, 2)):
         there, back = values[one, other], values[other, one]
         ends = corners[[one, other]]  # (end, xy)
-        width, *seeds = (_width(matrix, one, other) for matrix in (values, *others))
-        seeds.sort()
-        look = {"color": colour, "label": f"{members[one]}, {members[other]}"}
-        _draw_lines(axes, ends, [width, *seeds[:1], *seeds[1:][-1:]], **look)
+        axes.plot(
+            *ends.T,
+            color=colour,
+            label=f"{members[one]}, {members[other]}",
+            linewidth=0.6 + 6 * max(0.0, (there + back) / 2),  # points
+            solid_capstyle="butt",
+            zorder=1,
+        )
         x, y = _label_place(ends, outer=one > 0)
         axes.text(
             x,
@@ -113,47 +109,6 @@ def _draw_area(
         )
     for corner, name in zip(corners[1:], members[1:], strict=True):
         _draw_member(axes, corner, name)
-
-
-def _draw_lines(
-    axes: Axes, ends: NDArray[np.floating], widths: Sequence[float], *, color: str, label: str
-) -> None:
-    """A line between the ends (end, xy), and light ones of other seeds beside it; points."""
-    for width, away in zip(widths, _side_by_side(widths), strict=True):
-        look = {"alpha": BEHIND, "label": f"{label}, another seed"} if away else {"label": label}
-        axes.plot(
-            *ends.T,
-            color=color,
-            linewidth=width,
-            solid_capstyle="butt",
-            zorder=1,
-            transform=_moved(axes, ends, away),
-            **look,
-        )
-
-
-def _width(values: NDArray[np.floating], one: int, other: int) -> float:
-    """How wide a line is that stands for R² in both directions, points."""
-    return 0.6 + 6 * max(0.0, (values[one, other] + values[other, one]) / 2)
-
-
-def _side_by_side(widths: Sequence[float]) -> list[float]:
-    """Places across of lines that lie beside the first, on either side in turn, points."""
-    edges = [widths[0] / 2, -widths[0] / 2]
-    places = [0.0]
-    for number, width in enumerate(widths[1:]):
-        side, sign = number % 2, 1 - 2 * (number % 2)
-        places.append(edges[side] + sign * (GAP + width / 2))
-        edges[side] += sign * (GAP + width)
-    return places
-
-
-def _moved(axes: Axes, ends: NDArray[np.floating], away: float) -> Transform:
-    """Places a line beside where its ends (end, xy) lie, by so many points across."""
-    along = ends[1] - ends[0]
-    across = away / 72 * np.array([-along[1], along[0]]) / np.linalg.norm(along)  # inches
-    x, y = across.tolist()
-    return axes.transData + ScaledTranslation(x, y, axes.figure.dpi_scale_trans)
 
 
 def _label_place(ends: NDArray[np.floating], *, outer: bool) -> NDArray[np.floating]:

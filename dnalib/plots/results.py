@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.typing import LineStyleType
 
 from dnalib.plots.style import (
     BLACK,
@@ -140,51 +139,6 @@ def natural_accuracy(
     axes.tick_params(axis="x", length=0)
     axes.set(xlim=(-0.5, len(NATURAL_MEASURES) - 0.5), ylim=(-3, 103))
     _legend(figure, table, published=False, majority=majority is not None, lines=False)
-    return figure
-
-
-def paddings(table: pd.DataFrame, *, attack: str) -> Figure:
-    """P(≥1) where the perturbation is stripped from the padding and where it is kept off it.
-
-    Args:
-        table: from `robustness.robustness_table`, with paddings "strip" and "mask".
-        attack: the rows to draw.
-
-    Raises:
-        ValueError: the table lacks this attack with one of the two paddings.
-    """
-    styles: dict[str, tuple[LineStyleType, str | None]] = {
-        "strip": ("-", None),
-        "mask": ("--", "white"),
-    }
-    parts = {padding: _condition(table, attack=attack, padding=padding) for padding in styles}
-    ensembles = list(dict.fromkeys(parts["strip"].ensemble))
-    columns = min(3, len(ensembles))
-    rows = -(-len(ensembles) // columns)
-    figure = new_figure(1.9 * rows + 0.9)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, ensemble in zip(panels, ensembles, strict=False):
-        series = ensemble_series(ensemble)
-        for padding, (line, face) in styles.items():
-            part = parts[padding].query("ensemble == @ensemble and measure == 'at least 1'")
-            part = part.sort_values("epsilon")
-            _draw_line(axes, ensemble, part, line=line, face=face, label=padding)
-        dress(axes)
-        axes.set_title(ensemble, fontsize=TEXT, loc="left", weight="bold", color=series.colour)
-        axes.set_ylim(-3, 103)
-        axes.set_xticks(spaced(table.epsilon, share=0.2))
-    for axes in panels[len(ensembles) :]:
-        axes.set_axis_off()
-    for axes in panels[len(ensembles) - columns : len(ensembles)]:
-        axes.tick_params(labelbottom=True)
-    figure.supxlabel(f"Bound of the attack ({attack.upper()}), ε (µV)", fontsize=TEXT)
-    figure.supylabel("P(≥1) (%)", fontsize=TEXT)
-    handles = [
-        Line2D([], [], color=GREY, linestyle=line, marker="o", markerfacecolor=face or GREY)
-        for line, face in styles.values()
-    ]
-    names = ["strip: padding attacked too, then emptied", "mask: record alone"]
-    legend_above(figure, handles=handles, labels=names, ncols=2)
     return figure
 
 

@@ -23,6 +23,7 @@ from dnalib.training.recipes import derived_seed
 RECORDS = 640  # training records that a universal perturbation is learnt from, at most
 RECORDS_EACH = 8  # of them, at most, for each record that it is tried on
 EPOCHS = 5
+BATCH = 20  # records a step: as many against each target, lest one be attacked with fewer steps
 LARGEST_LOSS = 5.0  # nats: a record whose true class has less than 1 % left counts no more
 
 
@@ -86,7 +87,8 @@ def learn_universal(
         epsilon=epsilon,
         generator=torch.Generator().manual_seed(derived_seed(run.settings.seed, 0)),
         epochs=EPOCHS,
-        batch_size=max(1, min(map(fitting_batch, evaluators)) // len(evaluators)),
+        batch_size=BATCH,
+        at_once=max(1, min(map(fitting_batch, evaluators)) // len(evaluators)),
         loss=attacks.end_to_end(),
         largest_loss=LARGEST_LOSS,
         valid=signals.valid(everything).unsqueeze(1).to(device),

@@ -127,7 +127,12 @@ def attacked_majority_share(run: Run) -> float:
 
 def commonest_share(labels: np.ndarray) -> float:
     """Share of the commonest class among labels (record,)."""
-    return float(np.bincount(labels).max() / len(labels))
+    return float(hits_of_commonest(labels).mean())
+
+
+def hits_of_commonest(labels: np.ndarray) -> NDArray[np.bool_]:
+    """Where always answering the commonest of the labels (record,) is right: (record,)."""
+    return labels == np.bincount(labels).argmax()
 
 
 def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
@@ -361,11 +366,13 @@ def from_to(low: str, high: str) -> str:
 
 
 def narrow(value: float, low: float, high: float) -> str:
-    """A share in % with the ends of its interval in whole numbers, where there are any."""
+    """A share in % with the ends of its interval, in whole numbers where the share lies between."""
     if low != low:
         return percent(value)
-    ends = (str(round(100 * end)).replace("-", "−") for end in (low, high))
-    return f"{percent(value)} ({from_to(*ends)})"
+    first, last = (round(100 * end) for end in (low, high))
+    if not first <= round(100 * value, 1) <= last:
+        return f"{percent(value)} ({between(low, high)})"
+    return f"{percent(value)} ({from_to(*(str(end).replace('-', '−') for end in (first, last)))})"
 
 
 def with_interval(value: float, low: float, high: float) -> str:

@@ -125,8 +125,8 @@ def what_survives(summaries: Mapping[float, Mapping[str, Answers]]) -> pandas.Da
                 PAPER: percent(alive[PAPER][ensemble].mean()),
                 ALL: share(survived),
                 "class-averaged": percent(metrics.class_averaged(survived, labels)),
-                "less cor": paired(survived, worst["cor"]),
-                "less control": points(survived.mean() - worst[metrics.CONTROL].mean()),
+                "minus cor": paired(survived, worst["cor"]),
+                "minus control": points(survived.mean() - worst[metrics.CONTROL].mean()),
                 "mean softmax, end to end": percent((told[ensemble] == labels).mean()),
             }
     return by_names(rows, ["ε", "ensemble"])
@@ -159,11 +159,11 @@ def in_words(summaries: Mapping[float, Mapping[str, Answers]]) -> Banner:
 def beside_cor(hits: Mapping[str, NDArray[np.bool_]], *, names: Sequence[str]) -> str:
     """What other ensembles keep, in %, each with its difference to cor in points."""
     cor = hits["cor"]
-    parts = [
-        f"{name} keeps {percent(hits[name].mean())} %, a difference from cor of "
-        f"{paired(hits[name], cor)} points"
-        for name in names
-    ]
+    parts = []
+    for name in names:
+        kept = f"{name} keeps {percent(hits[name].mean())} %"
+        differs = f", a difference from cor of {paired(hits[name], cor)} points"
+        parts.append(kept + differs if hits[name].any() or cor.any() else f"{name} keeps none")
     return ", and ".join(parts)
 
 

@@ -113,13 +113,23 @@ def points_between(value: float, low: float, high: float) -> str:
     return points(value) if low != low else f"{points(value)} ({ends})"
 
 
-def at_the_floor(right: Mapping[str, NDArray[np.bool_]], *, floor: float) -> dict[str, str]:
-    """Those whose accuracy's interval reaches down to the floor, with that accuracy in %."""
+def at_the_floor(
+    right: Mapping[str, NDArray[np.bool_]], *, constant: NDArray[np.bool_]
+) -> dict[str, str]:
+    """Those that are right no more often than a constant answer, with their accuracy in %.
+
+    Their paired difference to it has an interval that reaches down to zero.
+
+    Args:
+        right: name -> right answers, (record,).
+        constant: those of always answering the commonest class, on the same records.
+    """
     found = {}
     for name, hits in right.items():
-        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
-        if low <= floor:
-            found[name] = with_interval(hits.mean(), low, high)
+        _, low, _ = intervals.paired_difference(hits, constant, seed=INTERVAL_SEED)
+        if low <= 0:
+            ends = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+            found[name] = with_interval(hits.mean(), *ends)
     return found
 
 

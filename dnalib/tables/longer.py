@@ -80,21 +80,49 @@ def twice_more_steps(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
 
 
 def smooth_steps(runs: Sequence[Run]) -> pandas.DataFrame:
-    """What SAP on the whole ensemble leaves as it goes on, at the largest ε: P(≥1) in %.
+    """`left_by_smooth_steps` in %: a row an ensemble, a column a number of steps."""
+    rows = {
+        ensemble: {f"{steps} steps": percent(share) for steps, share in found.items()}
+        for ensemble, found in left_by_smooth_steps(runs).items()
+    }
+    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
-    A row an ensemble, a column a number of steps, the mean over the seeds; the first is what SAP
-    at every aim leaves.
+
+def left_by_smooth_steps(runs: Sequence[Run]) -> dict[str, dict[int, float]]:
+    """What SAP on the whole ensemble leaves of P(≥1) as it goes on, at the largest ε.
+
+    Returns:
+        Ensemble -> steps -> share of records, the mean over the seeds; the first is what SAP at
+        every aim leaves.
     """
-    rows = {}
+    found = {}
     for ensemble in ENSEMBLES:
         name = longer_smooth_name(ensemble, max(epsilons(runs[0])))
         each = [run.obtain(name).results for run in runs]
         left = np.mean([np.array(one["left"]) / max(1, one["attacked"]) for one in each], axis=0)
-        rows[ensemble] = {
-            f"{steps} steps": percent(share)
-            for steps, share in zip(each[0]["steps"], left, strict=True)
-        }
-    return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
+        found[ensemble] = dict(zip(each[0]["steps"], left.tolist(), strict=True))
+    return found
+
+
+def taken_last(left: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """What the last steps of a search took of each ensemble, of what each number of steps left."""
+    return {ensemble: shares[-2] - shares[-1] for ensemble, shares in left.items()}
+
+
+def taken_last_by_smooth_steps(runs: Sequence[Run]) -> dict[str, float]:
+    """What the last doubling of SAP's steps took of P(≥1), at the largest ε."""
+    found = left_by_smooth_steps(runs)
+    return taken_last({ensemble: list(shares.values()) for ensemble, shares in found.items()})
+
+
+def taken_last_by_twice_the_steps(
+    run: Run, *, measure: str, groups: Iterable[Ensembles] = (ENSEMBLES,)
+) -> dict[str, float]:
+    """What twice the steps of the longest attacks took at the middle ε, by one of `AIMS`."""
+    found = left_by_twice_the_steps(run, groups=groups)
+    return taken_last(
+        {ensemble: [share for _, share in left[measure]] for ensemble, left in found.items()}
+    )
 
 
 def left_by_twice_the_steps(

@@ -1,6 +1,6 @@
 """What the tables of the appendices answer to the questions that these ask, in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas
 
@@ -83,15 +83,19 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
 
 def still_converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner:
     """Whether the searches with more steps had: what twice their steps take of what they left."""
-    left = longer.left_by_twice_the_steps(run, groups=groups)
-    parts = []
-    for measure in longer.AIMS:
-        taken = {}
-        for ensemble, found in left.items():
-            (_, before), (_, after) = found[measure]
-            taken[ensemble] = before - after
-        parts.append(at_most(taken, of=measure))
+    parts = [
+        at_most(
+            longer.taken_last_by_twice_the_steps(run, measure=measure, groups=groups), of=measure
+        )
+        for measure in longer.AIMS
+    ]
     return Banner(f"Twice as many steps take {in_a_sentence(parts)}.")
+
+
+def smooth_converged(runs: Sequence[Run]) -> Banner:
+    """Whether SAP on the whole ensembles had, at the largest ε: what its last steps took."""
+    taken = longer.taken_last_by_smooth_steps(runs)
+    return Banner(f"The last doubling of the steps took {at_most(taken, of='P(≥1)')}.")
 
 
 def at_most(shares: Mapping[str, float], *, of: str) -> str:
@@ -131,7 +135,10 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
         kinds = {
             "tells right from wrong": rows[rows.low > 0.5],
             "misled": rows[rows.high < 0.5],
-            "not told apart from chance": rows[(rows.low <= 0.5) & (rows.high >= 0.5)],
+            "the same for every record": rows[rows.low == rows.high],
+            "not told apart from chance": rows[
+                (rows.low <= 0.5) & (rows.high >= 0.5) & (rows.low < rows.high)
+            ],
             "without an interval": rows[rows.low.isna()],
         }
         lines.append(f"- {condition}: {named(kinds)}.")

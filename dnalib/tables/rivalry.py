@@ -172,27 +172,28 @@ def recipe(run: Run) -> pandas.DataFrame:
 def near_the_floor(run: Run) -> Banner:
     """Which ensembles, and which rivals' networks, learnt no more than a constant scores, in words.
 
-    Those whose accuracy, unperturbed, has an interval that reaches down to the share of the
-    commonest class; an ensemble's is that of its mean softmax.
+    Those that are right, unperturbed, no more often than always answering the commonest class, by
+    their paired difference to it; an ensemble by its mean softmax.
     """
-    floor, lost = tables.majority_share(run), failed(run)
+    floor, lost = percent(tables.majority_share(run)), failed(run)
     lines = [
         f"- *{ensemble}* is right on {accuracy} % of the unperturbed records; always answering the "
-        f"commonest class is right on {percent(floor)} %. The ensemble shows no more than that "
+        f"commonest class is right on {floor} %. The ensemble shows no more than that "
         "constant, so its training counts as failed, and what it keeps below does not count as "
         "robustness."
         for ensemble, accuracy in lost.items()
     ]
     _, labels = tables.natural(run, ["base"])
+    constant = tables.hits_of_commonest(labels)
     for rival, names in rivals_of(run.settings).items():
         right = metrics.correct_predictions(natural_logits(run, rival), labels)
-        single = at_the_floor(dict(zip(names, right, strict=True)), floor=floor)
+        single = at_the_floor(dict(zip(names, right, strict=True)), constant=constant)
         if len(names) > 1 and single and rival not in lost:
             accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
                 f"- Of {rival}'s {len(names)} networks, the following do no better by "
                 "themselves than always answering the commonest class, which is right on "
-                f"{percent(floor)} %: {accuracies}."
+                f"{floor} %: {accuracies}."
             )
     return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
 
@@ -208,7 +209,7 @@ def failed(run: Run) -> dict[str, str]:
         for ensemble, predicted in answers.predicted("mean softmax").items()
         if ensemble != metrics.CONTROL
     }
-    return at_the_floor(right, floor=tables.majority_share(run))
+    return at_the_floor(right, constant=tables.hits_of_commonest(answers.labels))
 
 
 def shared_features(run: Run) -> pandas.DataFrame:
@@ -322,10 +323,13 @@ def beside_rivals(run: Run) -> str:
     epsilon = knowledge.middle(run)
     rows = selected(bought_at(run, epsilon=epsilon), name=BOUGHT["at least 1"])
     by_ensemble = rows.set_index("ensemble")
+    settings = run.settings
     return (
         f"Of all methods of [appendix A2](A2_rivals), attacked likewise at ε = {epsilon:g} µV, "
         f"{most_kept(by_ensemble, without=without)}. The control of two constants keeps "
-        f"{percent(by_ensemble.value[metrics.CONTROL])} %."
+        f"{percent(by_ensemble.value[metrics.CONTROL])} %. Adversarial training takes "
+        f"{settings.adversarial_steps} gradient steps at ε = {settings.adversarial_epsilon:g} µV "
+        "here; more of them cost more."
     )
 
 
@@ -341,10 +345,23 @@ def most_kept(rows: pandas.DataFrame, *, without: Collection[str]) -> str:
     if not best.value.any():
         return "no ensemble keeps any"
     (kept, *_) = best.itertuples()
-    names = tables.in_a_sentence([f"*{name}*" for name in best.index])
+    names = listed(list(best.index))
     times = tables.in_a_sentence([f"{one:.1f}" for one in best.times])
     return (
         f"most is kept by {names}, {with_interval(kept.value, kept.low, kept.high)} %, for {times} "
-        f"times what cor costs to train; fdec keeps "
+        f"times what cor costs to train{next_most(trained.drop(best.index))}; fdec keeps "
         f"{with_interval(ours.value, ours.low, ours.high)} % for {ours.times:.1f} times cor's cost"
     )
+
+
+def next_most(rows: pandas.DataFrame) -> str:
+    """Which of the other ensembles keep most, to go on a sentence in which fdec's share follows.
+
+    Nothing where none keeps any, or where it is fdec.
+    """
+    following = rows[rows.value == rows.value.max()]
+    if not rows.value.any() or "fdec" in following.index:
+        return ""
+    (kept, *_) = following.itertuples()
+    share = with_interval(kept.value, kept.low, kept.high)
+    return f", followed by {listed(list(following.index))} with {share} %"

@@ -20,7 +20,6 @@ from dnalib.stages.longer_smooth import longer_smooth_name
 from dnalib.stages.members import r_squared_name
 from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import (
-    INTERVAL_SEED,
     attacked,
     between,
     by_names,
@@ -32,14 +31,13 @@ from dnalib.tables import (
     with_rows,
 )
 from dnalib.tables.answers import RULES, Answers, answers_of
-from dnalib.tables.chapters import Names
 from dnalib.tables.comparisons import record_values
 
 Values = Mapping[str, NDArray[np.float64]]  # of a seed: ensemble -> (test record,)
 MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
-# Compared over seeds: the claim, and whether joining both ideas gains over either.
-COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"))
+# Compared over seeds: the claim, whether joining both ideas gains over either, and what each gains.
+COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"), ("dec", "cor"), ("fcor", "cor"))
 
 
 def shown_of_each(settings: Settings) -> list[str]:
@@ -170,25 +168,24 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
-def spread_table(
-    runs: Sequence[Run], *, attack: str, padding: str, epsilon: float
-) -> pandas.DataFrame:
-    """Each ensemble's measures over the seeds in %, unperturbed and under an attack.
+def natural_spread_table(runs: Sequence[Run]) -> pandas.DataFrame:
+    """Each ensemble's measures over the seeds in %, on unperturbed records.
 
     Columns: the mean over seeds with its interval over seeds and records, and the standard
     deviations over seeds and over records, in points.
 
     Source: :eq:`eq-over-seeds` of chapter 8.
     """
-    under_attack = partial(values_under_attack, attack=attack, padding=padding, epsilon=epsilon)
-    parts = {}
-    for measure in MEASURES:
-        unperturbed = [values_on_natural(run, measure=measure) for run in runs]
-        parts["natural", measure] = spreads(unperturbed)
-    for measure in MEASURES:
-        under = [under_attack(run, measure=measure) for run in runs]
-        parts[f"{attack.upper()}, ε = {epsilon:g} µV", measure] = spreads(under)
-    return described(parts, names=["records", "measure", "ensemble"])
+    return described(runs, values_on_natural)
+
+
+def spread_table(
+    runs: Sequence[Run], *, attack: str, padding: str, epsilon: float
+) -> pandas.DataFrame:
+    """The same under an attack, on the records that the base model of each seed gets right."""
+    return described(
+        runs, partial(values_under_attack, attack=attack, padding=padding, epsilon=epsilon)
+    )
 
 
 def knowledge_over_seeds(runs: Sequence[Run]) -> pandas.DataFrame:
@@ -283,19 +280,22 @@ def spread(
 
     `bounds` and `classes` as in `crossed_seeds`.
     """
-    return crossed_seeds(np.stack(values), bounds=bounds, classes=classes, seed=INTERVAL_SEED)
+    return crossed_seeds(np.stack(values), bounds=bounds, classes=classes)
 
 
-def described(parts: Mapping[Names, Mapping[str, Spread]], *, names: list[str]) -> pandas.DataFrame:
-    """Spreads in percent and points, a row each, named by their part and their ensemble."""
+def described(runs: Sequence[Run], values_of: Callable[..., Values]) -> pandas.DataFrame:
+    """Spreads of all `MEASURES` in percent and points, a row a measure and an ensemble.
+
+    `values_of` gives those of a run by `measure`, as `values_on_natural` does.
+    """
     rows = {
-        (*part, ensemble): {
+        (measure, ensemble): {
             "mean": percent(one.mean),
             "95 % interval": between(one.low, one.high),
             "SD over seeds": percent(one.over_seeds),
             "SD over records": percent(one.over_records),
         }
-        for part, found in parts.items()
-        for ensemble, one in found.items()
+        for measure in MEASURES
+        for ensemble, one in spreads([values_of(run, measure=measure) for run in runs]).items()
     }
-    return by_names(rows, names)
+    return by_names(rows, ["measure", "ensemble"])

@@ -13,7 +13,7 @@ from dnalib.intervals import DIFFERENCE, SHARE, crossed_seeds
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
-from dnalib.tables import INTERVAL_SEED, Banner, in_a_sentence, percent
+from dnalib.tables import Banner, in_a_sentence, percent
 from dnalib.tables.comparisons import at_the_floor, points_between, record_values
 
 NATURAL, ATTACKED = "natural", "attacked"
@@ -118,7 +118,6 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
                     one[measure] - other[measure],  # (seed, test record)
                     classes=labels if SHOWN[shown][-1] else None,
                     bounds=DIFFERENCE,
-                    seed=INTERVAL_SEED,
                 )
                 ends = (spread.mean, spread.low, spread.high)
                 rows.append((setting, against, ensemble, measure, *ends))
@@ -129,10 +128,10 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
 def failed(run: Run, parameter: str) -> Banner:
     """Which networks learnt no more than a constant scores, at each value of a parameter, in words.
 
-    Those whose accuracy, unperturbed, has an interval that reaches down to the share of the
-    commonest class.
+    Those that are right, unperturbed, no more often than always answering the commonest class, by
+    their paired difference to it.
     """
-    floor, lines = tables.majority_share(run), []
+    lines = []
     for value, artefacts in swept_artefacts(run, parameter).items():
         members = dict.fromkeys(chain(*ensembles_at(parameter, value).values()))
         for seed, artefact in zip(seeds_of(run.settings), artefacts, strict=True):
@@ -141,14 +140,16 @@ def failed(run: Run, parameter: str) -> Banner:
                 name: natural_logits([artefact], [name])[0, 0].argmax(-1) == labels
                 for name in members
             }
-            lost = at_the_floor(right, floor=floor)
+            constant = tables.hits_of_commonest(labels)
+            lost = at_the_floor(right, constant=constant)
             if lost:
                 shares = in_a_sentence([f"*{name}* {share} %" for name, share in lost.items()])
                 which = in_full(value) + f", seed {seed}" * (len(artefacts) > 1)
+                floor = percent(constant.mean())
                 lines.append(
                     f"- {which}: {shares}, no better than always answering the commonest "
-                    f"class, which is right on {percent(floor)} %. These trainings count as "
-                    "failed, and what their ensembles keep does not count as robustness."
+                    f"class, which is right on {floor} %. These trainings count as failed, and "
+                    "what their ensembles keep does not count as robustness."
                 )
     return Banner("\n".join(lines) or "Every network does better than one constant answer.")
 
@@ -241,7 +242,6 @@ def measured(
             np.stack([one[measure] for one in values]),  # (seed, test record)
             classes=labels if balanced else None,
             bounds=SHARE,
-            seed=INTERVAL_SEED,
         )
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)
         rows.append((setting, ensemble, measure, spread.mean, *ends))

@@ -3,7 +3,7 @@
 An ensemble keeps a record that at least one of its members gets right, P(≥1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dnalib import metrics
 from dnalib.runs import Run
 from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import Banner, in_a_sentence, knowledge, natural, seeds
-from dnalib.tables.comparisons import points_between
+from dnalib.tables import Banner, in_a_sentence, knowledge, longer, natural, seeds
+from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.seeds import Values
 
 
@@ -57,10 +57,13 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
         for run in runs
     ]
     records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
+    taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
         f"- **The same attack, aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
         "and on the ensemble as a whole, with more steps where a member is still right, on "
-        f"{in_a_sentence(list(records))} records a seed: {beside_cor(values)}."
+        f"{in_a_sentence(list(records))} records a seed: "
+        f"{beside_cor(values, taken=taken, classes=natural(runs[0], ['base'])[1])}. "
+        f"What is kept is an upper limit: the last doubling of the steps took {of_each(taken)}."
     )
 
 
@@ -75,16 +78,44 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
         seeds.values_under_knowledge(run, epsilon=epsilon, measure="at least 1")[knowledge.ALL]
         for run in runs
     ]
+    taken = longer.taken_last_by_twice_the_steps(runs[0], measure="P(≥1)")
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         "all attacks on each record, most of which need not be smooth: "
-        f"{beside_cor(values)}. What is kept under such a search is an upper limit."
+        f"{beside_cor(values, taken=taken, classes=natural(runs[0], ['base'])[1])}. What is kept "
+        f"is an upper limit: twice the steps of the longest of these attacks took {of_each(taken)} "
+        f"(seed {runs[0].settings.seed})."
     )
 
 
-def beside_cor(values: Sequence[Values]) -> str:
-    """Whether each of the three ensembles keeps more than cor, in a sentence."""
-    return "; ".join(told_apart(values, name, "cor") for name in ("fdec", "dec", "fcor"))
+def beside_cor(
+    values: Sequence[Values], *, taken: Mapping[str, float], classes: NDArray[np.integer]
+) -> str:
+    """Whether each of the three ensembles keeps more than cor, in a sentence or two.
+
+    Args:
+        values, classes: as in `told_apart`; with all classes alike, only those are named that can
+            be told apart.
+        taken: what the last steps of the search took of each ensemble, a share of records. Where
+            they took more of a lead than its interval leaves, the sentence says so.
+    """
+    parts, alike = [], []
+    for name in ("fdec", "dec", "fcor"):
+        part, gain = told_apart(values, name, "cor"), seeds.gain_of(values, pair=(name, "cor"))
+        if 0 < gain.low < taken[name] - taken["cor"]:
+            part += ", less at its lower end than more steps still took of it"
+        parts.append(part)
+        balanced = seeds.gain_of(values, pair=(name, "cor"), classes=classes)
+        if balanced.low > 0 or balanced.high < 0:
+            alike.append(told_apart(values, name, "cor", classes=classes))
+    told = "; ".join(alike) or "none of the three can be told apart from cor"
+    return f"{'; '.join(parts)}. With all classes alike, {told}"
+
+
+def of_each(shares: Mapping[str, float]) -> str:
+    """A share of each ensemble in points, in a sentence."""
+    parts = [f"{points(share).lstrip('+')} of {name}" for name, share in shares.items()]
+    return f"{in_a_sentence(parts)} in points"
 
 
 def told_apart(

@@ -75,6 +75,16 @@ def test_epochs_batches_and_step_size_are_counted():
         assert torch.equal(delta, torch.full((1, 5), 2.0 * steps, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 64])
+def test_memory_does_not_decide_what_a_step_is(answered, at_once):
+    whole = learnt(*answered, loss=end_to_end(), batch_size=50, epochs=2)
+    parts = learnt(*answered, loss=end_to_end(), batch_size=50, epochs=2, at_once=at_once)
+    torch.testing.assert_close(parts, whole)
+    assert whole.abs().max() == 0.5
+    with pytest.raises(ValueError, match="at_once is 0; accepted are whole numbers from 1"):
+        learnt(*answered, loss=end_to_end(), at_once=0)
+
+
 def test_a_record_that_is_misled_enough_has_no_say():
     # The last record's margin is 50 from the start, and ten times as steep the other way.
     slope = torch.tensor([1.0, 1.0, 1.0, -10.0]).double()

@@ -1,7 +1,6 @@
 """What the result figures show is what the tables hold."""
 
 import io
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -112,25 +111,8 @@ def test_other_seeds_stand_lightly_behind(drawn, tables):
         assert theirs.get_alpha() < 0.5 and theirs.get_zorder() < ours.get_zorder()
 
 
-def test_paddings_draws_both_variants_of_each_ensemble(drawn, tables):
-    figure = drawn(plots.paddings(tables[1], attack="PGD"))
-    panels = [axes for axes in figure.axes if axes.axison]
-    assert [axes.get_title(loc="left") for axes in panels] == ALL
-    for axes, name in zip(panels, ALL, strict=True):
-        strip, mask = axes.get_lines()
-        for line, padding in ((strip, "strip"), (mask, "mask")):
-            part = rows(tables[1], attack="PGD", padding=padding, ensemble=name)
-            part = rows(part, measure="at least 1").sort_values("epsilon")
-            assert line.get_ydata() == pytest.approx(100 * part.value.to_numpy())
-        assert strip.get_linestyle() != mask.get_linestyle()
-    assert "(µV)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
-
-
 def test_ticks_are_at_the_bounds_of_the_table(drawn, tables):
     other = tables[1].assign(epsilon=tables[1].epsilon / 5)  # 2, 10 and 30 µV
-    figure = drawn(plots.paddings(other, attack="PGD"))
-    for axes in (axes for axes in figure.axes if axes.axison):
-        assert axes.get_xticks().tolist() == [2, 10, 30]
     for axes in drawn(plots.robustness(other, attack="PGD", padding="mask")).axes:
         assert axes.get_xticks().tolist() == [2, 10, 30]
 
@@ -173,29 +155,6 @@ def test_r_squared_diagram_writes_both_directions_beside_the_published(drawn):
             assert not any(box.overlaps(other) for other in boxes[place + 1 :]), texts[place]
     widths = [axes.get_lines()[2].get_linewidth() for axes in figure.axes]
     assert widths[0] < widths[1]
-
-
-def test_r_squared_of_other_seeds_lies_lightly_beside(drawn):
-    names = {name: ["base", f"{name}1", f"{name}2"] for name in ("cor", "dec")}
-    ours, *others = (dict.fromkeys(names, np.full((3, 3), one)) for one in (0.5, 0.1, 0.9, 0.3))
-    figure = drawn(
-        plots.r_squared_diagram({"ours": ours, "theirs": ours}, names=names, behind=others)
-    )
-    seeds, none = figure.axes
-    assert len(none.get_lines()) == 6, "the published have one"
-    middle, *beside = (line for line in seeds.get_lines() if line.get_label()[:10] == "base, dec1")
-    assert middle.get_alpha() is None and middle.get_linewidth() == pytest.approx(3.6)
-    assert [line.get_linewidth() for line in beside] == pytest.approx([1.2, 6.0])
-    edges = []
-    for line in (middle, *beside):
-        assert line is middle or line.get_alpha() < 0.6 and line.get_label().endswith("seed")
-        (x0, y0), (x1, y1) = line.get_transform().transform(line.get_xydata())
-        away = ((x1 - x0) * y0 - (y1 - y0) * x0) / np.hypot(x1 - x0, y1 - y0)
-        half = line.get_linewidth() / 2 * figure.dpi / 72
-        edges.append((away - half, away + half))
-    edges.sort()
-    for (_, end), (start, _) in pairwise(edges):
-        assert 0 < start - end < 2 * figure.dpi / 72, "they neither touch nor lie far apart"
 
 
 def test_differences_draws_the_tables(drawn):
@@ -260,23 +219,6 @@ def test_confusion_matrices_writes_counts_and_shades_shares(drawn):
     assert "(%)" in figure.axes[-1].get_ylabel()  # the colour bar
 
 
-def test_counts_of_other_seeds_stand_lightly_below(drawn):
-    counts = np.array([[400, 100], [50, 50]])
-    others = [{"cor": counts + 60}, {"cor": counts}, {"cor": counts + [[8, 60], [60, 60]]}]
-    figure = drawn(plots.confusion_matrices({"cor": counts}, names=["N", "A"], behind=others))
-    texts = figure.axes[0].texts
-    assert [text.get_text() for text in texts] == [
-        *("400", "400–460", "100", "100–160", "50", "50–110", "50", "50–110")
-    ]
-    for own, other in zip(texts[::2], texts[1::2], strict=True):
-        assert own.get_alpha() is None and other.get_alpha() < 0.7
-        assert own.get_window_extent().y0 > other.get_window_extent().y1
-        cell = figure.axes[0].transData.transform([[-0.5, 0], [0.5, 0]])[:, 0]
-        assert other.get_window_extent().width < cell[1] - cell[0]
-    same = drawn(plots.confusion_matrices({"cor": counts}, names=["N", "A"], behind=others[1:2]))
-    assert [text.get_text() for text in same.axes[0].texts[:2]] == ["400", "400"]
-
-
 def test_ensembles_differ_in_marker_line_and_colour():
     for field in ("colour", "marker", "line"):
         assert len({getattr(series, field) for series in ENSEMBLES.values()}) == len(ENSEMBLES)
@@ -315,7 +257,6 @@ def test_a_notebook_can_show_a_figure_that_pyplot_does_not_hold(tables):
     ("call", "message"),
     [
         (lambda t: plots.robustness(t, attack="FGSM", padding="mask"), "no 'FGSM'.*'PGD'"),
-        (lambda t: plots.paddings(t[t.padding == "strip"], attack="PGD"), "padding 'mask'"),
         (lambda t: plots.natural_accuracy(t), "two rows"),
         (
             lambda t: plots.natural_accuracy(t[:1].assign(ensemble="bagging")),

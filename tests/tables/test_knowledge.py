@@ -258,13 +258,13 @@ def test_tables_show_what_was_counted(run, attacks):
     assert survives.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in NAMES]
     everything = survives.loc[("50 µV", "dec"), knowledge.ALL]
     assert shown.loc[("50 µV", "dec"), knowledge.ALL].split()[0] == everything.split()[0]
-    assert survives.loc[("10 µV", "cor"), "less cor"] == "–"
+    assert survives.loc[("10 µV", "cor"), "minus cor"] == "–"
     paper = attacks[knowledge.PAPER].correct()["dec"].any(axis=0).mean()
     assert survives.loc[("50 µV", "dec"), knowledge.PAPER] == tables.percent(paper)
-    assert survives.loc[("10 µV", metrics.CONTROL), "less control"] == "+0.0"
+    assert survives.loc[("10 µV", metrics.CONTROL), "minus control"] == "+0.0"
     of_control = survives.loc[("50 µV", metrics.CONTROL), knowledge.ALL].split()[0]
     gap = float(everything.split()[0]) - float(of_control)
-    shown_gap = survives.loc[("50 µV", "dec"), "less control"].replace("−", "-")
+    shown_gap = survives.loc[("50 µV", "dec"), "minus control"].replace("−", "-")
     assert float(shown_gap) == pytest.approx(gap, abs=0.1)
     told = attacks["PGD, end to end"]
     hits = told.predicted("mean softmax")["cor"] == told.labels
@@ -295,8 +295,8 @@ def test_what_becomes_of_the_claim_is_said_with_the_tables_numbers(run):
     for one in ("dec", "fcor"):
         row = survives.loc["50 µV", one]
         kept = row[knowledge.ALL].split()[0]
-        text = f"{one} keeps {kept} %, a difference from cor of {row['less cor']} points"
-        assert text in lines[1]
+        text = f"{one} keeps {kept} %, a difference from cor of {row['minus cor']} points"
+        assert (text if float(kept) else f"{one} keeps none") in lines[1]
     control = survives.loc["50 µV", metrics.CONTROL]
     kept = [row["class-averaged"] for row in (fdec, cor, control)]
     text = "fdec keeps {} %, cor {} % and the control {} % under the strongest.".format(*kept)
@@ -331,6 +331,8 @@ def test_whole_ends_are_told_from_minus_signs():
     assert tables.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
     assert tables.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
     assert tables.narrow(0.004, -0.002, 0.013) == "0.4 (0–1)"
+    # In whole numbers these ends would leave the share outside.
+    assert tables.narrow(0.002, 0.0, 0.004) == "0.2 (0.0–0.4)"
     assert tables.narrow(0.5, float("nan"), float("nan")) == "50.0"
 
 

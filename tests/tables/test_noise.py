@@ -103,8 +103,9 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
         "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 10 µV (9.5 dB)"
     )
     text = noise.beside_headline(tiny_run)
-    assert "±50 µV" in text and "below 6.0 dB" in text and "signs of ±10 µV" in text
-    assert "right on 50.0 %, 50.0 % and 50.0 % of these records" in text
+    smoothed = noise.kept(tiny_run, attack="sap", epsilon=EPSILON, searched=False)["base right"].mean()
+    assert "A bound of 50 µV" in text and "right on 50.0 % of the records that it gets" in text
+    assert f"smoothed ones, on {tables.percent(smoothed)} %." in text
 
 
 def test_the_strength_of_an_attack_is_that_of_its_perturbations(tiny_run):

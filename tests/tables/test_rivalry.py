@@ -298,6 +298,11 @@ def test_all_that_keep_as_much_are_named():
         "most is kept by *one* and *other*, 20.0 (10.0–30.0) %, for 1.5 and 2.0 times what cor "
         "costs to train; fdec keeps 10.0 (10.0–30.0) % for 3.0 times cor's cost"
     )
+    rows.loc["fdec", "value"] = 0.05
+    rows.loc["next"] = {"value": 0.15, "times": 1.0, **numbers}
+    assert ", followed by *next* with 15.0 (10.0–30.0) %; fdec keeps 5.0" in rivalry.most_kept(
+        rows, without={"lost"}
+    )
 
 
 def test_the_figure_of_costs_draws_the_table(run):

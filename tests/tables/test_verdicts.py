@@ -3,7 +3,8 @@
 import numpy as np
 
 from dnalib import metrics, tables
-from dnalib.tables import knowledge, seeds, verdicts
+from dnalib.stages import ENSEMBLES
+from dnalib.tables import knowledge, longer, seeds, verdicts
 
 
 def kept(*shares, records=200):
@@ -67,6 +68,44 @@ def test_classes_count_alike_where_they_are_given():
     assert alike.startswith("one cannot be told apart from other, +0.0 (")
 
 
+def beside(*, cor=(0.1, 0.1, 0.1), taken=0.0, rare=100):
+    """What is said of three ensembles that all keep 30 to 34 % beside cor; the last are rare."""
+    kept_by_each = {"cor": kept(*cor)} | {
+        name: kept(0.3, 0.32, 0.34) for name in ("fdec", "dec", "fcor")
+    }
+    values = [{name: of[seed] for name, of in kept_by_each.items()} for seed in range(3)]
+    classes = np.repeat([0, 1], [200 - rare, rare])
+    return verdicts.beside_cor(
+        values,
+        taken={"cor": 0.0, "dec": taken} | dict.fromkeys(("fdec", "fcor"), 0.0),
+        classes=classes,
+    )
+
+
+def test_a_lead_that_more_steps_may_undo_is_said_to_be_one():
+    flagged = "less at its lower end than more steps still took of it"
+    assert flagged not in beside(taken=0.05)
+    found = beside(taken=0.2)
+    assert found.count(flagged) == 1 and flagged in found.partition("dec keeps more than cor, ")[2]
+    assert flagged not in beside(cor=(0.5, 0.5, 0.5), taken=0.9), "no lead, nothing to undo"
+
+
+def test_with_all_classes_alike_only_differences_that_are_told_apart_are_named():
+    plain, alike = beside().split(". With all classes alike, ")
+    assert plain.count("keeps more than cor") == alike.count("keeps more than cor") == 3
+    # The records that make the difference are half of a class that now counts for little.
+    values = [
+        {"cor": hits, **dict.fromkeys(("fdec", "dec", "fcor"), other)}
+        for hits, other in zip(kept(0.1, 0.1), kept(0.2, 0.2), strict=True)
+    ]
+    classes = np.repeat([0, 1, 2, 3], [194, 2, 2, 2])
+    told = verdicts.beside_cor(values, taken=dict.fromkeys(values[0], 0.0), classes=classes)
+    assert told.count("cor, +10.0") == 3 and "alike, fdec keeps more than cor, +2.6" in told
+    same = [dict.fromkeys(("cor", "fdec", "dec", "fcor"), hits) for hits in kept(0.3, 0.2)]
+    told = verdicts.beside_cor(same, taken=dict.fromkeys(same[0], 0.0), classes=classes)
+    assert told.endswith("With all classes alike, none of the three can be told apart from cor")
+
+
 def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(tiny_run):
     epsilon = max(knowledge.epsilons(tiny_run))
     line = verdicts.under_the_attack_aimed_at_the_ensemble([tiny_run]).markdown
@@ -78,6 +117,11 @@ def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(ti
         for name in ("cor", "fdec", "dec", "fcor")
     }
     assert f"SAP at ε = {epsilon:g} µV" in line and f"on {len(alive['cor'])} records a seed" in line
+    steps = longer.smooth_steps([tiny_run])
+    *_, before, after = (steps[column].astype(float) for column in steps)
+    took = line.partition("the last doubling of the steps took ")[2]
+    for name in ENSEMBLES:
+        assert f"{before[name] - after[name]:.1f} of {name}" in took
     for name in ("fdec", "dec", "fcor"):
         difference = 100 * (alive[name].mean() - alive["cor"].mean())
         assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
@@ -87,6 +131,10 @@ def test_the_attacker_who_knows_has_all_attacks(tiny_run):
     epsilon = knowledge.middle(tiny_run)
     line = verdicts.under_all_attacks([tiny_run]).markdown
     assert f"at ε = {epsilon:g} µV" in line
+    left = longer.left_by_twice_the_steps(tiny_run)
+    for name in ENSEMBLES:
+        (_, before), (_, after) = left[name]["P(≥1)"]
+        assert f"{100 * (before - after):.1f} of {name}" in line.partition("attacks took ")[2]
     found = seeds.values_under_knowledge(tiny_run, epsilon=epsilon, measure="at least 1")
     values = found[knowledge.ALL]
     for name in ("fdec", "dec", "fcor"):
