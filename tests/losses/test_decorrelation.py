@@ -1,5 +1,7 @@
 """The decorrelation loss against NumPy's SVD fit, finite differences and known values."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,14 @@ from dnalib.losses import (
     chance_loss,
     decorrelation_loss,
     draw_projections,
+    fits,
     mutual_decorrelation,
     projected_decorrelation,
+    projected_least_squares,
     projected_loss,
     r_squared,
 )
+from dnalib.losses.fits import cholesky_factor
 from dnalib.training.objectives import mean_decorrelation
 
 
@@ -204,16 +209,129 @@ class OnTheDeviceOnly(TorchDispatchMode):
         return function(*arguments, **(keywords or {}))
 
 
-def test_a_step_never_waits_for_the_device():
+def factor_unseen(gram, ridge, *, wait):
+    """The factor as it is taken on other devices than the CPU."""
+    return cholesky_factor(gram, ridge, wait=False)
+
+
+def test_a_step_never_waits_for_the_device(monkeypatch):
     features = random_features().float().requires_grad_()
     earlier = [random_features(seed=1).float(), random_features(seed=2).float()]
     drawn = draw_projections(
         steps=1, models=2, features=64, projected_dimension=50, generator=torch.Generator()
     )
+    step = functools.partial(projected_decorrelation, features, earlier, drawn, step=0)
     with OnTheDeviceOnly():
-        projected_decorrelation(features, earlier, drawn, step=0).backward()
+        with pytest.raises(AssertionError, match="is_nonzero|local_scalar"):
+            step()  # looks at a failed factor before it takes another, as the CPU may
+        monkeypatch.setattr(fits, "cholesky_factor", factor_unseen)
+        step().backward()
         with pytest.raises(AssertionError, match="local_scalar"):
             features.sum().item()
+
+
+def row_sparse(seed, *, rows, records=80):
+    """Features of which a few records have any."""
+    features = torch.zeros(records, 64, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    live = torch.randperm(records, generator=generator)[:rows]
+    features[live] = random_features(rows, seed=seed)
+    return features
+
+
+def heavy_tailed(seed, *, rows, records=80):
+    """As `row_sparse`, each of these records some orders of magnitude larger than the last."""
+    features = row_sparse(seed, rows=rows, records=records)
+    features[features.any(dim=1)] *= torch.logspace(0, 8, rows, dtype=torch.float64)[:, None]
+    return features
+
+
+def loss_and_gradients(loss, *features):
+    """The loss of copies of these features, and the largest element of its gradients."""
+    leaves = [one.clone().requires_grad_() for one in features]
+    value = loss(*leaves)
+    gradients = torch.autograd.grad(value, leaves)
+    return value.item(), max(one.abs().max().item() for one in gradients)
+
+
+def loss_by_svd(regressor, regressand):
+    residual, total = sums_by_svd(regressor, regressand)
+    return np.log(total + 1e-5) - np.log(residual + 1e-5)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+@pytest.mark.parametrize("make, within", [(row_sparse, 1e-6), (heavy_tailed, 0.03)])
+def test_few_records_that_excite_any_feature_leave_a_true_loss(
+    monkeypatch, make, within, rows, wait
+):
+    if not wait:
+        monkeypatch.setattr(fits, "cholesky_factor", factor_unseen)
+    for seed in range(20):
+        few, others = make(seed, rows=rows), random_features(seed=seed + 100)
+        projection = random_features(64, 50, seed=seed + 200) / 8
+        for x, y in ((few, others), (others, few)):
+            expected = loss_by_svd(x @ projection, y)
+            loss = functools.partial(projected_loss, projection=projection)
+            found, gradient = loss_and_gradients(loss, x, y)
+            assert found == pytest.approx(expected, abs=within)
+            assert found >= -1e-6 and gradient < 100
+
+        expected = (loss_by_svd(few, others) + loss_by_svd(others, few)) / 2
+        found, gradient = loss_and_gradients(lambda *both: mutual_decorrelation(both), few, others)
+        assert found == pytest.approx(expected, abs=within)
+        assert found >= -1e-6 and gradient < 100
+
+
+@pytest.mark.parametrize("records", [80, 853])
+def test_a_factor_that_fails_spoils_none_of_its_batch(records):
+    generator = torch.Generator().manual_seed(0)
+    drawn = draw_projections(
+        steps=2, models=30, features=64, projected_dimension=50, generator=generator
+    )
+    sparse = [row_sparse(seed, rows=1, records=records) for seed in range(15)]
+    earlier = sparse + [random_features(records, seed=seed + 50) for seed in range(15)]
+    features = random_features(records, seed=99)
+    for step, choices in enumerate(drawn.current_is_regressor):
+        expected = []
+        for choice, other, matrix in zip(choices, earlier, drawn.matrices[step], strict=True):
+            x, y = (features, other) if choice else (other, features)
+            expected.append(loss_by_svd(x @ matrix.double(), y))
+        found = projected_decorrelation(features, earlier, drawn, step=step)
+        assert found.item() == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def fit_without_a_second_factor(x, y, projection):
+    """The fit where the factor succeeds, operation by operation."""
+    projected = x @ projection
+    moments = projected.mT @ torch.cat([projected, y], dim=-1)
+    gram, cross = moments[..., : projection.shape[-1]], moments[..., projection.shape[-1] :]
+    ridge = max(3e-14, 1e-16 * x.shape[-2])
+    gram.diagonal(dim1=-2, dim2=-1).mul_(1 + ridge).add_(torch.finfo(torch.float64).tiny)
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    sides = torch.cat([cross, projection.mT], dim=-1)
+    halves = torch.linalg.solve_triangular(factor, sides, upper=False)
+    return halves[..., y.shape[-1] :].mT @ halves[..., : y.shape[-1]], failed
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("records", [80, 853])
+def test_a_second_factor_changes_no_fit_that_has_a_first(monkeypatch, records, wait):
+    if not wait:
+        monkeypatch.setattr(fits, "cholesky_factor", factor_unseen)
+    ordinary = CASES if records == 80 else [functools.partial(related, records=records)]
+    pairs = [make(seed) for make in ordinary for seed in range(8)]
+    pairs += [2 * (row_sparse(seed, rows=1, records=records),) for seed in range(8)]
+    x, y = (torch.stack(side) for side in zip(*pairs, strict=True))
+    x, y = x - x.mean(dim=-2, keepdim=True), y - y.mean(dim=-2, keepdim=True)
+    projection = torch.stack([random_features(64, 50, seed=seed) / 8 for seed in range(len(pairs))])
+    expected, failed = fit_without_a_second_factor(x, y, projection)
+    found = projected_least_squares(x, y, projection)
+    assert torch.equal(found[failed == 0], expected[failed == 0])
+    assert (failed[:-8] == 0).all() and (failed[-8:] > 0).any()
+    ordinary = [one[:-8] for one in (x, y, projection)]  # a batch of which none fails
+    expected, _ = fit_without_a_second_factor(*ordinary)
+    assert torch.equal(projected_least_squares(*ordinary), expected)
 
 
 @pytest.mark.parametrize("collinearity", [1.0, 1e-1, 1e-2, 1e-3, 1e-4])
