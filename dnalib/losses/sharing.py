@@ -27,6 +27,15 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
 
     Source: :eq:`eq-r-squared` of chapter 3; Wiedeman & Wang, Figure 6.
     """
+    share, _ = share_and_rank(regressor, regressand)
+    return share
+
+
+def share_and_rank(regressor: Tensor, regressand: Tensor) -> tuple[float, int]:
+    """R², and how many independent columns the centred regressor has: its numerical rank.
+
+    Arguments, errors as in `r_squared`.
+    """
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
     for name, features in (("regressor", regressor), ("regressand", regressand)):
         if not features.isfinite().all():
@@ -35,25 +44,28 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
             )
     # By singular values: nothing waits for it, and features of any rank may come, in any number.
     x, y = centred(regressor.cpu()), centred(regressand.cpu())
-    mapping = torch.linalg.lstsq(x, y, rcond=LEFT_OUT, driver="gelsd").solution  # (X, Y)
-    residual = y - x @ mapping  # (record, feature Y)
-    return (1 - sum_of_squares(residual) / sum_of_squares(y)).item()
+    fit = torch.linalg.lstsq(x, y, rcond=LEFT_OUT, driver="gelsd")
+    residual = y - x @ fit.solution  # (record, feature Y)
+    return (1 - sum_of_squares(residual) / sum_of_squares(y)).item(), int(fit.rank)
 
 
 def adjusted_r_squared(regressor: Tensor, regressand: Tensor) -> float:
     """R² corrected for chance: independent features score 0 on average, at any number of records.
 
+    Columns count as far as they are independent: a dead feature, or one that others determine,
+    gives chance nothing to fit. p is therefore the numerical rank of the centred regressor, with
+    directions below 2e-7 of the largest left out, as the fit leaves them out.
+
     Arguments, errors as in `r_squared`.
 
     Source: Theil's adjustment, 1 − (1 − R²)(n − 1)/(n − p − 1): :eq:`eq-adjusted` of chapter 3.
     """
-    plain = r_squared(regressor, regressand)
-    records, columns = regressor.shape
-    return adjusted_for_chance(plain, records=records, columns=columns)
+    share, rank = share_and_rank(regressor, regressand)
+    return adjusted_for_chance(share, records=len(regressor), columns=rank)
 
 
 def adjusted_for_chance(r_squared: float, *, records: int, columns: int) -> float:
-    """Adjusted R² from R² itself, the number of records and that of the regressor's columns.
+    """Adjusted R² from R² itself, the number of records and that of independent columns.
 
     Source: Theil's adjustment, :eq:`eq-adjusted` of chapter 3.
     """

@@ -8,7 +8,7 @@ import pytest
 import torch
 from feature_pairs import CASES, random_features, related, sums_by_svd
 
-from dnalib.losses import adjusted_r_squared, r_squared
+from dnalib.losses import adjusted_for_chance, adjusted_r_squared, r_squared
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "reference" / "published"
 
@@ -20,7 +20,8 @@ def test_r_squared_agrees_with_an_svd(make, seed):
     regressor = regressor[:, :50]
     residual, total = sums_by_svd(regressor, regressand)
     assert r_squared(regressor, regressand) == pytest.approx(1 - residual / total, abs=1e-4)
-    adjusted = 1 - residual / total * 79 / (79 - 50)
+    rank = np.linalg.matrix_rank((regressor - regressor.mean(0)).numpy(), tol=1e-6)
+    adjusted = 1 - residual / total * 79 / (79 - rank)
     assert adjusted_r_squared(regressor, regressand) == pytest.approx(adjusted, abs=3e-4)
 
 
@@ -53,6 +54,49 @@ def test_the_chance_level_of_independent_features():
     # Expected: 32 columns of 63 degrees of freedom.
     assert np.mean(values) == pytest.approx(32 / 63, abs=0.005)
     assert np.mean(adjusted) == pytest.approx(0, abs=0.01)
+
+
+def few_directions(records, live, *, how, seed):
+    """float32 features, as a network gives them, of which only so many are independent."""
+    features = random_features(records, seed=seed)
+    if how == "dead":
+        features[:, live:] = 0
+    elif how == "constant":
+        features[:, live:] = 0.1
+    elif how == "repeated":
+        features = features[:, torch.arange(64) % live]
+    else:
+        features = features[:, :live] @ random_features(live, 64, seed=seed + 1000)
+    return features.float()
+
+
+@pytest.mark.parametrize("how", ["dead", "constant", "repeated", "mixed"])
+@pytest.mark.parametrize("records, live", [(80, 10), (80, 20), (853, 10), (853, 20)])
+def test_columns_that_add_nothing_do_not_lower_the_chance_level(records, live, how):
+    found = [
+        adjusted_r_squared(
+            few_directions(records, live, how=how, seed=seed),
+            random_features(records, seed=seed + 500),
+        )
+        for seed in range(40)
+    ]
+    # Counted as 64 columns, they would score some −0.06 at 853 records, and −3 at 80.
+    assert np.mean(found) == pytest.approx(0, abs=4 * np.std(found) / 40**0.5)
+    assert np.std(found) / 40**0.5 < 0.002
+
+
+@pytest.mark.parametrize("records", [80, 853])
+def test_the_adjustment_of_independent_columns_counts_them_all(records):
+    regressor, regressand = related(seed=1, records=records)
+    for one in (regressor, regressor.float()):
+        plain = r_squared(one, regressand)
+        expected = adjusted_for_chance(plain, records=records, columns=64)
+        assert adjusted_r_squared(one, regressand) == expected
+
+
+def test_a_regressor_that_never_changes_explains_nothing():
+    assert r_squared(torch.full((80, 64), 0.1), random_features()) == 0
+    assert adjusted_r_squared(torch.full((80, 64), 0.1), random_features()) == 0
 
 
 @pytest.mark.golden
