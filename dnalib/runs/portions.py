@@ -1,17 +1,24 @@
 """What a stage has computed so far, kept in portions: a call that is cut off loses one of them."""
 
+import hashlib
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from dnalib.files import written_beside
+from dnalib.files import synchronise, written_beside
 
 SUFFIX = ".safetensors"
+DIGEST, MADE_FOR = "sha256", "made_for"  # what a portion's metadata tells of it
+
+
+class UnfitPortion(Exception):
+    """A file that is no portion of what is being computed; the message completes "the file …"."""
 
 
 class OutOfTime(RuntimeError):
@@ -46,20 +53,31 @@ class Portions:
         self._began = time.monotonic()
         self._seconds: float | None = None  # that the last portion took
 
-    def read(self) -> dict[str, dict[str, Tensor]]:
-        """The portions that earlier calls kept, by name; a damaged one is reported and removed."""
+    def read(self, *, made_for: str) -> dict[str, dict[str, Tensor]]:
+        """The portions that earlier calls kept, by name.
+
+        One that is not what was written, or of something else, is reported and removed.
+
+        Args:
+            made_for: what portions must have been kept with: a digest of what they follow from.
+        """
         found = {}
         paths = sorted(self.folder.glob(f"[!.]*{SUFFIX}")) if self.folder else []
         for path in paths:
             try:
-                found[path.name.removesuffix(SUFFIX)] = load_file(path)
-            except SafetensorError:
-                warnings.warn(f"{path} is damaged; it is made again", stacklevel=2)
+                found[path.name.removesuffix(SUFFIX)] = read_portion(path, made_for=made_for)
+            except UnfitPortion as unfit:
+                warnings.warn(f"{path} {unfit}; it is made again", stacklevel=2)
                 path.unlink()
         return found
 
-    def keep(self, name: str, tensors: dict[str, Tensor]) -> None:
-        """Keep a portion that is whole.
+    def keep(self, name: str, tensors: dict[str, Tensor], *, made_for: str) -> None:
+        """Keep a portion that is whole, down to the disk.
+
+        Args:
+            name: no other portion's.
+            tensors: on the CPU.
+            made_for: as in `read`.
 
         Raises:
             OSError: it could not be written; nothing of it is left.
@@ -67,8 +85,11 @@ class Portions:
         self._seconds = time.monotonic() - self._began
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
+            metadata = {MADE_FOR: made_for, DIGEST: digest_of(tensors)}
             with written_beside(self.folder / f"{name}{SUFFIX}", alone=True) as part:
-                save_file(tensors, part)
+                save_file(tensors, part, metadata=metadata)
+                synchronise(part)
+            synchronise(self.folder)
         self._began = time.monotonic()
 
     def check_time(self, done: str) -> None:
@@ -83,3 +104,35 @@ class Portions:
         left = self.minutes_left()
         if left is not None and self._seconds is not None and 60 * left < self._seconds:
             raise OutOfTime(f"max_minutes is over: {done}; call again to go on")
+
+
+def read_portion(path: Path, *, made_for: str) -> dict[str, Tensor]:
+    """The tensors of a portion, by name.
+
+    Raises:
+        UnfitPortion: it is not what was written, or was kept with another `made_for`.
+        OSError: the system does not let it be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UnfitPortion("is damaged") from error
+    if DIGEST not in metadata:
+        raise UnfitPortion("has no digest, as those of older versions")
+    # A power loss can leave the header and zeros behind it.
+    if metadata[DIGEST] != digest_of(tensors):
+        raise UnfitPortion("is damaged")
+    if metadata.get(MADE_FOR) != made_for:
+        raise UnfitPortion("was made of other records or models, or for another attack")
+    return tensors
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Hexadecimal sha256 of tensors on the CPU: their names, types, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,5 +1,7 @@
 """Attacks on the base model, and every member's logits under them."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from dnalib.runs import ComputingRun, Portions, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
+from dnalib.training.data import describe_tensors, signal_tensors
 from dnalib.training.recipes import derived_seed
 
 Load = Callable[[ComputingRun, str], Network]  # a trained model in evaluation mode, by its name
@@ -136,15 +139,25 @@ def craft_all(
     """Perturbations of many records by attack, (record, time), fp16; says how far it is.
 
     A sequence of networks and the generators are taken as by `attack_records`. Records that the
-    portions hold are not attacked again, and those of a batch that is done join them.
+    portions hold are not attacked again, and those of a batch that is done join them. Portions of
+    other records or networks do not count; portions of another `craft` need a folder of their own.
 
     Raises:
         OutOfTime: the portions' minutes ended first; they stay for the next call.
     """
     portions = portions or Portions()
+    identity = identify_attack(
+        network,
+        signals,
+        labels,
+        epsilon=epsilon,
+        padding=padding,
+        precision=precision,
+        generators=generators,
+    )
     found: dict[str, Tensor] = {}
     left = torch.ones(len(signals), dtype=torch.bool)
-    for portion in portions.read().values():
+    for portion in portions.read(made_for=identity).values():
         place(portion, found, left)
     todo = left.nonzero().flatten()
     if not len(todo):
@@ -161,13 +174,35 @@ def craft_all(
     for batch, perturbations in batches:
         made = {name: half_within(delta, epsilon) for name, delta in perturbations.items()}
         portion = {**made, RECORDS: todo[batch]}
-        portions.keep(f"from-{todo[batch].min()}", portion)
+        portions.keep(f"from-{todo[batch].min()}", portion, made_for=identity)
         place(portion, found, left)
         done = f"{len(left) - int(left.sum())} of {len(left)} records"
         print(f"  ε = {epsilon:g} µV, {padding}: {done}", flush=True)
         if left.any():
             portions.check_time(f"{done} are attacked")
     return found
+
+
+def identify_attack(
+    network: Network | Sequence[Network],
+    signals: PackedSignals,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    padding: Padding,
+    precision: str,
+    generators: Sequence[torch.Generator] | None,
+) -> str:
+    """Digest of all that the perturbations of `craft_all` follow from, but for `craft` itself."""
+    networks = [network] if isinstance(network, Network) else network
+    parts = [
+        *(describe_tensors(list(one.state_dict().values())) for one in networks),
+        describe_tensors(signal_tensors(signals)),
+        describe_tensors([labels]),
+        [epsilon, padding, precision],
+        None if generators is None else [one.initial_seed() for one in generators],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def place(portion: Mapping[str, Tensor], found: dict[str, Tensor], left: Tensor) -> None:

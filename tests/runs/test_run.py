@@ -316,9 +316,9 @@ def test_who_waits_in_vain_is_out_of_time(tmp_path):
 def test_a_stage_keeps_its_portions_until_it_is_whole(tmp_path):
     def compute(run, path):
         one, other = run.portions(), run.portions("other part")
-        kept = [sorted(one.read()), sorted(other.read())]
-        one.keep(f"portion-{len(kept[0])}", {})
-        other.keep("a", {})
+        kept = [sorted(one.read(made_for="r")), sorted(other.read(made_for="r"))]
+        one.keep(f"portion-{len(kept[0])}", {}, made_for="r")
+        other.keep("a", {}, made_for="r")
         if len(kept[0]) < 2:
             raise OutOfTime("max_minutes is over")
         path.write_text("whole")

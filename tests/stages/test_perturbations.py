@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,18 +50,19 @@ def crafted() -> Callable[..., dict[str, Tensor]]:
     packed = PackedSignals.pack(signals, starts=torch.tensor(starts), lengths=torch.tensor(lengths))
     network = random_network(width=0.03)
 
-    def craft(attack: Noise, portions: Portions | None = None) -> dict[str, Tensor]:
-        return craft_all(
-            attack,
-            network,
-            packed,
-            torch.zeros(RECORDS, dtype=torch.int64),
-            epsilon=10,
-            padding="strip",
-            precision="32-true",
-            generators=record_generators(range(RECORDS), seed=3),
-            portions=portions,
-        )
+    def craft(
+        attack: Noise, portions: Portions | None = None, *, records: int = RECORDS, **changes: Any
+    ) -> dict[str, Tensor]:
+        options = {
+            "network": network,
+            "labels": torch.zeros(records, dtype=torch.int64),
+            "epsilon": 10,
+            "padding": "strip",
+            "precision": "32-true",
+            "generators": record_generators(range(records), seed=3),
+        }
+        signals = packed.select(torch.arange(records))
+        return craft_all(attack, signals=signals, portions=portions, **(options | changes))
 
     return craft
 
@@ -81,6 +83,59 @@ def test_a_call_that_is_cut_off_loses_one_batch(
         assert torch.equal(found[name], perturbations) and perturbations.dtype == torch.float16
     third = Noise(batches=0)
     assert torch.equal(crafted(third, Portions(tmp_path))["noise"], expected["noise"])
+
+
+def zero_numbers(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + bytes(len(content) - 1000))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [zero_numbers, cut])
+def test_records_of_a_damaged_portion_are_attacked_again(
+    crafted: Callable[..., dict[str, Tensor]], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    expected = crafted(Noise())
+    with pytest.raises(KeyboardInterrupt):
+        crafted(Noise(batches=2), Portions(tmp_path))
+    damage(min(tmp_path.iterdir()))
+    again = Noise()
+    with pytest.warns(UserWarning, match="is damaged; it is made again"):
+        found = crafted(again, Portions(tmp_path))
+    assert again.attacked == RECORDS - 64, "the whole portion is not attacked again"
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+OTHERS = {
+    "more records": {},
+    "labels": {"labels": torch.ones(100, dtype=torch.int64)},
+    "network": {"network": random_network(width=0.03, seed=1)},
+    "an ensemble": {"network": [random_network(width=0.03)] * 2},
+    "epsilon": {"epsilon": 9},
+    "padding": {"padding": "mask"},
+    "precision": {"precision": "bf16-mixed"},
+    "random numbers": {"generators": record_generators(range(100), seed=4)},
+}
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_portions_of_another_attack_do_not_count(
+    crafted: Callable[..., dict[str, Tensor]], tmp_path: Path, changed: str
+) -> None:
+    more = changed == "more records"
+    crafted(Noise(), Portions(tmp_path), records=101 if more else 100, **OTHERS[changed])
+    again = Noise()
+    with pytest.warns(UserWarning, match="was made of other records .* it is made again"):
+        found = crafted(again, Portions(tmp_path), records=100)
+    assert again.attacked == 100
+    expected = crafted(Noise(), records=100)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert torch.equal(
+        crafted(Noise(batches=0), Portions(tmp_path), records=100)["noise"], found["noise"]
+    )
 
 
 def test_a_call_ends_when_its_minutes_do(
