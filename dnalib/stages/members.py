@@ -204,6 +204,7 @@ def train_and_store(
 
     Raises:
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
+        FloatingPointError: the training diverged, or its weights are too large for fp16.
     """
     recipe = training.recipe
     network, history = train(
@@ -231,12 +232,23 @@ def train_and_store(
 
 
 def round_weights(network: Network | JointNetwork) -> dict[str, Tensor]:
-    """The state dict with parameters in fp16; running statistics, which exceed fp16, in float32."""
-    parameters = dict(network.named_parameters())
-    return {
+    """The state dict with parameters in fp16; running statistics, which exceed fp16, in float32.
+
+    Raises:
+        FloatingPointError: a number of it is not finite, or too large for fp16.
+    """
+    parameters, weights = dict(network.named_parameters()), network.state_dict()
+    rounded = {
         name: (value.half() if name in parameters else value).contiguous()
-        for name, value in network.state_dict().items()
+        for name, value in weights.items()
     }
+    for name, value in weights.items():
+        if not rounded[name].isfinite().all():
+            raise FloatingPointError(
+                f"{name} reaches {value.abs().max().item():g}; accepted are finite weights up to "
+                f"{torch.finfo(torch.float16).max:g}, which fp16 holds: try a lower learning_rate"
+            )
+    return rounded
 
 
 def store_features(

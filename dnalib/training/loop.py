@@ -102,7 +102,8 @@ def train(
         ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no
             sense; a checkpoint of another recipe, network or data.
         TooManyProcessesError: some would have no row of a batch, or no test record.
-        FloatingPointError: the loss stopped being finite.
+        FloatingPointError: the loss, the weights or an answer stopped being finite; the checkpoint
+            before that is intact.
         CheckpointError: a checkpoint could not be written; the one before it is intact.
 
     Source: :eq:`eq-cross-entropy` of chapter 2; with earlier models :eq:`eq-total` of chapter 4.
@@ -192,7 +193,7 @@ def train_epoch(
         What the next epoch is expected to take, s.
 
     Raises:
-        FloatingPointError: the loss stopped being finite.
+        FloatingPointError: the loss, the weights or an answer stopped being finite.
     """
     # All that is random in an epoch follows from (seed, epoch): a call that goes on draws the order
     # and the projections again, and takes the state of the other random numbers where it was.
@@ -272,7 +273,11 @@ def train_step(
 def summarise(
     fabric: "Fabric", state: TrainingState, data: TrainingData, *, recipe: Recipe
 ) -> dict[str, float]:
-    """The finished epoch's row of the history, but for the time it took."""
+    """The finished epoch's row of the history, but for the time it took.
+
+    Raises:
+        FloatingPointError: the loss or a logit of the test records is not finite.
+    """
     epoch = len(state.history) + 1
     totals = total_over_processes(state.totals, fabric)
     cross_entropy, correct, decorrelation = (totals / len(data.rows)).tolist()
@@ -287,15 +292,35 @@ def summarise(
     # Batches that training took fit, and unlike what fits at the moment they are always the same.
     with fabric.autocast():  # in float32 it would take a good part of an epoch on a GPU
         answers = [infer(network, signals, batch_size=recipe.batch_size) for network in networks]
-    right = mean_hits(torch.stack(answers), labels).double().to(fabric.device)
+    hits = finite_hits(torch.stack(answers), labels).to(fabric.device)
+    right = total_over_processes(hits, fabric).item()
+    if not math.isfinite(right):
+        raise FloatingPointError(
+            f"the logits of the test records after epoch {epoch} are not finite; try a "
+            f"learning_rate below {recipe.learning_rate:g}"
+        )
     return {
         "epoch": epoch,
         "train_loss": cross_entropy,
         "train_accuracy": correct,
         "decorrelation_loss": decorrelation if decorrelates(data, recipe) else math.nan,
-        "test_accuracy": total_over_processes(right, fabric).item() / len(data.test_labels),
+        "test_accuracy": right / len(data.test_labels),
         "learning_rate": float(state.schedule.get_last_lr()[0]),
     }
+
+
+def finite_hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """`mean_hits`, float64, or NaN if a logit is not finite: of it no class is the greatest.
+
+    An error here would leave other processes waiting; in their sum all of them see the NaN.
+
+    Args:
+        logits: (member, row, class), on the CPU.
+        labels: (row,).
+    """
+    if not logits.isfinite().all():
+        return torch.tensor(math.nan, dtype=torch.float64)
+    return mean_hits(logits, labels).double()
 
 
 def check_minutes(

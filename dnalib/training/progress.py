@@ -31,6 +31,7 @@ def end_epoch(
         Whether another epoch is due for which there is no time.
 
     Raises:
+        FloatingPointError: the state is not finite.
         CheckpointError: the state could not be written; the one before it is intact.
     """
     report(describe_epoch(state.history[-1], epochs=epochs))

@@ -136,19 +136,37 @@ class Keeper:
         """Write a checkpoint.
 
         Raises:
+            FloatingPointError: the training has diverged; the last checkpoint before stays.
             CheckpointError: it could not be written; the one before it is intact.
         """
         if self.checkpoints:
-            content = {"identity": self.identity, **state.content()}
-            self.checkpoints.write(
-                state.tensors(), content, epoch=len(state.history), step=state.step
-            )
+            epoch, content = len(state.history), {"identity": self.identity, **state.content()}
+            # A checkpoint goes to the CPU anyway, where no check waits for the device.
+            tensors = {name: value.detach().cpu() for name, value in state.tensors().items()}
+            check_convergence(tensors, where=f"after epoch {epoch}, step {state.step}")
+            self.checkpoints.write(tensors, content, epoch=epoch, step=state.step)
             self.last = time.monotonic()
 
     def save_when_due(self, state: TrainingState) -> None:
         """Write a checkpoint if the last one is old enough."""
         if time.monotonic() - self.last >= self.seconds:
             self.save(state)
+
+
+def check_convergence(tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Raise a FloatingPointError if a state's sums or its network hold what is not finite.
+
+    Args:
+        tensors: as `TrainingState.tensors` names them, on the CPU.
+        where: the point of the training, for the message.
+    """
+    for name, value in tensors.items():
+        kept = name == "totals" or name.startswith("network.")
+        if kept and not value.isfinite().all():
+            raise FloatingPointError(
+                f"{name} {where} is not finite, so that no checkpoint is written; accepted are "
+                "finite numbers: try a lower learning_rate"
+            )
 
 
 def agree(state: TrainingState, processes: Processes) -> None:

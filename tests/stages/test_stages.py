@@ -218,6 +218,24 @@ def test_weights_are_rounded_and_statistics_are_not():
     assert torch.equal(rounded["conv3.weight"], network.conv3.weight.half())
 
 
+@pytest.mark.parametrize("number", [7e4, -7e4, math.inf, math.nan])
+def test_weights_that_fp16_cannot_hold_are_not_stored(number):
+    network = Network(width=0.02)
+    with torch.no_grad():
+        network.conv3.weight[0, 0, 0] = number
+    reached = f"{abs(number):g}"
+    message = f"conv3.weight reaches {reached}; accepted are finite weights up to 65504"
+    with pytest.raises(FloatingPointError, match=message):
+        round_weights(network)
+
+
+def test_statistics_that_are_not_finite_are_not_stored():
+    network = Network(width=0.02)
+    network.bn1.running_var[0] = math.inf
+    with pytest.raises(FloatingPointError, match="bn1.running_var reaches inf"):
+        round_weights(network)
+
+
 @pytest.mark.parametrize("ensemble", ENSEMBLES)
 def test_r_squared_within_each_ensemble(run, ensemble):
     results = run.obtain(f"r_squared-{ensemble}").results

@@ -459,6 +459,51 @@ def test_a_loss_that_is_not_finite_stops_the_training(data):
         train(network, data, recipe=recipe, report=quiet)
 
 
+ABSURD = dataclasses.replace(RECIPE, learning_rate=1e30, schedule="constant")
+
+
+def test_a_training_that_diverges_keeps_its_last_finite_state(data, tmp_path):
+    recipe = dataclasses.replace(ABSURD, batch_size=20)
+
+    def attempt():
+        train(network, data, recipe=recipe, report=quiet, checkpoint=tmp_path, checkpoint_minutes=0)
+
+    for _ in range(2):  # the same call finds that state, and ends as it did
+        with pytest.raises(FloatingPointError, match="totals after epoch 0, step 2 is not finite"):
+            attempt()
+        assert CheckpointFolder(tmp_path).names() == ["epoch0-step1"]
+        tensors, content = CheckpointFolder(tmp_path).read()
+        assert content["step"] == 1 and all(value.isfinite().all() for value in tensors.values())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_last_step_that_diverges_is_noticed(data, tmp_path, epochs):
+    recipe = dataclasses.replace(ABSURD, batch_size=120, epochs=epochs)  # one step an epoch
+    message = "logits of the test records after epoch 1 are not finite; try a .* below 1e.30"
+    with pytest.raises(FloatingPointError, match=message):
+        train(network, data, recipe=recipe, report=quiet, checkpoint=tmp_path)
+    assert CheckpointFolder(tmp_path).names() == []
+
+
+def test_what_another_process_cannot_answer_ends_all(data, monkeypatch):
+    # Of three sums an epoch's losses are made; the right answers are one.
+    monkeypatch.setattr(
+        loop,
+        "total_over_processes",
+        lambda tensor, fabric: tensor if tensor.ndim else tensor * torch.nan,
+    )
+    with pytest.raises(FloatingPointError, match="logits of the test records after epoch 1"):
+        train(network, data, recipe=RECIPE, report=quiet)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+def test_no_answer_is_right_where_a_logit_is_not_finite(wrong):
+    logits = torch.eye(4).repeat(2, 1, 1)  # (member, row, class)
+    assert loop.finite_hits(logits, torch.arange(4)) == 4
+    logits[1, 2, 3] = wrong
+    assert loop.finite_hits(logits, torch.arange(4)).isnan()
+
+
 def test_the_constant_schedule_is_constant_through_a_training(data):
     recipe = dataclasses.replace(RECIPE, schedule="constant", epochs=2)
     _, history = train(network, data, recipe=recipe, report=quiet)

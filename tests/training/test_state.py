@@ -88,6 +88,22 @@ def test_nothing_is_kept_without_a_folder(tmp_path, monkeypatch):
     assert json.dumps(state.content()) == json.dumps(same.content())
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["totals", "network.conv13.weight", "network.bn1.running_var"])
+def test_a_state_that_is_not_finite_is_not_kept(tmp_path, name, number):
+    state, kept = make_state(seed=1), keeper(tmp_path)
+    kept.save(state)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    state.step += 1
+    state.tensors()[name].view(-1)[-1] = number
+    message = f"{name} after epoch 1, step 3 is not finite, so that no checkpoint is written"
+    with pytest.raises(FloatingPointError, match=message):
+        kept.save(state)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    keeper(tmp_path).restore(state)
+    assert state.step == 2 and state.tensors()[name].isfinite().all()
+
+
 def test_a_state_without_one_on_disk_stays_as_it_is(tmp_path):
     state = make_state(seed=1)
     expected = {name: tensor.clone() for name, tensor in state.tensors().items()}
