@@ -21,6 +21,27 @@ def check_numbers(name: str, array: NDArray[np.generic]) -> None:
         raise ValueError(f"{name}: {lost} values are NaN; accepted are numbers")
 
 
+def check_finite(name: str, array: NDArray[np.generic]) -> None:
+    """Refuse NaN and infinite values, such as logits that overflowed fp16: they hide an order."""
+    if np.isfinite(array).all():
+        return
+    check_numbers(name, array)
+    raise ValueError(
+        f"{name}: {np.isinf(array).sum()} values are infinite; accepted are finite numbers"
+    )
+
+
+def check_sums_to_one(name: str, array: NDArray[np.floating], *, within: float) -> None:
+    """Refuse an array (..., class) unless each class axis sums to 1, up to `within`."""
+    sums = array.sum(axis=-1)
+    wrong = np.abs(sums - 1) > within
+    if wrong.any():
+        raise ValueError(
+            f"{name}: {wrong.sum()} rows of classes do not sum to 1, the first to "
+            f"{sums[wrong][0]:g}; accepted are rows that do within {within:g}"
+        )
+
+
 def check_records(
     name: str, array: NDArray[np.generic], axis: int, other_name: str, other: NDArray[np.generic]
 ) -> None:

@@ -14,7 +14,7 @@ from dnalib.array_arguments import (
     as_booleans,
     check_classes,
     check_dimensions,
-    check_numbers,
+    check_finite,
     check_records,
     check_same_shape,
 )
@@ -58,13 +58,14 @@ def correct_predictions(logits: ArrayLike, labels: ArrayLike) -> Booleans:
         (member, record) bool.
 
     Raises:
-        ValueError: the shapes do not fit, a label is not one of the classes, or a logit is NaN.
+        ValueError: the shapes do not fit, a label is not one of the classes, or a logit is not
+            finite.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     check_dimensions("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
     check_classes("labels", labels, logits.shape[-1])
-    check_numbers("logits", logits)
+    check_finite("logits", logits)
     return logits.argmax(axis=-1) == labels  # (member, record)
 
 
@@ -235,32 +236,39 @@ def softmax(logits: ArrayLike) -> Floats:
     """Probabilities over the last axis, the shape of `logits`.
 
     Raises:
-        ValueError: a logit is infinite, as one that overflowed fp16: it has no softmax.
+        ValueError: a logit is NaN, or infinite as one that overflowed fp16.
     """
     values = np.asarray(logits, dtype=float)
-    infinite = np.isposinf(values).sum()
-    if infinite:
-        raise ValueError(f"logits: {infinite} values are infinite; accepted are numbers below")
+    check_finite("logits", values)
     return special.softmax(values, axis=-1)
 
 
 def mean_softmax_prediction(logits: ArrayLike) -> Integers:
-    """The class with the greatest mean probability over members: (record,)."""
+    """The class with the greatest mean probability over members: (record,).
+
+    Args:
+        logits: (member, record, class).
+
+    Raises:
+        ValueError: another number of axes, no record, or a logit that is not finite.
+    """
     logits = np.asarray(logits)
     check_dimensions("logits", logits, 3)
-    check_numbers("logits", logits)
     return softmax(logits).mean(axis=0).argmax(axis=-1)
 
 
 def majority_vote(logits: ArrayLike) -> Integers:
-    """The class most members answer, ties going to the greater mean probability: (record,)."""
+    """The class most members answer, ties going to the greater mean probability: (record,).
+
+    Arguments and errors as in `mean_softmax_prediction`.
+    """
     logits = np.asarray(logits)
     check_dimensions("logits", logits, 3)
-    check_numbers("logits", logits)
+    mean = softmax(logits).mean(axis=0)  # (record, class)
     answers = logits.argmax(axis=-1)  # (member, record)
     votes = (answers[..., None] == np.arange(logits.shape[-1])).sum(axis=0)  # (record, class)
     tied = votes == votes.max(axis=-1, keepdims=True)
-    return np.where(tied, softmax(logits).mean(axis=0), -1.0).argmax(axis=-1)
+    return np.where(tied, mean, -1.0).argmax(axis=-1)
 
 
 def with_constants(

@@ -12,9 +12,11 @@ from scipy import special, stats
 from dnalib.array_arguments import (
     as_booleans,
     check_dimensions,
+    check_finite,
     check_numbers,
     check_records,
     check_same_shape,
+    check_sums_to_one,
 )
 from dnalib.intervals import resampled_records
 
@@ -25,15 +27,17 @@ Booleans = NDArray[np.bool_]
 SCORES = ("R_cc", "R_iu", "UA")
 THRESHOLDS = 100  # as many as the authors' code takes
 ROUNDING = 1e-6  # how far probabilities in float32 may leave [0, 1]
+SUM_ROUNDING = 1e-3  # how far those of a record, rounded to fp16 perhaps, may sum to other than 1
 
 
 def predictive_entropy(probabilities: ArrayLike) -> Floats:
     """Entropy of the mean probabilities in nats; (member, record, class) -> (record,).
 
     Raises:
-        ValueError: another number of axes, no record, NaN, or values outside [0, 1], as logits are.
+        ValueError: another number of axes, no record, NaN, values outside [0, 1], as logits are, or
+            classes that do not sum to 1.
     """
-    return special.entr(_as_probabilities(probabilities).mean(axis=0)).sum(axis=-1)
+    return _entropy_of_mean(_as_probabilities(probabilities))
 
 
 def mutual_information(probabilities: ArrayLike) -> Floats:
@@ -54,13 +58,18 @@ def mutual_information(probabilities: ArrayLike) -> Floats:
     Source: :eq:`eq-mutual-information` of chapter 8.
     """
     probabilities = _as_probabilities(probabilities)
-    total = predictive_entropy(probabilities)  # (record,)
+    total = _entropy_of_mean(probabilities)  # (record,)
     expected = special.entr(probabilities).sum(axis=-1).mean(axis=0)  # (record,)
     return np.maximum(total - expected, 0.0)  # rounding can leave -1e-17
 
 
+def _entropy_of_mean(probabilities: Floats) -> Floats:
+    """`predictive_entropy` of what `_as_probabilities` gave."""
+    return special.entr(probabilities.mean(axis=0)).sum(axis=-1)
+
+
 def _as_probabilities(probabilities: ArrayLike) -> Floats:
-    """The array (member, record, class), refusing what lies outside [0, 1] by more than rounding.
+    """The array (member, record, class), refusing what is no distribution by more than rounding.
 
     What rounding left below 0 becomes 0: of it the entropy would be minus infinity.
     """
@@ -73,6 +82,7 @@ def _as_probabilities(probabilities: ArrayLike) -> Floats:
             f"probabilities reach from {low:g} to {high:g}; accepted are values in [0, 1], as "
             "softmax makes of logits"
         )
+    check_sums_to_one("probabilities", array, within=SUM_ROUNDING)
     return np.maximum(array, 0.0)
 
 
@@ -99,7 +109,8 @@ def uncertainty_scores(
             which hides that a whole set is more uncertain).
 
     Raises:
-        ValueError: shapes differ, a value is NaN, or the reference is constant and gives no scale.
+        ValueError: shapes differ, a value is not finite, or the reference is constant and gives no
+            scale.
 
     Source: :eq:`eq-uncertainty` of chapter 8, from the journal version of the paper; thresholds and
     the treatment of empty denominators follow `results/results.ipynb` in the authors' code.
@@ -129,11 +140,11 @@ def _certain_from(
     """From which threshold on each record is certain, and whether it is right: (record,) both."""
     uncertainty, correct = np.asarray(uncertainty, dtype=float), as_booleans("correct", correct)
     check_dimensions("uncertainty", uncertainty, 1)
-    check_numbers("uncertainty", uncertainty)
+    check_finite("uncertainty", uncertainty)
     check_records("uncertainty", uncertainty, 0, "correct", correct)
     if not np.size(reference):
         raise ValueError("reference holds no uncertainty; at least two records are needed")
-    check_numbers("reference", np.asarray(reference, dtype=float))
+    check_finite("reference", np.asarray(reference, dtype=float))
     low, high = np.min(reference), np.max(reference)
     if not high > low:
         raise ValueError(f"reference uncertainty is {low} everywhere; scaling needs it to vary")
@@ -179,7 +190,7 @@ def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
         (...); NaN where no answer, or every answer, is wrong.
 
     Raises:
-        ValueError: shapes differ, or `correct` is not bool.
+        ValueError: shapes differ, an uncertainty is not finite, or `correct` is not bool.
 
     Source: Mann & Whitney 1947; Hendrycks & Gimpel 2017, "A baseline for detecting misclassified
     and out-of-distribution examples".
@@ -267,5 +278,5 @@ def _same_records(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Floats, B
     """Both as arrays of one shape (..., record)."""
     uncertainty, correct = np.asarray(uncertainty), as_booleans("correct", correct)
     check_same_shape("uncertainty", uncertainty, "correct", correct)
-    check_numbers("uncertainty", uncertainty)
+    check_finite("uncertainty", uncertainty)
     return uncertainty.astype(float), correct

@@ -171,21 +171,56 @@ def test_arguments_that_do_not_fit_are_refused(call, message):
         call()
 
 
-def test_a_doubt_that_is_no_number_is_refused_not_ranked():
-    probabilities = np.full((2, 5, 4), 0.25)
-    probabilities[1, 2, 0] = np.nan
-    doubt, correct = probabilities[1, :, 0], np.array([True, False, True, True, False])
-    for measure in (uncertainty.mutual_information, uncertainty.predictive_entropy):
-        with pytest.raises(ValueError, match="probabilities: 1 values are NaN"):
-            measure(probabilities)
+@pytest.mark.parametrize(
+    ("number", "what"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")]
+)
+def test_a_doubt_that_is_not_finite_is_refused_not_ranked(number, what):
+    doubt, correct = np.full(5, 0.25), np.array([True, False, True, True, False])
+    doubt[2] = number
+
+    def scored(doubt, correct):
+        return uncertainty.uncertainty_scores(doubt, correct, reference=[0, 1])
+
+    def bounded(doubt, correct):
+        return uncertainty.uncertainty_score_intervals(doubt, correct, reference=[0, 1], seed=0)
+
     for score in (
         uncertainty.error_detection,
         uncertainty.selective_risk,
         uncertainty.risk_coverage_area,
-        lambda doubt, correct: uncertainty.uncertainty_scores(doubt, correct, reference=[0, 1]),
+        scored,
+        bounded,
     ):
-        with pytest.raises(ValueError, match="uncertainty: 1 values are NaN"):
+        with pytest.raises(ValueError, match=f"uncertainty: 1 values are {what}"):
             score(doubt, correct)
+
+
+@pytest.mark.parametrize(
+    "measure", [uncertainty.mutual_information, uncertainty.predictive_entropy]
+)
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (np.nan, "probabilities: 1 values are NaN"),
+        (np.inf, "probabilities reach from 0.25 to inf"),
+        (0.252, r"1 rows of classes do not sum to 1, the first to 1.002; accepted .* within 0.001"),
+        (0.248, "1 rows of classes do not sum to 1, the first to 0.998"),
+    ],
+)
+def test_what_is_no_distribution_has_no_entropy(measure, number, message):
+    probabilities = np.full((2, 5, 4), 0.25)
+    probabilities[1, 2, 0] = number
+    with pytest.raises(ValueError, match=message):
+        measure(probabilities)
+
+
+def test_distributions_rounded_to_half_precision_are_taken():
+    probabilities = metrics.softmax(made_up(3)[0])
+    exact = uncertainty.mutual_information(probabilities)
+    rounded = uncertainty.mutual_information(probabilities.astype(np.float16))
+    assert rounded == pytest.approx(exact, abs=2e-3)
+    with pytest.raises(ValueError, match=r"rows .* the first to 3.6;"):
+        uncertainty.mutual_information(np.full((2, 3, 4), 0.9))
 
 
 def test_an_empty_reference_sets_no_scale() -> None:
@@ -193,9 +228,16 @@ def test_an_empty_reference_sets_no_scale() -> None:
         uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[])
 
 
-def test_a_reference_with_nan_sets_no_scale() -> None:
-    with pytest.raises(ValueError, match="reference: 1 values are NaN; accepted are numbers"):
-        uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[0.0, np.nan, 1.0])
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (np.nan, "reference: 1 values are NaN; accepted are numbers"),
+        (np.inf, "reference: 1 values are infinite; accepted are finite numbers"),
+    ],
+)
+def test_a_reference_that_is_not_finite_sets_no_scale(number: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        uncertainty.uncertainty_scores([0.1, 0.2], [True, False], reference=[0.0, number, 1.0])
 
 
 @pytest.mark.parametrize(
