@@ -1,4 +1,6 @@
-"""What functions of answers accept as arrays; each message names the argument and what it is."""
+"""What functions accept as arrays and counts; each message names the argument and what it is."""
+
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,3 +83,15 @@ def as_booleans(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     if array.dtype != bool:
         raise ValueError(f"{name} has dtype {array.dtype}; it must be bool")
     return array
+
+
+def check_count(name: str, value: object, *, least: int) -> None:
+    """Raise a ValueError unless a value is a whole number, no truth value, of at least some size.
+
+    Args:
+        name: the value's, for the message.
+        value: of any type; 2.0 is no whole number here, as nothing can be repeated 2.0 times.
+        least: the smallest that is accepted.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        raise ValueError(f"{name} is {value!r}; accepted are whole numbers from {least}")

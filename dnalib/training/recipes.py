@@ -1,12 +1,15 @@
 """How a network is trained: recipe, schedule of learning rates, precision and seeds."""
 
 import hashlib
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+
+from dnalib.array_arguments import check_count
 
 Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -62,13 +65,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "projected_dimension"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}; accepted are values above 0")
-        for name in ("decorrelation_weight", "adversarial_epsilon", "adversarial_steps"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; accepted are values from 0")
+            check_count(name, getattr(self, name), least=1)
+        check_count("adversarial_steps", self.adversarial_steps, least=0)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                f"learning_rate is {self.learning_rate}; accepted are finite values above 0"
+            )
+        for name in ("decorrelation_weight", "adversarial_epsilon"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; accepted are finite values from 0"
+                )
         for name, accepted in CHOICES.items():
             if getattr(self, name) not in accepted:
                 raise ValueError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from trainings import RECIPE
@@ -49,7 +50,17 @@ ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
         ({"batch_size": 0}, "batch_size is 0"),
         ({"projected_dimension": 0}, "projected_dimension is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"epochs": 1.5}, "epochs is 1.5; accepted are whole numbers from 1"),
+        ({"epochs": 2.0}, "epochs is 2.0; accepted are whole numbers from 1"),
+        ({"epochs": True}, "epochs is True; accepted are whole numbers from 1"),
+        ({"epochs": "2"}, "epochs is '2'; accepted are whole numbers from 1"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; accepted are whole numbers from 1"),
+        ({"projected_dimension": 9.5}, "projected_dimension is 9.5; accepted are whole numbers"),
+        (ATTACK | {"adversarial_steps": 1.5}, "adversarial_steps is 1.5; .* whole numbers from 0"),
+        (ATTACK | {"adversarial_epsilon": float("inf")}, "adversarial_epsilon is inf; .* finite"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf; accepted are finite values above"),
+        ({"decorrelation_weight": float("inf")}, "decorrelation_weight is inf; .* finite values"),
         ({"decorrelation_weight": -0.1}, "decorrelation_weight is -0.1"),
         ({"decorrelation_weight": float("nan")}, "decorrelation_weight is nan"),
         (ATTACK | {"adversarial_epsilon": -5.0}, "adversarial_epsilon is -5.0"),
@@ -61,6 +72,11 @@ ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
 def test_a_recipe_that_no_training_can_follow_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPE, **changes)
+
+
+def test_whole_numbers_of_every_type_are_taken():
+    recipe = dataclasses.replace(RECIPE, epochs=np.int64(2), batch_size=np.int32(60))
+    assert (recipe.epochs, recipe.batch_size) == (2, 60)
 
 
 def test_recipes_of_every_method_are_taken():
