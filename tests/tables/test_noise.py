@@ -103,7 +103,8 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
         "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 10 µV (9.5 dB)"
     )
     text = noise.beside_headline(tiny_run)
-    smoothed = noise.kept(tiny_run, attack="sap", epsilon=EPSILON, searched=False)["base right"].mean()
+    kept = noise.kept(tiny_run, attack="sap", epsilon=EPSILON, searched=False)
+    smoothed = kept["base right"].mean()
     assert "A bound of 50 µV" in text and "right on 50.0 % of the records that it gets" in text
     assert f"smoothed ones, on {tables.percent(smoothed)} %." in text
 
