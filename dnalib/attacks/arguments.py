@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dnalib.array_arguments import check_count
 from dnalib.attacks.ascent import SCHEDULES
 from dnalib.model import check_evaluation_mode
 
@@ -108,8 +109,7 @@ def check_arguments(
         raise ValueError(f"labels hold {labels.min().item()}; accepted are classes from 0")
     if not torch.isfinite(signals).all():
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
-    if steps < 0:
-        raise ValueError(f"steps is {steps}; accepted are whole numbers from 0")
+    check_count("steps", steps, least=0)
     check_padding(padding)
 
 
@@ -181,8 +181,7 @@ def check_search(
         raise ValueError(
             "the schedule 'apgd' sets step size and momentum itself; accepted is to name neither"
         )
-    if restarts < 1:
-        raise ValueError(f"restarts is {restarts}; accepted are whole numbers from 1")
+    check_count("restarts", restarts, least=1)
     if (random_start or restarts > 1) and generators is None:
         raise ValueError("random starts need generators, one a record; see record_generators")
     if generators is not None and len(generators) != len(signals):

@@ -40,7 +40,8 @@ class Objective:
         The gradient of a loss that is NaN is NaN: behind a cut it would be 0.
 
         Raises:
-            ValueError: PyTorch keeps no gradients here, or what `of_each` refuses.
+            ValueError: PyTorch keeps no gradients here, the loss does not depend on the signals, or
+                what `of_each` refuses.
         """
         check_gradients_exist()
         theta = theta.detach().requires_grad_(True)
@@ -48,11 +49,25 @@ class Objective:
             logits = self.model(self.signals + self.change(theta))
             values = of_each(self.loss, logits, self.labels)
             # The sum keeps each record's gradient independent of the batch that it stands in.
-            (gradient,) = torch.autograd.grad(values.sum(), theta)
+            gradient = gradient_of(values.sum(), theta)
+            if gradient is None:
+                cut = logits.requires_grad and not values.requires_grad
+                raise ValueError(
+                    f"the {'loss does' if cut else 'logits do'} not depend on the signals, or not "
+                    "by what PyTorch differentiates; accepted are a model and a loss with a "
+                    "gradient in its input"
+                )
         lost = values.detach().isnan()[:, None, None]  # (batch, 1, 1)
         if len(theta) == 1:  # one θ for all records
             lost = lost.any(dim=0, keepdim=True)
         return values.detach(), gradient.masked_fill(lost, torch.nan)
+
+
+def gradient_of(value: Tensor, theta: Tensor) -> Tensor | None:
+    """The gradient of a number in θ; None if it does not depend on θ."""
+    if not value.requires_grad:
+        return None
+    return torch.autograd.grad(value, theta, allow_unused=True)[0]
 
 
 def climb(

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from dnalib.array_arguments import check_count
 from dnalib.attacks.arguments import (
     Padding,
     as_bound,
@@ -66,8 +67,7 @@ def universal_perturbation(
     the stochastic ascent and the cut loss are those of Shafahi et al. 2020, "Universal adversarial
     training", with the signs of the gradient.
     """
-    if epochs < 0:
-        raise ValueError(f"epochs is {epochs}; accepted are whole numbers from 0")
+    check_count("epochs", epochs, least=0)
     check_arguments(model, signals, labels, valid=valid, steps=epochs, padding=padding)
     check_batches(records=len(signals), batch_size=batch_size)
     at_once = batch_size if at_once is None else at_once

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from toy_classifiers import Rippled, TwoClasses, random_numbers
 
+from dnalib.attacks import pgd, sap
 from dnalib.attacks.ascent import (
     Objective,
     apgd_checkpoints,
@@ -46,6 +47,42 @@ def test_the_gradient_of_an_objective_is_each_records_own():
     assert torch.allclose(values, ((signals + 1) ** 2).sum((1, 2)))
     assert torch.allclose(gradient, 2 * (signals + 1))
     assert not values.requires_grad and not gradient.requires_grad
+
+
+class Elsewhere(nn.Module):
+    """Logits that depend on a tensor of its own alone, which is no parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = torch.ones(2, requires_grad=True)
+
+    def forward(self, signals):
+        return self.own.expand(len(signals), 2)
+
+
+class Rounded(nn.Module):
+    """Logits behind what PyTorch cannot differentiate."""
+
+    def forward(self, signals):
+        return torch.stack([signals.sum((1, 2)).detach(), signals.new_zeros(len(signals))], dim=1)
+
+
+@pytest.mark.parametrize("model", [Elsewhere(), Rounded()])
+@pytest.mark.parametrize("attack", [pgd, sap])
+def test_a_model_that_ignores_its_input_is_refused(model, attack):
+    signals, labels = torch.zeros(2, 1, 40), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ValueError, match="the logits do not depend on the signals, or not by"):
+        attack(model.eval(), signals, labels, epsilon=1.0)
+
+
+def test_a_loss_that_ignores_the_logits_is_refused():
+    objective = objective_of(
+        lambda x: x.sum((1, 2)),
+        random_numbers(2, 1, 40),
+        loss=lambda logits, labels: torch.ones(2),
+    )
+    with pytest.raises(ValueError, match="the loss does not depend on the signals, or not"):
+        objective.gradient(objective.signals)
 
 
 def test_momentum_keeps_on_through_a_ripple():

@@ -316,6 +316,8 @@ ACCEPTED = {
         ({"epsilon": -1}, "epsilon is -1"),
         ({"epsilon": torch.nan}, "epsilon is nan"),
         ({"steps": -1}, "steps is -1"),
+        ({"steps": 2.5}, "steps is 2.5; accepted are whole numbers from 0"),
+        ({"steps": True}, "steps is True; accepted are whole numbers from 0"),
         ({"padding": "none"}, "padding is 'none'; accepted are 'strip', 'mask', 'keep'"),
     ],
 )
@@ -563,6 +565,7 @@ def test_apgd_is_stronger_than_equal_steps(rippled):
         ({"step_size": -5}, "step_size is -5; accepted are finite values above 0"),
         ({"step_size": torch.nan}, "step_size is nan"),
         ({"restarts": 0}, "restarts is 0"),
+        ({"restarts": 1.5}, "restarts is 1.5; accepted are whole numbers from 1"),
         ({"restarts": 2}, "need generators"),
         ({"random_start": True}, "need generators"),
         ({"generators": [torch.Generator()]}, "1 generators and 2 records"),
