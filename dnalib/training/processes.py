@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alone",
     "FirstProcessError",
+    "LaunchError",
     "Processes",
     "SynchronisedBatchNorm",
     "Together",
@@ -35,12 +36,17 @@ __all__ = [
 ]
 
 Answer = TypeVar("Answer")
+OF_A_PROCESS = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # that torchrun tells beside WORLD_SIZE
 # The others wait while the first computes alone, or waits for another job: days, if need be.
 PATIENCE = timedelta(days=30)
 
 
 class FirstProcessError(RuntimeError):
     """The first of several processes failed, and has said why; this one ends with it."""
+
+
+class LaunchError(RuntimeError):
+    """The environment tells of several processes, but not as `torchrun` starts them."""
 
 
 class TooManyProcessesError(ValueError):
@@ -102,10 +108,16 @@ class Alone:
 
 
 class Together:
-    """The processes that `torchrun` started; each of them makes one of these at the same point."""
+    """The processes that `torchrun` started; each of them makes one of these at the same point.
+
+    Raises:
+        LaunchError: a variable that `torchrun` sets is missing or no number.
+    """
 
     def __init__(self) -> None:
         self.count = number_of_processes()
+        for name in OF_A_PROCESS:
+            number_of_launch(name)
         # Fabric knows how processes on these devices meet; any precision will do for that.
         self.first = self.make_fabric("32-true").is_global_zero
         # Decisions are made on the host: a GPU's processes would spin, and give up in minutes.
@@ -117,7 +129,7 @@ class Together:
         from lightning.fabric.plugins.environments import TorchElasticEnvironment
         from lightning.fabric.strategies import DDPStrategy
 
-        on_this_node, device = int(os.environ["LOCAL_WORLD_SIZE"]), fastest_device().type
+        on_this_node, device = number_of_launch("LOCAL_WORLD_SIZE"), fastest_device().type
         fabric = Fabric(
             accelerator=device,
             devices=on_this_node,
@@ -173,13 +185,34 @@ def make_precision(precision: str, *, device: str) -> "Precision":
 
 
 def processes_of_launch() -> Processes:
-    """Those of this launch: one alone, or, under `torchrun`, all of which call this together."""
+    """Those of this launch: one alone, or, under `torchrun`, all of which call this together.
+
+    Raises:
+        LaunchError: WORLD_SIZE tells of several, and another variable of `torchrun` is missing.
+    """
     return Alone() if number_of_processes() == 1 else Together()
 
 
 def number_of_processes() -> int:
     """How many processes were launched as one."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return number_of_launch("WORLD_SIZE") if "WORLD_SIZE" in os.environ else 1
+
+
+def number_of_launch(name: str) -> int:
+    """A number that `torchrun` tells each process in its environment.
+
+    Raises:
+        LaunchError: the variable is missing or holds no whole number.
+    """
+    told = os.environ.get(name)
+    if told is None or not told.isdecimal():
+        found = "is not set" if told is None else f"is {told!r}"
+        raise LaunchError(
+            f"{name} {found} in the environment, where WORLD_SIZE is "
+            f"{os.environ.get('WORLD_SIZE')!r}; accepted are the whole numbers that torchrun sets: "
+            "start the processes with it, or unset WORLD_SIZE for one alone"
+        )
+    return int(told)
 
 
 def share(records: Tensor, fabric: "Fabric") -> Tensor:

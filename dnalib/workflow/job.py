@@ -21,7 +21,7 @@ from dnalib.files import write_json
 from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError, Run
 from dnalib.runs.settings import given_settings
 from dnalib.training.checkpoints import CheckpointError
-from dnalib.training.processes import FirstProcessError, TooManyProcessesError
+from dnalib.training.processes import FirstProcessError, LaunchError, TooManyProcessesError
 
 # What whoever started the job can mend, and is told in a sentence.
 MENDABLE = (
@@ -29,6 +29,7 @@ MENDABLE = (
     CheckpointError,
     DataError,
     FloatingPointError,
+    LaunchError,
     OutOfTime,
     ParameterError,
     TooManyProcessesError,

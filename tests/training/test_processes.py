@@ -14,7 +14,13 @@ from torch import nn
 
 from dnalib.model import Network
 from dnalib.training.checkpoints import CheckpointFolder
-from dnalib.training.processes import SynchronisedBatchNorm, set_batch_norms
+from dnalib.training.processes import (
+    Alone,
+    LaunchError,
+    SynchronisedBatchNorm,
+    processes_of_launch,
+    set_batch_norms,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -102,3 +108,25 @@ def test_batch_norms_change_their_kind_and_nothing_else() -> None:
     assert torch.equal(network(signals), before), "in evaluation mode it is an ordinary one"
     set_batch_norms(network, nn.BatchNorm2d)
     assert type(network.bn13) is nn.BatchNorm2d and not network.bn13.training
+
+
+LAUNCH = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+
+
+@pytest.mark.parametrize("name", LAUNCH)
+@pytest.mark.parametrize("value", [None, "", "two"])
+def test_a_launch_that_torchrun_did_not_make_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    for variable in LAUNCH:
+        monkeypatch.delenv(variable, raising=False)
+    assert isinstance(processes_of_launch(), Alone)
+    for variable, told in (LAUNCH | {name: value}).items():
+        if told is not None:
+            monkeypatch.setenv(variable, told)
+    if name == "WORLD_SIZE" and value is None:
+        assert isinstance(processes_of_launch(), Alone)
+        return
+    found = "is not set" if value is None else f"is {value!r}"
+    with pytest.raises(LaunchError, match=f"^{name} {found} in .* torchrun sets: start the"):
+        processes_of_launch()
