@@ -38,7 +38,7 @@ class DamagedCheckpoint(Exception):
     """The files of a checkpoint are not the ones that were written."""
 
 
-class UnreadableCheckpoint(DamagedCheckpoint):
+class UnreadableCheckpoint(Exception):
     """The system does not let a file of a checkpoint be read, which may be whole all the same."""
 
 
@@ -102,11 +102,10 @@ class CheckpointFolder:
         A damaged checkpoint is warned about and passed over.
 
         Raises:
-            CheckpointError: none is intact, and the system did not let one be read: a training that
-                started again would remove what may be whole.
+            CheckpointError: the system does not let the newest that is not damaged be read. It may
+                be whole, and a training that went on from the one before would remove it.
         """
         names = self.names()
-        unreadable = None
         for name in names:
             try:
                 found = read_checkpoint(self.folder, name)
@@ -116,17 +115,15 @@ class CheckpointFolder:
                     "is looked for",
                     stacklevel=2,
                 )
-                if isinstance(damage, UnreadableCheckpoint):
-                    unreadable = damage
                 continue
+            except UnreadableCheckpoint as unreadable:
+                raise CheckpointError(
+                    f"the checkpoint {name} in {self.folder} could not be read ({unreadable}), and "
+                    "may be whole; the same call goes on once it can, or from the one before if "
+                    "its files are removed"
+                ) from unreadable
             self.newest = name
             return found
-        if unreadable:
-            raise CheckpointError(
-                f"no checkpoint in {self.folder} could be read ({unreadable}), and what cannot be "
-                "read may be whole; the same call goes on once it can, or starts again if the "
-                "folder is removed"
-            )
         if names:
             warnings.warn(
                 f"no checkpoint in {self.folder} is intact; training starts again", stacklevel=2
@@ -236,7 +233,8 @@ def read_checkpoint(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[st
     """Tensors and content of one checkpoint.
 
     Raises:
-        DamagedCheckpoint: a file is missing, unreadable or not what was written.
+        DamagedCheckpoint: a file is missing or not what was written.
+        UnreadableCheckpoint: the system does not let a file be read.
     """
     description = read_description(folder / f"{name}.json")
     cut: dict[str, list[tuple[int, Tensor]]] = {tensor: [] for tensor in description["shapes"]}

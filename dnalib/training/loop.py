@@ -104,7 +104,8 @@ def train(
         TooManyProcessesError: some would have no row of a batch, or no test record.
         FloatingPointError: the loss, the weights or an answer stopped being finite; the checkpoint
             before that is intact.
-        CheckpointError: a checkpoint could not be written; the one before it is intact.
+        CheckpointError: a checkpoint could not be written, where the one before it is intact, or
+            the newest could not be read.
 
     Source: :eq:`eq-cross-entropy` of chapter 2; with earlier models :eq:`eq-total` of chapter 4.
     """

@@ -114,6 +114,7 @@ class Keeper:
 
         Raises:
             ValueError: it belongs to another recipe, network or data.
+            CheckpointError: the system does not let it be read.
         """
         if self.checkpoints and (found := self.checkpoints.read()):
             tensors, content = found

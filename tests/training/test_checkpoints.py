@@ -179,34 +179,50 @@ def test_where_none_is_intact_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [errno.EIO, errno.EACCES, errno.ESTALE])
-def test_what_cannot_be_read_now_is_not_given_up(tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize("file", ["epoch2.json", "epoch2-part1of1.safetensors"])
+def test_what_cannot_be_read_now_is_not_given_up(tmp_path, monkeypatch, file, kind):
     write(CheckpointFolder(tmp_path), 1, 2)
+    before, read = names(tmp_path), Path.read_bytes
 
     def refused(path):
-        raise OSError(kind, os.strerror(kind))
+        if path.name == file:
+            raise OSError(kind, os.strerror(kind))
+        return read(path)
 
+    message = (
+        f"epoch2 in .* could not be read .{re.escape(file)}: {os.strerror(kind)}.*may be whole"
+    )
     with monkeypatch.context() as context:
         context.setattr(Path, "read_bytes", refused)
-        with (
-            pytest.warns(UserWarning, match=os.strerror(kind)),
-            pytest.raises(CheckpointError, match="could be read .*may be whole"),
-        ):
+        with pytest.raises(CheckpointError, match=message):
             CheckpointFolder(tmp_path).read()
+    assert names(tmp_path) == before
     assert_read(tmp_path, 200)
 
 
-def test_one_that_cannot_be_read_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_file_that_is_missing_counts_as_damage(tmp_path):
     write(CheckpointFolder(tmp_path), 1, 2)
+    (tmp_path / "epoch2-part1of1.safetensors").unlink()
+    with pytest.warns(UserWarning, match="is damaged: epoch2-part1of1.safetensors: No such file"):
+        assert_read(tmp_path, 100)
+
+
+def test_behind_a_damaged_one_too_an_unreadable_one_is_not_given_up(tmp_path, monkeypatch):
+    write(CheckpointFolder(tmp_path), 1, 2)
+    flip(tmp_path / "epoch2-part1of1.safetensors")
     read = Path.read_bytes
 
     def refused(path):
-        if path.name.startswith("epoch2"):
+        if path.name.startswith("epoch1"):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    with pytest.warns(UserWarning, match="the one before is looked for"):
-        assert_read(tmp_path, 100)
+    with (
+        pytest.warns(UserWarning, match="epoch2 in .* is damaged"),
+        pytest.raises(CheckpointError, match="the checkpoint epoch1 in .* could not be read"),
+    ):
+        CheckpointFolder(tmp_path).read()
 
 
 def test_a_damaged_checkpoint_does_not_count_as_one_of_the_two(tmp_path):
