@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from dnalib.array_arguments import as_booleans, check_dimensions, check_numbers, check_records
+from dnalib.array_arguments import (
+    as_booleans,
+    check_count,
+    check_dimensions,
+    check_finite,
+    check_records,
+)
 
 SHARE = (0.0, 1.0)  # what bounds a share of records
 DIFFERENCE = (-1.0, 1.0)  # what bounds the difference of two shares
@@ -35,13 +41,14 @@ def bootstrap_interval(
         seed: the same seed and number of records draw the same records.
 
     Raises:
-        ValueError: no record, more than one axis, NaN, or a confidence outside (0, 1).
+        ValueError: no record, more than one axis, a value that is not finite, no resample, or a
+            confidence outside (0, 1).
 
     Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
     values = np.asarray(values, dtype=float)
     check_dimensions("values", values, 1)
-    check_numbers("values", values)
+    check_finite("values", values)
     if np.all(values == values[0]):
         check_confidence(confidence)
         value = float(values[:1].mean())  # of one record: exact, where a mean of many rounds
@@ -138,18 +145,26 @@ def resampled_records(
         Scalars, or (measure,) each. Both ends are NaN where a resample leaves a number undefined.
 
     Raises:
-        ValueError: no record, or a confidence outside (0, 1).
+        ValueError: no record or resample, a confidence outside (0, 1), or a statistic that does not
+            give a number for each draw.
     """
-    if records < 1:
-        raise ValueError(f"records is {records}; at least one record is needed")
+    check_count("records", records, least=1)
+    everything = np.arange(records)
+    value = statistic(everything)
+    shape = np.shape(statistic(np.stack([everything, everything])))
+    if shape != (*np.shape(value), 2):
+        raise ValueError(
+            f"statistic gives shape {shape} for two draws of records; accepted is "
+            f"{(*np.shape(value), 2)}: it takes (draw, record) and sums over the last axis alone"
+        )
     low, high = resampled_interval(
-        np.arange(records),
+        everything,
         lambda drawn, axis: statistic(drawn),
         confidence=confidence,
         resamples=resamples,
         seed=seed,
     )
-    return statistic(np.arange(records)), low, high
+    return value, low, high
 
 
 def resampled_interval(
@@ -171,6 +186,7 @@ def resampled_interval(
         low, high: scalars, or (measure,) each.
     """
     check_confidence(confidence)
+    check_count("resamples", resamples, least=1)
     if np.all(values == values[0]):  # also the single record, which scipy refuses
         value = statistic(values, axis=-1)
         return value, value
@@ -234,7 +250,7 @@ def crossed_seeds(
 
     Raises:
         ValueError: not two axes, an infinite value, other records in `classes`, a seed without a
-            record, or a confidence outside (0, 1).
+            record, bounds that do not hold the mean, or a confidence outside (0, 1).
 
     Source: :eq:`eq-over-seeds` and :eq:`eq-interval` of chapter 8; Zou & Donner 2008, "Construction
     of confidence limits about effect measures".
@@ -246,6 +262,12 @@ def crossed_seeds(
     classes = np.zeros(records) if classes is None else np.asarray(classes)
     check_crossed(values, classes)
     means, weights = means_and_influences(values, classes)  # (seed,), (seed, record)
+    least, most = bounds
+    if not least <= means.mean() <= most:
+        raise ValueError(
+            f"bounds are {least:g} to {most:g} and the mean is {means.mean():g}; accepted are "
+            "bounds that hold it, as shares from 0 to 1 do"
+        )
     over_seeds = float(means.std(ddof=1)) if seeds > 1 else float("nan")
     over_records = float(np.linalg.norm(weights.mean(axis=0)))
     reach = reach_of_both(over_seeds, over_records, seeds=seeds, confidence=confidence)

@@ -177,7 +177,24 @@ def test_the_interval_of_an_f1_holds_it():
         (lambda: intervals.paired_difference(np.zeros(5), np.zeros(6), seed=0), r"\(5,\).*\(6,\)"),
         (
             lambda: intervals.resampled_records(lambda drawn: drawn, records=0, seed=0),
-            "records is 0; at least one",
+            "records is 0; accepted are whole numbers from 1",
+        ),
+        (
+            lambda: intervals.resampled_records(lambda drawn: drawn.mean(), records=9, seed=0),
+            r"shape \(\) for two draws of records; accepted is \(2,\): it takes",
+        ),
+        (
+            lambda: intervals.bootstrap_interval([0, 1], resamples=0, seed=0),
+            "resamples is 0; accepted are whole numbers from 1",
+        ),
+        (lambda: intervals.bootstrap_interval([0, np.inf], seed=0), "1 values are infinite"),
+        (
+            lambda: intervals.crossed_seeds([[79, 80], [81, 82]], bounds=intervals.SHARE),
+            "bounds are 0 to 1 and the mean is 80.5; accepted",
+        ),
+        (
+            lambda: intervals.crossed_seeds([[0.5, 0.5]], bounds=(1, 0)),
+            "bounds are 1 to 0 and the mean is 0.5",
         ),
         (lambda: intervals.mcnemar([True], [True, False]), r"\(1,\).*\(2,\)"),
         (lambda: intervals.mcnemar([1, 0], [True, False]), "first has dtype int64; it must be"),

@@ -71,8 +71,7 @@ def universal_perturbation(
     check_arguments(model, signals, labels, valid=valid, steps=epochs, padding=padding)
     check_batches(records=len(signals), batch_size=batch_size)
     at_once = batch_size if at_once is None else at_once
-    if at_once < 1:
-        raise ValueError(f"at_once is {at_once}; accepted are whole numbers from 1")
+    check_count("at_once", at_once, least=1)
     check_step_size(step_size)
     loss = cut(loss, largest_loss=largest_loss)
     bound = as_bound(epsilon, signals[:1])
