@@ -28,6 +28,12 @@ def known(run):
 
 
 @pytest.fixture
+def told_once(known, monkeypatch):
+    """What is left under every attack, which takes seconds, is counted once for all tests."""
+    monkeypatch.setattr(rivalry, "knowledge_table", lambda run: known)
+
+
+@pytest.fixture
 def fewer(run, monkeypatch):
     """The same run without most of the rivals."""
     monkeypatch.setattr(
@@ -185,6 +191,7 @@ def test_what_survives_joins_all_ensembles(run, known):
     assert cell == tables.with_interval(row.value, row.low, row.high)
 
 
+@pytest.mark.usefixtures("told_once")
 def test_who_keeps_most_is_said_in_a_sentence_for_the_first_page(run, monkeypatch):
     monkeypatch.setattr(rivalry, "failed", lambda run: {"wide": ""})
     bought = rivalry.bought_at(run, epsilon=50)
@@ -243,6 +250,7 @@ def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("told_once")
 def test_costs_stand_beside_what_they_buy(run, known):
     bought = rivalry.bought_at(run, epsilon=50)
     assert len(bought) == 2 * len(EVERYONE)
@@ -260,6 +268,7 @@ def test_costs_stand_beside_what_they_buy(run, known):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("told_once")
 def test_who_keeps_most_is_said_with_the_tables_numbers(run, monkeypatch):
     bought = rivalry.bought_at(run, epsilon=50)
     assert "nothing to compare" in rivalry.in_words(run).markdown, "all answers are drawn at random"
@@ -305,6 +314,7 @@ def test_all_that_keep_as_much_are_named():
     )
 
 
+@pytest.mark.usefixtures("told_once")
 def test_the_figure_of_costs_draws_the_table(run):
     bought = rivalry.bought_at(run, epsilon=50)
     figure = plots.costs(bought)
