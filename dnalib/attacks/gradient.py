@@ -131,6 +131,9 @@ def sap(
 ) -> Tensor:
     """Smooth adversarial perturbation: the gradient steps act on θ, and x′ = x + smooth(θ).
 
+    The kernel has 19 samples whatever the rate: 63 ms of a record at 300 Hz, as published, 38 ms at
+    500 Hz. So the faster a record is sampled, the rougher the perturbation may be.
+
     Args:
         model, signals, labels, valid, padding, restarts, compared_by: as in `pgd`.
         epsilon: as in `pgd`; where each sample has its own, smooth(θ) is cut to it.
@@ -153,13 +156,13 @@ def sap(
     """
     check_arguments(model, signals, labels, valid=valid, steps=steps, padding=padding)
     search: Search = {"step_size": step_size, "momentum": momentum, "schedule": schedule}
+    if start is not None and (random_start or restarts > 1):
+        raise ValueError("a start is given beside random starts; accepted is one of them")
     check_search(
         signals, random_start=random_start, restarts=restarts, generators=generators, **search
     )
     bound = as_bound(epsilon, signals)
     if start is not None:
-        if random_start or restarts > 1:
-            raise ValueError("a start is given beside random starts; accepted is one of them")
         check_start(start, signals, bound=bound)
     mask = perturbation_mask(signals, valid, padding=padding)
     kernel = smoothing_kernel().to(signals)
