@@ -48,6 +48,7 @@ from dnalib.runs import (
     ParameterError,
     RecordedRun,
     Run,
+    Settings,
     artefacts,
     load_profile,
     project_root,
@@ -267,10 +268,11 @@ def follow(arguments: argparse.Namespace, *, root: Path) -> None:
     """
     if not arguments.report:
         changes, further_seeds = chosen_seeds(arguments, given_settings(arguments.p))
+        settings = settings_of(arguments.profile, changes)
         anew = not (arguments.restore or arguments.trainings)
         if anew and not arguments.seeds:
             check_nothing_is_dropped(root / "data" / "recorded" / arguments.profile)
-        run = run_of(arguments, changes, root=root)
+        run = run_of(arguments, settings, root=root)
         if arguments.restore:
             recorded = RecordedRun(recorded_folders(run)[0], root=root)
             print(f"restored into {run.folder}: {', '.join(restore(recorded, run))}")
@@ -284,16 +286,23 @@ def follow(arguments: argparse.Namespace, *, root: Path) -> None:
     show(arguments, root=root)
 
 
-def run_of(
-    arguments: argparse.Namespace, changes: Mapping[str, Any], *, root: Path
-) -> ComputingRun:
-    """The run of a profile with some settings changed.
+def settings_of(profile: str, changes: Mapping[str, Any]) -> Settings:
+    """The settings of a profile with some changed.
 
     Raises:
         ParameterError: there is no such profile, or a change that is not accepted.
     """
-    settings = override(load_profile(arguments.profile), changes)
+    settings = override(load_profile(profile), changes)
     check_together(settings, names=changes)
+    return settings
+
+
+def run_of(arguments: argparse.Namespace, settings: Settings, *, root: Path) -> ComputingRun:
+    """The run of a profile with these settings.
+
+    Raises:
+        ParameterError: a place of records is named, and the run makes its own.
+    """
     return stages.computing_run(
         settings,
         profile=arguments.profile,

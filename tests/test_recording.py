@@ -261,6 +261,10 @@ def test_recorded_seeds_are_dropped_only_by_who_says_so(
         recording.main()
     assert "holds further seeds (seed-1); accepted is --seeds with all" in capsys.readouterr().err
     assert kept.is_file() and not record.called
+    monkeypatch.setattr("sys.argv", ["recording", "demo", "-p", "epochz", "3"])
+    with pytest.raises(SystemExit):
+        recording.main()
+    assert "there is no parameter 'epochz'" in capsys.readouterr().err, "it is wrong with any seeds"
     monkeypatch.setattr("sys.argv", ["recording", "demo", "--compute", "--seeds", "0"])
     recording.main()
     assert record.called
