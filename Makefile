@@ -75,7 +75,8 @@ lint: $(INSTALLED)
 record: $(INSTALLED)
 	python -m dnalib.recording "$(PROFILE)" --compute $(if $(filter-out file,$(origin SEEDS)),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")
 
-# After a change to a chapter: execute the notebooks again on what is recorded already.
+# After a change to a chapter: execute the notebooks again on what is recorded already. They draw a few
+# of the real records: DATA and SPLIT say where these are, unless they are found by themselves.
 report: $(INSTALLED)
 	python -m dnalib.recording small --report \
 	  $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)")

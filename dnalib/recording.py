@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from dnalib import plots, stages, tables
-from dnalib.data import DataError
+from dnalib.data import DataError, load_records, locate, locate_cache, locate_split
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
-from dnalib.dataset import describe
+from dnalib.dataset import Dataset, choose_split, describe
 from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
 from dnalib.pages import numbers, write_run_pages
@@ -53,7 +53,7 @@ from dnalib.runs import (
     load_profile,
     project_root,
 )
-from dnalib.runs.consistency import check_together
+from dnalib.runs.consistency import SYNTHETIC, check_together
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import given_settings, override
 from dnalib.stages.rivals import trainings_of
@@ -313,13 +313,44 @@ def run_of(arguments: argparse.Namespace, settings: Settings, *, root: Path) -> 
     )
 
 
+def check_records(run: RecordedRun) -> None:
+    """Make sure that a recorded run's real records are here: without, figures would be lost.
+
+    Raises:
+        DataError: they are not found, or are others, or divided otherwise than the run's.
+    """
+    if run.settings.source == SYNTHETIC:
+        return
+    source = locate(run.place, root=run.root)
+    records = load_records(source, cache=locate_cache(root=run.root))
+    split = choose_split(records, locate_split(source, run.split), settings=run.settings)
+    if Dataset(records, split, run.settings, "").identity != run.manifest["records"]:
+        raise DataError(
+            f"the records at {source}, or their split ({split.source}), are not those of the run "
+            f"{run.profile} ({run.manifest['split']}); name them by --data and --split (`make "
+            f"DATA=... SPLIT=...`), or by {DATA_VARIABLE} and {SPLIT_VARIABLE}"
+        )
+
+
 def show(arguments: argparse.Namespace, *, root: Path) -> None:
-    """Make a recorded run the one that the book shows: notebooks, README and pages."""
-    # The notebooks draw a few real records; they run in the folder of the book.
+    """Make a recorded run the one that the book shows: notebooks, README and pages.
+
+    Raises:
+        ParameterError: there is no such run; nothing is changed then, nor after the next one.
+        DataError: the run is of real records, of which notebooks draw a few, and these are not
+            here.
+    """
+    run = RecordedRun(
+        root / "data" / "recorded" / arguments.profile,
+        root=root,
+        place=arguments.data,
+        split=arguments.split,
+    )
+    check_records(run)
+    # The notebooks run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):
         if place:
             os.environ[variable] = str(Path(place).expanduser().resolve())
-    run = RecordedRun(root / "data" / "recorded" / arguments.profile, root=root)
     left = absent_appendices(run.settings, is_held=run.manifest["artefacts"].__contains__)
     if left:
         print(f"not in {run.profile}, and shown as before: {', '.join(left)}")

@@ -12,10 +12,13 @@ from safetensors.torch import load_file
 from tiny import open_tiny
 
 from dnalib import recorded_stages, recording, stages, tables
+from dnalib.data import load_records
+from dnalib.dataset import Dataset, choose_split
 from dnalib.inference import infer
 from dnalib.pages import numbers, write_run_pages
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import rivals
+from dnalib.synthetic import write_dataset
 from dnalib.tables import seeds
 from dnalib.workflow.chapters import appendix_stages, chapter_stages
 from dnalib.workflow.variants import WorkflowError
@@ -209,6 +212,7 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
     monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile, left: None)
     monkeypatch.setattr(recording, "absent_appendices", lambda settings, *, is_held: [])
     monkeypatch.setattr(recording, "RecordedRun", MagicMock())
+    monkeypatch.setattr(recording, "check_records", lambda run: None)
     monkeypatch.setattr(recording, "refresh_readme", lambda runs, root: None)
     monkeypatch.setattr(recording, "write_run_pages", lambda runs, folder: None)
     words = "recording demo --compute -p epochs 2 -p epsilons [10,50] -p schedule constant"
@@ -252,8 +256,10 @@ def test_recorded_seeds_are_dropped_only_by_who_says_so(
     kept.parent.mkdir(parents=True)
     kept.write_text("{}")
     record = Mock()
-    for name in ("record", "execute_notebooks", "RecordedRun", "refresh_readme", "write_run_pages"):
-        monkeypatch.setattr(recording, name, record if name == "record" else MagicMock())
+    for name in ("execute_notebooks", "RecordedRun", "refresh_readme", "write_run_pages"):
+        monkeypatch.setattr(recording, name, MagicMock())
+    monkeypatch.setattr(recording, "record", record)
+    monkeypatch.setattr(recording, "check_records", lambda run: None)
     monkeypatch.setattr(recording, "absent_appendices", lambda settings, *, is_held: [])
     monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
     monkeypatch.setattr("sys.argv", ["recording", "demo"])
@@ -268,6 +274,66 @@ def test_recorded_seeds_are_dropped_only_by_who_says_so(
     monkeypatch.setattr("sys.argv", ["recording", "demo", "--compute", "--seeds", "0"])
     recording.main()
     assert record.called
+
+
+@pytest.fixture
+def shown_run(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the manifest of a recorded run of real records, and a chapter that shows it.
+
+    Its records are not there, and nothing is drawn.
+    """
+    manifest = Path("data", "recorded", "small", "manifest.json")
+    (tmp_path / manifest).parent.mkdir(parents=True)
+    shutil.copyfile(root / manifest, tmp_path / manifest)
+    (tmp_path / "book").mkdir()
+    cells = [nbformat.v4.new_code_cell("print('executed')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "book" / "01_data.ipynb")
+    for name in ("DNALIB_DATA", "DNALIB_SPLIT"):
+        # What `main` sets of them is taken back.
+        monkeypatch.setenv(name, "")
+    for name in ("refresh_readme", "write_run_pages", "write_speed_page", "write_bill_page"):
+        monkeypatch.setattr(recording, name, MagicMock())
+    monkeypatch.setattr(recording, "project_root", lambda: tmp_path)
+    return tmp_path
+
+
+def report(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["recording", "small", "--report", *words])
+    recording.main()
+
+
+def test_a_report_without_the_real_records_changes_nothing(
+    shown_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chapter = shown_run / "book" / "01_data.ipynb"
+    before = chapter.read_bytes()
+    with pytest.raises(SystemExit):
+        report(monkeypatch)
+    place = shown_run / "data" / "cinc2017"
+    assert f"No ECG records at {place}: run `python" in capsys.readouterr().err
+    other = write_dataset(shown_run / "other", count=20, seed=0, progress=False)
+    with pytest.raises(SystemExit):
+        report(monkeypatch, "--data", str(other))
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"the records at {other}, or their split (stratified, seed 0), are not those" in said
+    assert chapter.read_bytes() == before and not recording.refresh_readme.called
+
+
+def test_a_report_with_the_real_records_executes_the_chapters(
+    shown_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_dataset(shown_run / "records", count=20, seed=0, progress=False)
+    path = shown_run / "data" / "recorded" / "small" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    recorded = RecordedRun(path.parent, root=shown_run)
+    records = load_records(source, cache=shown_run / "data" / "cache")
+    split = choose_split(records, None, settings=recorded.settings)
+    manifest["records"] = Dataset(records, split, recorded.settings, "").identity
+    path.write_text(json.dumps(manifest))
+    report(monkeypatch, "--data", str(source))
+    notebook = nbformat.read(shown_run / "book" / "01_data.ipynb", as_version=4)
+    assert notebook.cells[0].outputs[0].text == "executed\n"
+    assert recording.refresh_readme.called
 
 
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
