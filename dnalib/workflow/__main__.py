@@ -16,7 +16,14 @@ from dnalib.runs.settings import given_settings, override
 from dnalib.runs.turns import turn
 from dnalib.runs.values import accept_minutes, read_value
 from dnalib.workflow import slurm
-from dnalib.workflow.engine import here, job_prefix, local_gpus, on_slurm, run_snakemake
+from dnalib.workflow.engine import (
+    accept_cores,
+    here,
+    job_prefix,
+    local_gpus,
+    on_slurm,
+    run_snakemake,
+)
 from dnalib.workflow.parts import Plan, Resources, load_resources
 from dnalib.workflow.plan import BOOK, make_plan
 from dnalib.workflow.status import marked_jobs, progress
@@ -47,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_book(options: argparse.Namespace) -> int:
     """Execute every chapter of a profile here and render the book."""
     settings = load_profile(options.profile)
+    accept_cores(options.cores)
     check_together(settings)
     check_records([settings], options)
     resources: dict[str, Resources] = {
@@ -65,6 +73,7 @@ def make_sweep(options: argparse.Namespace) -> int:
     """Execute every chapter for each seed and value, here or on a cluster."""
     settings = load_profile(options.profile)
     jobs = slurm.accept_jobs(options.jobs)
+    accept_cores(options.cores)
     check_engine(options)
     varied: dict[str, Sequence[Any]] = {}
     for name, values in pairs("VARY", options.vary, example="bands 4,10"):

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from dnalib.workflow import gpus, slurm
+from dnalib.workflow.variants import WorkflowError
 
 RETRIES = 2  # on a cluster, where machines fail
 RETRIES_HERE = 1  # kernels that start at once may race for a port
@@ -25,6 +27,17 @@ class ToldToEnd(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+
+def accept_cores(text: str) -> str:
+    """How many of this machine's cores may be used, as Snakemake takes it.
+
+    Raises:
+        WorkflowError: it is neither "all" nor a whole number from 1.
+    """
+    if not re.fullmatch(r"all|[1-9][0-9]*", text):
+        raise WorkflowError(f"CORES is {text!r}; accepted are all, or a whole number from 1")
+    return text
 
 
 def here(options: argparse.Namespace) -> list[str]:

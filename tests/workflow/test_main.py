@@ -59,6 +59,10 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--jobs", "2.5"], "JOBS is '2.5'; accepted is a whole number from 1"),
         (["sweep", "--jobs=-1"], "JOBS is '-1'; accepted is a whole number from 1"),
         (["sweep", "--jobs", "1000000"], "JOBS is '1000000'; accepted is a whole number from 1"),
+        (["book", "--cores", "0"], "CORES is '0'; accepted are all, or a whole number from 1"),
+        (["book", "--cores", "abc"], "CORES is 'abc'; accepted are all, or a whole number from 1"),
+        (["sweep", "--cores", "2.5"], "CORES is '2.5'; accepted are all, or a whole number from"),
+        (["sweep", "--cores="], "CORES is ''; accepted are all, or a whole number from 1"),
         (["sweep", "--executor", "slrum"], "EXECUTOR is 'slrum'; accepted are local, slurm"),
         (["sweep", "--partition", "gpu"], "PARTITION is 'gpu', which is accepted with EXECUTOR="),
         (["sweep", "--account", "ecg"], "ACCOUNT is 'ecg', which is accepted with EXECUTOR=slurm"),
@@ -150,6 +154,17 @@ def test_here_too_a_job_is_tried_again_but_for_one_whose_minutes_are_over(
     assert command.main([action, *limit]) == 0
     (words,) = said
     assert words[words.index("--retries") + 1] == retries
+
+
+@pytest.mark.parametrize(("words", "cores"), [([], "all"), (["--cores", "12"], "12")])
+@pytest.mark.parametrize("action", ["book", "sweep"])
+def test_a_user_says_how_many_cores_of_this_machine_may_be_used(
+    root, monkeypatch, action, words, cores
+):
+    said = []
+    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.extend(words) or 0)
+    assert command.main([action, *words]) == 0
+    assert said[said.index("--cores") + 1] == cores
 
 
 @pytest.mark.parametrize(("words", "jobs"), [([], "200"), (["--jobs", "1000"], "1000")])
