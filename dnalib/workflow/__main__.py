@@ -12,7 +12,7 @@ from dnalib.data.locations import locate
 from dnalib.files import write_json
 from dnalib.runs import ParameterError, Settings, load_profile, project_root
 from dnalib.runs.consistency import SYNTHETIC, check_places, check_together
-from dnalib.runs.settings import given_settings, override
+from dnalib.runs.settings import computing_profiles, given_settings, override
 from dnalib.runs.turns import turn
 from dnalib.runs.values import accept_minutes, read_value
 from dnalib.workflow import slurm
@@ -205,12 +205,7 @@ def places(options: argparse.Namespace) -> dict[str, str]:
 def show_status(options: argparse.Namespace) -> int:
     """Print how far the profile's last run or sweep is."""
     folder = project_root() / "data" / "runs" / options.profile
-    try:
-        plan: Plan = json.loads((folder / PLAN).read_text())
-    except FileNotFoundError:
-        raise WorkflowError(
-            f"nothing was begun with profile {options.profile}: {folder / PLAN} is missing"
-        ) from None
+    plan = read_plan(folder, profile=options.profile)
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
     queue, missing = marked_jobs(folder, since=folder / PLAN, working=working), None
@@ -223,6 +218,24 @@ def show_status(options: argparse.Namespace) -> int:
         print(missing)
     print("a make works on it" if working else "no make works on it")
     return 0
+
+
+def read_plan(folder: Path, *, profile: str) -> Plan:
+    """The plan of a profile's last run or sweep, in its folder.
+
+    Raises:
+        WorkflowError: there is none, or not even such a profile.
+    """
+    try:
+        plan: Plan = json.loads((folder / PLAN).read_text())
+    except FileNotFoundError:
+        if profile not in computing_profiles():
+            accepted = ", ".join(computing_profiles())
+            raise WorkflowError(f"profile is {profile!r}; accepted are {accepted}") from None
+        raise WorkflowError(
+            f"nothing was begun with profile {profile}: {folder / PLAN} is missing"
+        ) from None
+    return plan
 
 
 def parser() -> argparse.ArgumentParser:

@@ -81,6 +81,7 @@ def root(tmp_path, monkeypatch):
             ["book", "--profile", "small", "--split", "no/where.npy"],
             "SPLIT is 'no/where.npy'; there is nothing at /",
         ),
+        (["status", "--profile", "nope"], "profile is 'nope'; accepted are demo, full, paper, sma"),
         (["status", "--profile", "small"], "nothing was begun with profile small"),
         (["book", "--profile", "small"], "No ECG records at "),
         (["sweep", "--profile", "full"], "No ECG records at "),
