@@ -26,6 +26,7 @@ from dnalib.workflow.engine import (
 )
 from dnalib.workflow.parts import Plan, Resources, load_resources
 from dnalib.workflow.plan import BOOK, make_plan
+from dnalib.workflow.slurm import QueuedJob
 from dnalib.workflow.status import marked_jobs, progress
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
@@ -208,11 +209,7 @@ def show_status(options: argparse.Namespace) -> int:
     plan = read_plan(folder, profile=options.profile)
     with turn(folder, "workflow", seconds=0) as ours:
         working = not ours
-    queue, missing = marked_jobs(folder, since=folder / PLAN, working=working), None
-    if plan.get("executor") == "slurm":
-        root = project_root()
-        prefix, place = job_prefix(options.profile), root.resolve()
-        queue, missing = slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
+    queue, missing = jobs_of(plan, folder, working=working)
     print(progress(plan, folder, queue=queue).to_string())
     if missing:
         print(missing)
@@ -236,6 +233,30 @@ def read_plan(folder: Path, *, profile: str) -> Plan:
             f"nothing was begun with profile {profile}: {folder / PLAN} is missing"
         ) from None
     return plan
+
+
+def jobs_of(plan: Plan, folder: Path, *, working: bool) -> tuple[list[QueuedJob], str | None]:
+    """All that is known of the jobs of a plan, and a sentence on what is missing.
+
+    Args:
+        plan: of the profile's last run or sweep.
+        folder: of the run.
+        working: whether a make works on it.
+    """
+    on_cluster = plan.get("executor") == "slurm"
+    # What a make that has ended submitted to a cluster may still run there.
+    marked = marked_jobs(folder, since=folder / PLAN, working=working or on_cluster)
+    if not on_cluster:
+        return marked, None
+    root = project_root()
+    prefix, place = job_prefix(plan["profile"]), root.resolve()
+    try:
+        return slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
+    except WorkflowError as error:
+        return marked, (
+            f"{error}; this is what the jobs themselves left word of: those that wait are counted "
+            "as to come, and those that were killed as running"
+        )
 
 
 def parser() -> argparse.ArgumentParser:

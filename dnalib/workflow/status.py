@@ -10,7 +10,7 @@ import pandas
 from dnalib.workflow.parts import Plan
 from dnalib.workflow.slurm import FAILED, RUNNING, WAITING, QueuedJob
 
-MARKS = "marks"  # folder in which each job of this machine says that it runs, or failed
+MARKS = "marks"  # folder in which each job says that it runs, or failed
 COLUMNS = ("done", "running", "waiting", "failed", "to come")
 
 
@@ -40,12 +40,12 @@ def progress(plan: Plan, folder: Path, *, queue: Iterable[QueuedJob] = ()) -> pa
 
 
 def marked_jobs(folder: Path, *, since: Path, working: bool) -> list[QueuedJob]:
-    """What jobs of this machine left word of in the run's folder: that they run, or failed.
+    """What jobs left word of in the run's folder: that they run, or failed.
 
     Args:
         folder: of the run.
         since: a file that the last make wrote when it began; a word from before tells of another.
-        working: whether that make still works: if not, whatever says that it runs was cut off.
+        working: whether its jobs may still run: if not, whatever says that it does was cut off.
     """
     began = since.stat().st_mtime_ns
     jobs = []

@@ -9,6 +9,7 @@ import pytest
 
 from dnalib.runs.turns import turn
 from dnalib.workflow import __main__ as command
+from dnalib.workflow.status import MARKS
 
 
 @pytest.fixture
@@ -192,9 +193,18 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
     with monkeypatch.context() as patch:
         patch.setattr(command.slurm, "ask", lambda words: "")
         assert command.main(["sweep", "--executor", "slurm"]) == 0
+    marks = root / "data" / "runs" / "demo" / MARKS
+    marks.mkdir()
+    for chapter, word in (("02_base_model", "RUNNING"), ("03_cor", "FAILED")):
+        (marks / f"seed-0_{chapter}").write_text(f"{word}\n")
     monkeypatch.setenv("PATH", "")  # no squeue
-    assert command.main(["status"]) == 1
-    assert "this machine has no command squeue" in capsys.readouterr().err
+    assert command.main(["status"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert "this machine has no command squeue" in lines[-2] and "left word of" in lines[-2]
+    columns = header.replace("to come", "to_come").split()
+    for chapter, state in (("02_base", "running"), ("03_cor", "failed"), ("04_dec", "to_come")):
+        (row,) = [line for line in lines if line.startswith(chapter)]
+        assert row.split()[1 + columns.index(state)] == "1", chapter
 
 
 def test_a_sweep_begins_only_where_a_make_that_died_left_no_job(root, capsys, monkeypatch):
