@@ -38,11 +38,15 @@ def for_papermill(changed={}):
     return "-y " + shlex.quote(json.dumps({"profile": PROFILE, **PLACES, **changed}))
 
 
-def marked(mark, command):
-    """A command that leaves word, for `make status`: that it runs, then that it failed, or none."""
+def marked(mark, command, *, late):
+    """A command that leaves word, for `make status`: that it runs, then that it failed, or none.
+
+    Where it fails and the shell's command `late` does not, it was out of time.
+    """
     file = f"{MARKS}/{mark}"
+    last = f"if {late}; then word=OUT_OF_TIME; else word=FAILED; fi; echo $word > {file}"
     return (
-        f"mkdir -p {MARKS}; trap 'echo FAILED > {file}' EXIT; echo RUNNING > {file}; "
+        f"mkdir -p {MARKS}; trap '{last}' EXIT; echo RUNNING > {file}; "
         f"{command} && trap - EXIT && rm -f {file}"
     )
 
@@ -127,7 +131,8 @@ for kind in KINDS:
             marked(
                 "{wildcards.job}",
                 "{params.program} -m dnalib.workflow.job {params.stage} "
-                "{params.parameters} {LIMIT} --report {output}",
+                "{params.parameters} {LIMIT} --report {output} --mark {MARKS}/{wildcards.job}",
+                late="grep -qs OUT_OF_TIME {MARKS}/{wildcards.job}",
             )
 
 
@@ -157,8 +162,11 @@ rule chapter:
     shell:
         marked(
             "{wildcards.variant}_{wildcards.chapter}",
+            "rm -f {params.part}; "
             "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} "
             "{params.parameters} {LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
+            # What ended the notebook stands in it as a line `"ename": "OutOfTime",`.
+            late='grep -qs "^ *.ename.: .OutOfTime." {params.part}',
         )
 
 

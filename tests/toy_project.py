@@ -12,6 +12,7 @@ papermill() {
     { printf "%q " "$@"; echo; } >> calls
     if [ -e "hold" ] && [ "${1##*/}" = "02_base_model.ipynb" ]; then setsid sleep 600; fi
     if [ -e "fail" ] && [ "${1##*/}" = "02_base_model.ipynb" ]; then return 1; fi
+    if [ -e "late" ] && [ "${1##*/}" = "02_base_model.ipynb" ]; then cp late "$2"; return 1; fi
     cp "$1" "$2"
 }
 python() { :; }
@@ -22,7 +23,8 @@ jupyter-book() { mkdir -p "$4/_build/html" && touch "$4/_build/html/index.html";
 def make_toy_project(folder: Path, chapters: list[str]) -> Path:
     """The Snakefile of this project in a folder, with all that it names, and nothing to compute.
 
-    A file `hold` in it keeps chapter 2 from ending, a file `fail` lets it fail, and `calls` has a
+    A file `hold` in it keeps chapter 2 from ending, a file `fail` lets it fail, one named `late` as
+    well, and is the notebook that is left of it. `calls` has a
     line for each chapter that was executed: papermill's arguments.
 
     Returns:

@@ -27,7 +27,7 @@ from dnalib.workflow.engine import (
 from dnalib.workflow.parts import Plan, Resources, load_resources
 from dnalib.workflow.plan import BOOK, make_plan
 from dnalib.workflow.slurm import QueuedJob
-from dnalib.workflow.status import marked_jobs, progress
+from dnalib.workflow.status import end_of_minutes, marked_jobs, progress, with_late
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 PLAN = "plan.json"
@@ -171,7 +171,11 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
         write_json(folder / PLAN, {**plan, **said, "executor": executor})
         # All else is in that file: Snakemake reads a value given here as YAML, and cuts it at " #".
         plan_file = (folder / PLAN).relative_to(root)
-        return run_snakemake([*engine, "--config", f"plan={plan_file}"], root=root)
+        status = run_snakemake([*engine, "--config", f"plan={plan_file}"], root=root)
+        late = end_of_minutes(marked_jobs(folder, since=folder / PLAN, working=False))
+        if status and late:
+            print(late, file=sys.stderr)
+        return status
 
 
 def read_minutes(text: str) -> float | None:
@@ -251,12 +255,13 @@ def jobs_of(plan: Plan, folder: Path, *, working: bool) -> tuple[list[QueuedJob]
     root = project_root()
     prefix, place = job_prefix(plan["profile"]), root.resolve()
     try:
-        return slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
+        queue, missing = slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
     except WorkflowError as error:
         return marked, (
             f"{error}; this is what the jobs themselves left word of: those that wait are counted "
             "as to come, and those that were killed as running"
         )
+    return with_late(queue, marked), missing
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from dnalib.runs import ArtefactError, ComputingRun, OutOfTime, ParameterError, 
 from dnalib.runs.settings import given_settings
 from dnalib.training.checkpoints import CheckpointError
 from dnalib.training.processes import FirstProcessError, LaunchError, TooManyProcessesError
+from dnalib.workflow.slurm import OUT_OF_TIME
 
 # What whoever started the job can mend, and is told in a sentence.
 MENDABLE = (
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = argparse.ArgumentParser(prog="python -m dnalib.workflow.job", description=__doc__)
     made.add_argument("stage", help="its name, such as dec1")
     made.add_argument("--report", type=Path, required=True, help="JSON file that is written")
+    made.add_argument("--mark", type=Path, help="file that says so where the minutes are over")
     made.add_argument("-p", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
     options = made.parse_args(arguments)
     began = psutil.Process().create_time()
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MENDABLE as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, OutOfTime) and options.mark:
+            options.mark.write_text(f"{OUT_OF_TIME}\n")
         return 1
     return 0
 

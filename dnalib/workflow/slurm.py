@@ -24,6 +24,8 @@ FAILED = (
     "PREEMPTED",
     "TIMEOUT",
 )
+# What a job says of itself when its own minutes are over; to Slurm it is one that failed.
+OUT_OF_TIME = "OUT_OF_TIME"
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED")
 RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING")
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 import yaml
@@ -46,7 +47,9 @@ def row(capsys, name: str) -> dict[str, int]:
     assert command.main(["status"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if line.startswith(name)]
-    columns = header.replace("to come", "to_come").split()
+    for words in ("to come", "out of time"):
+        header = header.replace(words, words.replace(" ", "_"))
+    columns = header.split()
     found = zip(columns, map(int, line.split()[1:]), strict=True)
     return {column: count for column, count in found if count}
 
@@ -105,6 +108,52 @@ def test_status_tells_what_failed_here_until_it_is_done(toy, capsys):
     (toy / "fail").unlink()
     assert command.main(["book"]) == 0
     assert row(capsys, HELD) == {"done": 1}
+
+
+def test_a_chapter_whose_minutes_are_over_is_no_failed_one(toy, capfd):
+    (toy / "late").write_text('{\n "ename": "OutOfTime",\n "evalue": "max_minutes is over"\n}\n')
+    assert command.main(["book", "--max-minutes", "1"]) not in (0, None)
+    told = "max_minutes is over for book_02_base_model; what is done is kept, and the same call"
+    assert capfd.readouterr().err.splitlines()[-1] == f"{told} goes on"
+    assert row(capfd, HELD) == {"out_of_time": 1}
+    # The next one ends before there is a notebook, with what is left of this one beside it.
+    (toy / "fail").touch()
+    assert command.main(["book", "--max-minutes", "1"]) != 0
+    assert "max_minutes is over" not in capfd.readouterr().err
+    assert row(capfd, HELD) == {"failed": 1}
+    for name in ("fail", "late"):
+        (toy / name).unlink()
+    assert command.main(["book", "--max-minutes", "1"]) == 0
+    assert "max_minutes is over" not in capfd.readouterr().err
+    assert row(capfd, HELD) == {"done": 1}
+
+
+def test_what_papermill_leaves_of_a_chapter_tells_that_its_minutes_are_over(
+    toy, capfd, monkeypatch
+):
+    monkeypatch.delenv("BASH_ENV")  # the real papermill
+    lines = ["class OutOfTime(RuntimeError):", "    pass", "raise OutOfTime('it is late')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("\n".join(lines))])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    nbformat.write(notebook, toy / "book" / "01_data.ipynb")
+    assert command.main(["book", "--max-minutes", "1"]) != 0
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("max_minutes is over for book_01_data; ")
+
+
+@pytest.mark.parametrize(
+    ("ending", "state"),
+    [("echo OUT_OF_TIME > {}", "out_of_time"), (": {}", "failed")],
+)
+def test_a_job_says_itself_that_its_minutes_are_over(toy, capfd, ending, state):
+    """The toy's `python` is the job: it has the file to say so in as its last argument."""
+    commands = Path(os.environ["BASH_ENV"])
+    job = "python() { " + ending.format('"${@: -1}"') + "; return 1; }\n"
+    commands.write_text(commands.read_text() + job)
+    assert command.main(["sweep", "--max-minutes", "1", "--seeds", "0"]) != 0
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("max_minutes is over for survey-") == (state == "out_of_time")
+    assert row(capfd, "survey") == {state: 1}
 
 
 def test_a_signal_while_snakemake_is_started_ends_it_too(tmp_path, monkeypatch, capsys):

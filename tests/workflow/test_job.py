@@ -23,6 +23,7 @@ WORDS += ["-p", "max_minutes", "0.00001"]
 def test_a_job_of_two_processes_ends_both_with_one_sentence(root: Path, tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = ["--report", tmp_path / "report.json", "-p", "runs_folder", tmp_path]
+    options += ["--mark", tmp_path / "mark"]
     done = subprocess.run(
         [sys.executable, *launch, "-m", "dnalib.workflow.job", *WORDS, *options],
         capture_output=True,
@@ -34,6 +35,7 @@ def test_a_job_of_two_processes_ends_both_with_one_sentence(root: Path, tmp_path
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert line == "error: max_minutes is over: base is not begun; call again to go on"
     assert "FirstProcessError" not in done.stderr
+    assert (tmp_path / "mark").read_text() == "OUT_OF_TIME\n"
     assert not (tmp_path / "report.json").exists()
     assert not list((tmp_path / "demo").glob("base-*"))
 
@@ -42,7 +44,8 @@ def test_a_job_ends_with_a_sentence_about_a_parameter(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["base", "--report", str(tmp_path / "report.json"), "-p", "speed", "1"]
-    assert job.main(words) == 1
+    assert job.main([*words, "--mark", str(tmp_path / "mark")]) == 1
+    assert not (tmp_path / "mark").exists(), "it was not out of time"
     assert capsys.readouterr().err.startswith("error: there is no parameter 'speed'; accepted are")
 
 

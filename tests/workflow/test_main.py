@@ -189,7 +189,7 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "no make works on it"
     (row,) = [line for line in lines if line.startswith("07_attacks")]
-    assert row.split()[1:] == ["0", "0", "0", "0", "1"]
+    assert row.split()[1:] == ["0", "0", "0", "0", "0", "1"]
     with monkeypatch.context() as patch:
         patch.setattr(command.slurm, "ask", lambda words: "")
         assert command.main(["sweep", "--executor", "slurm"]) == 0
@@ -201,7 +201,7 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
     assert command.main(["status"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert "this machine has no command squeue" in lines[-2] and "left word of" in lines[-2]
-    columns = header.replace("to come", "to_come").split()
+    columns = header.replace("to come", "to_come").replace("out of time", "late").split()
     for chapter, state in (("02_base", "running"), ("03_cor", "failed"), ("04_dec", "to_come")):
         (row,) = [line for line in lines if line.startswith(chapter)]
         assert row.split()[1 + columns.index(state)] == "1", chapter

@@ -9,8 +9,8 @@ import pytest
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan, make_variants
 from dnalib.workflow.parts import load_resources
-from dnalib.workflow.slurm import QueuedJob
-from dnalib.workflow.status import MARKS, marked_jobs, progress
+from dnalib.workflow.slurm import OUT_OF_TIME, QueuedJob
+from dnalib.workflow.status import MARKS, end_of_minutes, marked_jobs, progress, with_late
 
 DEMO = load_profile("demo")
 PLAN = make_plan(
@@ -62,13 +62,43 @@ def test_a_word_from_before_the_last_make_tells_of_another(tmp_path):
         (tmp_path, plan.name, "{}"),
         (marks, "book_03_cor", "FAILED"),
         (marks, "book_04_dec", "RUNNING"),
+        (marks, "book_05_fcor", OUT_OF_TIME),
     ):
         (place / name).write_text(f"{word}\n")
         os.utime(place / name, ns=(0, len(list(tmp_path.rglob("*")))))
     now = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=True)}
-    assert now == {"book_03_cor": "FAILED", "book_04_dec": "RUNNING"}
+    late = {"book_05_fcor": OUT_OF_TIME}
+    assert now == {"book_03_cor": "FAILED", "book_04_dec": "RUNNING"} | late
     later = {job.work: job.state for job in marked_jobs(tmp_path, since=plan, working=False)}
-    assert later == dict.fromkeys(["book_03_cor", "book_04_dec"], "FAILED")
+    assert later == dict.fromkeys(["book_03_cor", "book_04_dec"], "FAILED") | late
+
+
+def test_a_job_that_says_it_was_out_of_time_did_not_fail(tmp_path):
+    late = [name_of("dec1", 0), name_of("dec1", 1), name_of("cor2", 0)]
+    marked = [QueuedJob("0", OUT_OF_TIME, work) for work in late]
+    marked.append(QueuedJob("0", "FAILED", name_of("base", 0)))
+    queue = [
+        QueuedJob("3", "FAILED", late[0]),
+        QueuedJob("4", "FAILED", late[1]),
+        QueuedJob("5", "PENDING", late[1]),  # it goes on
+        QueuedJob("6", "FAILED", name_of("base", 0)),
+    ]
+    table = progress(PLAN, tmp_path, queue=with_late(queue, marked))
+    rows = {name: row[row > 0].to_dict() for name, row in table.iterrows()}
+    assert rows["dec1"] == {"out of time": 1, "waiting": 1}
+    assert rows["cor2"] == {"out of time": 1, "to come": 1}, "the scheduler has forgotten it"
+    assert rows["base"] == {"failed": 1, "to come": 1}
+
+
+def test_the_end_of_the_minutes_is_one_sentence():
+    late = [QueuedJob("0", OUT_OF_TIME, f"dec{number}") for number in range(5)]
+    goes_on = "; what is done is kept, and the same call goes on"
+    assert end_of_minutes(late[:2]) == f"max_minutes is over for dec0, dec1{goes_on}"
+    failed = QueuedJob("0", "FAILED", "base")
+    told = end_of_minutes([failed, *late])
+    few = "dec0, dec1, dec2 and 2 more (but base failed)"
+    assert told == f"max_minutes is over for {few}{goes_on}"
+    assert end_of_minutes([failed]) is None
 
 
 @pytest.mark.parametrize("working", [True, False])
