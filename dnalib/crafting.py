@@ -14,7 +14,7 @@ from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
 from dnalib.precision import InPrecision, check_precision
-from dnalib.signals import PackedSignals, check_batches
+from dnalib.signals import PackedSignals, check_batches, check_packed
 
 
 class Attack(Protocol):
@@ -48,10 +48,13 @@ def attack_records(
 
     Args:
         attack: see `Attack`. With "mask" it must leave the padding alone.
-        network: the target, on the device that computes; it is left as it is. A sequence is
-            attacked as an ensemble: its logits are (member, batch, class).
-        signals: the records, on any device.
-        labels: (record,), int64.
+        network: the target, a `dnalib.model.Network` on the device that computes; it is left as
+            it is. A sequence of them, such as an `Ensemble`'s `members`, is attacked as an
+            ensemble: its logits are (member, batch, class). A network of one's own is attacked by
+            calling `attack` on its batches.
+        signals: the records as `PackedSignals`, on any device. Where each lies on its axis is part
+            of them, which a padded tensor does not tell: see `PackedSignals.pack`.
+        labels: a tensor (record,), int64.
         padding: as the attack takes it.
         precision: "32-true", or "bf16-mixed" for products in bf16.
         batch_size: records at once; None for what fits into memory, 64 at most.
@@ -63,13 +66,13 @@ def attack_records(
         float32, on the CPU.
 
     Raises:
-        ValueError: an unknown padding or precision, no network, no record, a batch size below 1, or
-            another number of labels or generators than records. What the attack raises comes with
-            its batch.
+        ValueError: signals that are not packed, a network that is none of this library's, an
+            unknown padding or precision, no network, no record, a batch size below 1, or another
+            number of labels or generators than records. What the attack raises comes with its
+            batch.
     """
-    networks = [network] if isinstance(network, Network) else network
-    if not networks:
-        raise ValueError("network is an empty sequence; an attack needs at least one")
+    check_packed("signals", signals)
+    networks = _checked_networks(network)
     if len(labels) != len(signals):
         raise ValueError(
             f"there are {len(labels)} labels and {len(signals)} records; accepted is one label a "
@@ -94,6 +97,27 @@ def attack_records(
         batch_size=batch_size,
         generators=generators,
     )
+
+
+def _checked_networks(network: object) -> list[Network]:
+    """The networks of one or a sequence; a ValueError for anything else."""
+    named: dict[str, object] = {"network": network}
+    # Of modules a list alone: others that can be iterated over, such as `nn.Sequential`, are one.
+    if isinstance(network, nn.ModuleList) or (
+        isinstance(network, Sequence) and not isinstance(network, nn.Module | str)
+    ):
+        named = {f"network[{place}]": one for place, one in enumerate(network)}
+    if not named:
+        raise ValueError("network is an empty sequence; an attack needs at least one")
+    networks = []
+    for name, one in named.items():
+        if not isinstance(one, Network):
+            raise ValueError(
+                f"{name} is of type {type(one).__name__}; accepted is a dnalib.model.Network, or a "
+                "sequence of them, such as the members of an ensemble"
+            )
+        networks.append(one)
+    return networks
 
 
 def _attacked_batches(

@@ -121,6 +121,15 @@ class PackedSignals:
         return position, (position >= 0) & (position < self.lengths[records, None])
 
 
+def check_packed(name: str, signals: object) -> None:
+    """Raise a ValueError unless records are packed."""
+    if not isinstance(signals, PackedSignals):
+        raise ValueError(
+            f"{name} is of type {type(signals).__name__}; accepted is PackedSignals, which "
+            "PackedSignals.pack makes of a tensor (record, time) and of where each record lies"
+        )
+
+
 def check_batches(*, records: int, batch_size: int) -> None:
     """Raise a ValueError unless there are records, and room for one in a batch."""
     if records < 1:

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from random_network import random_network, random_records
+from torch import nn
 
 from dnalib import attacks
 from dnalib.crafting import attack_records
@@ -261,6 +262,36 @@ def test_what_cannot_be_attacked_is_refused_at_once(network, signals, labels):
     none = signals.select(torch.tensor([], dtype=torch.int64))
     with pytest.raises(ValueError, match="signals hold no record"):
         attack_records(pgd, network, none, labels[:0], padding="mask")
+
+
+@pytest.mark.parametrize("convert", [torch.Tensor.clone, torch.Tensor.numpy, torch.Tensor.tolist])
+def test_signals_that_are_not_packed_are_refused(network, padded, labels, convert):
+    signals = convert(padded.squeeze(1))
+    with pytest.raises(ValueError, match="signals is of type .*which PackedSignals.pack makes"):
+        attack_records(pgd, network, signals, labels, padding="mask")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        (nn.Linear(3, 4), "network is of type Linear"),
+        (nn.Sequential(nn.Linear(3, 4)), "network is of type Sequential"),  # and a sequence
+        (Ensemble([nn.Linear(3, 4)]), "network is of type Ensemble"),
+        ([nn.Linear(3, 4)], r"network\[0\] is of type Linear"),
+        ("cor", "network is of type str"),
+        (None, "network is of type NoneType"),
+    ],
+)
+def test_networks_of_ones_own_are_refused(signals, labels, wrong, found):
+    with pytest.raises(ValueError, match=f"{found}; accepted is a dnalib.model.Network, or"):
+        attack_records(pgd, wrong, signals, labels, padding="mask")
+
+
+def test_the_members_of_an_ensemble_are_a_sequence(network, other_network, signals, labels):
+    networks = [network, other_network]
+    assert windows_of(Ensemble(networks).members, signals, labels) == windows_of(
+        networks, signals, labels
+    )
 
 
 def test_nothing_is_attacked_before_it_is_asked_for(network, signals, labels):
