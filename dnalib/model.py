@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +118,7 @@ class Network(nn.Module):
             faster on CPUs, and what tensor cores ask for; the answer differs by rounding alone.
 
     Raises:
-        ValueError: `width` or `dropout` out of range.
+        ValueError: `width` or `dropout` out of range, or a `fourier_filter` that is none.
 
     Source: Goodfellow et al. 2018; Han et al. 2020. The features are those of :eq:`eq-features` of
     chapter 2.
@@ -133,6 +134,11 @@ class Network(nn.Module):
         super().__init__()
         if not 0 < width <= WIDEST:
             raise ValueError(f"width is {width}; accepted are values in (0, {WIDEST}]")
+        if not isinstance(fourier_filter, FourierFilter | None):
+            raise ValueError(
+                f"fourier_filter is of type {type(fourier_filter).__name__}; accepted is a "
+                "dnalib.filters.FourierFilter, or None"
+            )
         self.width = width
         self.memory_format = torch.channels_last
         self.fourier_filter = fourier_filter
@@ -151,6 +157,15 @@ class Network(nn.Module):
             self.add_module(f"bn{number}", nn.BatchNorm2d(channels))
             channels_in = channels
         self.fc = nn.Linear(FEATURES, CLASSES)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: all, with the layout by name, as PyTorch pickles none."""
+        layout = str(self.memory_format).removeprefix("torch.")
+        return {**super().__getstate__(), "memory_format": layout}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What `__getstate__` gave."""
+        super().__setstate__({**state, "memory_format": getattr(torch, state["memory_format"])})
 
     def features(self, signals: Tensor) -> Tensor:
         """Signals (batch, 1, time), raw units -> features (batch, 64).

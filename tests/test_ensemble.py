@@ -1,5 +1,7 @@
 """What an ensemble says of a record, against the same computed step by step."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -144,6 +146,15 @@ def test_members_may_be_without_parameters(tmp_path):
     ensemble = Ensemble([Threshold(), Threshold()], length=LENGTH)
     prediction = ensemble.predict(write(tmp_path, "r", ecg(2, 300)))
     assert prediction.votes.tolist() == [0, 2]
+
+
+def test_an_ensemble_is_pickled_whole(members, tmp_path):
+    ensemble = Ensemble(members, rate=100, length=LENGTH, cut="middle").eval()
+    other = pickle.loads(pickle.dumps(ensemble))
+    assert (other.rate, other.length, other.cut) == (100, LENGTH, "middle")
+    path = write(tmp_path, "r", ecg(2, 300))
+    expected = ensemble.predict(path).member_probabilities
+    assert np.array_equal(other.predict(path).member_probabilities, expected)
 
 
 def test_an_ensemble_has_members():

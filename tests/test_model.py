@@ -1,5 +1,9 @@
 """The network against one written out in one dimension, and its checkpoints."""
 
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -262,6 +266,52 @@ def test_widths_and_dropouts_out_of_range_are_refused():
     for dropout in (-0.1, 1):
         with pytest.raises(ValueError, match="dropout is"):
             Network(dropout=dropout)
+
+
+@pytest.mark.parametrize("wrong", [10, "h1", torch.ones(151), ring_filters(length=300)[0].numpy()])
+def test_a_filter_that_is_none_is_refused(wrong) -> None:
+    with pytest.raises(ValueError, match="fourier_filter is .*; accepted is a dnalib.filters.Four"):
+        Network(width=0.02, fourier_filter=wrong)
+
+
+def saved(module):
+    """As `torch.save` and `torch.load` of a whole module give it back."""
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+def pickled(module):
+    return pickle.loads(pickle.dumps(module))
+
+
+@pytest.mark.parametrize("again", [saved, pickled, copy.deepcopy, copy.copy])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_network_is_pickled_and_copied_whole(again, layout) -> None:
+    behind = FourierFilter(ring_filters(length=600)[1], length=600)
+    network = Network(width=0.05, dropout=0.1, fourier_filter=behind).eval()
+    network.bn3.train()  # frozen otherwise, or the other way round
+    network.memory_format = layout
+    network.fc.weight.requires_grad_(False)
+    other = again(network)
+    assert other is not network and other.memory_format is network.memory_format is layout
+    assert other.width == 0.05 and other.dropout.probability == 0.1
+    assert not other.fc.weight.requires_grad and other.fc.bias.requires_grad
+    assert torch.equal(other.fourier_filter.mask, behind.mask)
+    modes = [part.training for part in network.modules()]
+    assert [part.training for part in other.modules()] == modes
+    assert list(other.state_dict()) == list(network.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other.eval()(records()), network.eval()(records()))
+
+
+def test_a_copy_is_trained_apart_from_the_network() -> None:
+    network = Network(width=0.02)
+    other = pickled(network)
+    with torch.no_grad():
+        other.fc.bias.add_(1)
+    assert not torch.equal(other.fc.bias, network.fc.bias)
 
 
 def test_a_single_sample_is_no_record() -> None:
