@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Prediction:
     """What an ensemble says of one record.
+
+    The classes are those that its members were trained on, in their order. Of the book's networks
+    they are 0: N, normal rhythm; 1: A, atrial fibrillation; 2: O, another rhythm; 3: ~, noise
+    (`dnalib.data.SHORT_CLASS_NAMES` and `CLASS_NAMES`).
 
     Attributes:
         probabilities: (class,), mean of the members' softmax.
@@ -76,25 +79,29 @@ class Ensemble(nn.Module):
         return torch.stack([member(signals) for member in self.members])
 
     @torch.no_grad()
-    def predict(self, record: str | PathLike[str] | wfdb.Record, *, lead: int = 0) -> Prediction:
+    def predict(
+        self, record: str | PathLike[str] | wfdb.Record, *, lead: int | str = 0
+    ) -> Prediction:
         """Classify one record, in evaluation mode.
 
         The record is brought to 300 Hz where it has another rate, then decimated, cut and padded as
-        the training records were.
+        the training records were. An array `signal` (time,), in mV at 500 Hz, is made a record by
+        `wfdb.Record(p_signal=signal[:, None], fs=500, units=["mV"], sig_name=["II"])`.
 
         Args:
-            record: a WFDB record, or the path of one without its suffix.
-            lead: which of its leads.
+            record: a `wfdb.Record` of V, mV or uV, or the path of one, with or without the suffix
+                .hea; of one second at least, for a shorter one need not hold a heart beat.
+            lead: which of its leads, by position, from 0 on, or by name, such as "II".
 
         Returns:
             Probabilities, votes and mutual information.
 
         Raises:
-            data.DataError: the record cannot be read, has no such lead, is not in volts, or holds a
-                value that is not finite.
+            data.DataError: the record is none or cannot be read, has no such lead, is not in volts,
+                holds a value that is not finite, or lasts less than a second.
         """
         if isinstance(record, str | PathLike):
-            record = read_physical(Path(record))
+            record = read_physical(record)
         signal = raw_units(record, lead=lead)  # (time,)
         padded, _, _ = prepare_signal(signal, length=self.length, rate=self.rate, cut=self.cut)
         inputs = torch.from_numpy(padded).float().view(1, 1, -1)

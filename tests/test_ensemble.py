@@ -9,8 +9,8 @@ import wfdb
 from scipy.special import softmax
 from wfdb_files import ecg, write
 
-from dnalib.data import DataError, prepare_signal
-from dnalib.ensemble import Ensemble
+from dnalib.data import SHORT_CLASS_NAMES, DataError, prepare_signal
+from dnalib.ensemble import Ensemble, Prediction
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 
@@ -112,11 +112,71 @@ def test_a_lead_is_chosen(members, tmp_path):
     expected = ensemble.predict(write(tmp_path, "one", signal)).probabilities
     assert ensemble.predict(both, lead=1).probabilities == pytest.approx(expected)
     assert ensemble.predict(both).probabilities != pytest.approx(expected, abs=1e-3)
-    for lead in (-1, 2):
+    assert ensemble.predict(both, lead="lead1").probabilities == pytest.approx(expected)
+    for lead in (-1, 2, 0.0, "II"):
         with pytest.raises(
-            DataError, match=f"both: lead is {lead}; accepted are 0 to 1 .lead0, lead1"
+            DataError,
+            match=f"both: lead is {lead!r}; accepted are 0 to 1, or the names lead0, lead1",
         ):
             ensemble.predict(both, lead=lead)
+
+
+def test_a_path_may_end_in_that_of_the_header(members, tmp_path):
+    path = write(tmp_path, "a", ecg(2, 300))
+    ensemble = Ensemble(members, length=LENGTH)
+    expected = ensemble.predict(path).probabilities
+    assert np.array_equal(ensemble.predict(f"{path}.hea").probabilities, expected)
+    with pytest.raises(DataError, match="/nowhere: cannot be read"):
+        ensemble.predict(tmp_path / "nowhere.hea")
+
+
+def test_an_array_is_classified_as_a_record(members, tmp_path):
+    signal = ecg(4, 500)
+    ensemble = Ensemble(members, length=LENGTH)
+    expected = ensemble.predict(write(tmp_path, "r", signal, rate=500, gain=20_000.0))
+    # As the docstring says.
+    record = wfdb.Record(p_signal=signal[:, None], fs=500, units=["mV"], sig_name=["II"])
+    assert "wfdb.Record(p_signal=signal[:, None], fs=500, units" in Ensemble.predict.__doc__
+    for lead in (0, "II"):
+        found = ensemble.predict(record, lead=lead)
+        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
+    for array in (signal, torch.from_numpy(signal), signal.tolist()):
+        with pytest.raises(DataError, match="record is of type .*; accepted are the path .*Record"):
+            ensemble.predict(array)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"units": None},
+            "the record: units is None; accepted is a list of 1, a unit a lead, each of .*'mV'",
+        ),
+        ({"units": ["mV", "mV"]}, r"units is \['mV', 'mV'\]; accepted is a list of 1, "),
+        ({"fs": None}, "the record: fs is None; accepted is a rate above 0 Hz"),
+        ({"fs": 0}, "the record: fs is 0; accepted"),
+        ({"p_signal": ecg(2, 300)}, r"its signal has shape \(600,\); accepted is \(time, lead\)"),
+        ({"p_signal": ecg(2, 300)[:299, None]}, "lasts 0.997 s; accepted is 1 s at least, as a"),
+        ({"p_signal": np.zeros((0, 1))}, "the record lasts 0 s; accepted is 1 s at least"),
+        ({"sig_name": None}, "the record: lead is 'II'; accepted are 0 to 0$"),
+    ],
+)
+def test_records_made_of_arrays_are_checked(members, change, message):
+    whole = {"p_signal": ecg(2, 300)[:, None], "fs": 300, "units": ["mV"], "sig_name": ["II"]}
+    ensemble = Ensemble(members, length=LENGTH)
+    ensemble.predict(wfdb.Record(**whole), lead="II")
+    with pytest.raises(DataError, match=message):
+        ensemble.predict(wfdb.Record(**{**whole, **change}), lead="II")
+
+
+def test_a_second_is_enough(members):
+    record = wfdb.Record(p_signal=ecg(1, 250)[:, None], fs=250, units=["mV"], sig_name=["II"])
+    assert Ensemble(members, length=LENGTH).predict(record).votes.sum() == len(members)
+
+
+def test_the_classes_are_named_where_a_prediction_is_described():
+    for place, name in enumerate(SHORT_CLASS_NAMES):
+        assert f"{place}: {name}, " in " ".join(Prediction.__doc__.split())
 
 
 def test_records_that_cannot_be_used_are_refused(members, tmp_path):

@@ -5,7 +5,10 @@ What training reads is checked more strictly, by record_files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +23,14 @@ from .records import DataError
 if TYPE_CHECKING:
     import wfdb
 
+FACTORS = {"V": 1000 * GAIN, "mV": GAIN, "uV": 1.0, "µV": 1.0}  # raw units that a unit holds
 
-def read_physical(path: Path) -> wfdb.Record:
+
+def read_physical(path: str | PathLike[str]) -> wfdb.Record:
     """A WFDB record in physical units.
+
+    Args:
+        path: its header, with or without the suffix .hea.
 
     Raises:
         DataError: it cannot be read, or its header holds other characters than ASCII outside of
@@ -30,6 +38,9 @@ def read_physical(path: Path) -> wfdb.Record:
     """
     import wfdb  # here, not above: it brings pandas and takes a second
 
+    path = Path(path)
+    if path.suffix == ".hea":
+        path = path.with_suffix("")
     try:
         header = Path(f"{path}.hea").read_bytes().splitlines()
     except OSError:
@@ -45,35 +56,77 @@ def read_physical(path: Path) -> wfdb.Record:
         raise DataError(f"{path}: cannot be read as a WFDB record ({error})") from error
 
 
-def raw_units(record: wfdb.Record, *, lead: int) -> NDArray[np.float32]:
+def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
     """One lead of a record in raw units (µV) at 300 Hz: (time,), float32.
 
+    Args:
+        record: a `wfdb.Record` of one second at least.
+        lead: its position, or its name in `sig_name`.
+
     Raises:
-        DataError: no such lead, no samples of one rate, a unit that is not of voltage, or a value
-            that is not finite.
+        DataError: no record, no such lead, no samples of one rate, no rate, a unit that is not of
+            voltage, a value that is not finite, or less than a second.
     """
-    if not 0 <= lead < record.n_sig:
-        names = ", ".join(record.sig_name or [])
+    physical = _physical_signals(record)  # (time, lead)
+    name, leads = _name(record), physical.shape[1]
+    position = _lead_position(record, lead, leads=leads)
+    if not isinstance(record.units, Sequence) or len(record.units) != leads:
         raise DataError(
-            f"{record.record_name}: lead is {lead}; accepted are 0 to {record.n_sig - 1} ({names})"
+            f"{name}: units is {record.units!r}; accepted is a list of {leads}, a unit a lead, "
+            f"each of {list(FACTORS)}"
         )
-    factors = {"V": 1000 * GAIN, "mV": GAIN, "uV": 1.0, "µV": 1.0}
-    unit = record.units[lead]
-    if unit not in factors:
-        raise DataError(f"{record.record_name}: the unit is {unit!r}; accepted are {list(factors)}")
-    if record.p_signal is None and record.d_signal is None:
-        raise DataError(
-            f"{record.record_name}: neither p_signal nor d_signal is there; accepted are records "
-            "read with their samples, all leads at one rate"
-        )
-    physical = record.p_signal if record.p_signal is not None else record.dac()
-    signal = physical[:, lead] * factors[unit]  # (time,), µV
+    unit = record.units[position]
+    if unit not in FACTORS:
+        raise DataError(f"{name}: the unit is {unit!r}; accepted are {list(FACTORS)}")
+    signal = physical[:, position] * FACTORS[unit]  # (time,), µV
     if not np.isfinite(signal).all():
+        raise DataError(f"{name}: a value is not finite; accepted are finite ones only")
+    if not record.fs or record.fs < 0:
+        raise DataError(f"{name}: fs is {record.fs!r}; accepted is a rate above 0 Hz")
+    if len(signal) < record.fs:
         raise DataError(
-            f"{record.record_name}: a value is not finite; accepted are finite ones only"
+            f"{name}: the record lasts {len(signal) / record.fs:.3g} s; accepted is 1 s at least, "
+            "as a shorter one need not hold a heart beat"
         )
     ratio = Fraction(RATE / record.fs).limit_denominator(1000)
     if ratio != 1:
         # The ends are extended, as in decimation: zeros there would pull an offset down.
         signal = resample_poly(signal, ratio.numerator, ratio.denominator, padtype="edge")
     return signal.astype(np.float32)
+
+
+def _name(record: wfdb.Record) -> str:
+    """What messages call a record: those made of arrays need not have a name."""
+    return record.record_name or "the record"
+
+
+def _physical_signals(record: wfdb.Record) -> NDArray[np.floating]:
+    """All leads of a record in its own units: (time, lead)."""
+    if not hasattr(record, "p_signal"):  # what wfdb's class is need not be imported to be told
+        raise DataError(
+            f"record is of type {type(record).__name__}; accepted are the path of a WFDB record "
+            "and a wfdb.Record, which wfdb.Record(p_signal=..., fs=..., units=[...], "
+            "sig_name=[...]) makes of an array (time, lead)"
+        )
+    if record.p_signal is None and record.d_signal is None:
+        raise DataError(
+            f"{_name(record)}: neither p_signal nor d_signal is there; accepted are records read "
+            "with their samples, all leads at one rate"
+        )
+    physical = np.asarray(record.p_signal if record.p_signal is not None else record.dac())
+    if physical.ndim != 2:
+        raise DataError(
+            f"{_name(record)}: its signal has shape {physical.shape}; accepted is (time, lead)"
+        )
+    return physical
+
+
+def _lead_position(record: wfdb.Record, lead: int | str, *, leads: int) -> int:
+    """The position of a lead that is given so or by its name."""
+    names = [str(name) for name in record.sig_name or []]
+    if lead in names:
+        return names.index(str(lead))
+    if isinstance(lead, Integral) and 0 <= lead < leads:
+        return int(lead)
+    by_name = f", or the names {', '.join(names)}" if names else ""
+    raise DataError(f"{_name(record)}: lead is {lead!r}; accepted are 0 to {leads - 1}{by_name}")
