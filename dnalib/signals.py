@@ -130,6 +130,15 @@ def check_packed(name: str, signals: object) -> None:
         )
 
 
+def check_tensor(name: str, value: object) -> None:
+    """Raise a ValueError unless something is a tensor; an array has much of one, but not all."""
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"{name} is of type {type(value).__name__}; accepted is a tensor, as torch.from_numpy "
+            "makes of an array"
+        )
+
+
 def check_batches(*, records: int, batch_size: int) -> None:
     """Raise a ValueError unless there are records, and room for one in a batch."""
     if records < 1:

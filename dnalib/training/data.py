@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dnalib.array_arguments import check_classes
 from dnalib.model import CLASSES, FEATURES
-from dnalib.signals import PackedSignals
+from dnalib.signals import PackedSignals, check_packed, check_tensor
 from dnalib.training.recipes import Recipe
 
 
@@ -17,17 +17,17 @@ class TrainingData:
     """What a training reads.
 
     Attributes:
-        signals: all training records once, int16, raw units.
-        labels: (record,), int64.
-        rows: (row,), int64, record of each training row after oversampling.
-        test_signals, test_labels: the test records, for the learning curve only.
-        earlier: features (record, 64), float32, of each earlier model, in the records' order: a
-            row a record, not a training row.
+        signals: all training records once, `PackedSignals` of int16, raw units.
+        labels: a tensor (record,), int64.
+        rows: a tensor (row,), int64, record of each training row after oversampling.
+        test_signals, test_labels: the test records likewise, for the learning curve only.
+        earlier: a tuple of tensors (record, 64), float32: the features of each earlier model, in
+            the records' order, a row a record, not a training row.
 
     Raises:
-        ValueError: labels or features of another number of records, labels that are no classes,
-            rows or features of another shape or type, a row of no record, a value that is not
-            finite, or no test record.
+        ValueError: signals that are not packed, other parts that are no tensors, labels or features
+            of another number of records, labels that are no classes, rows or features of another
+            shape or type, a row of no record, a value that is not finite, or no test record.
     """
 
     signals: PackedSignals
@@ -38,9 +38,14 @@ class TrainingData:
     earlier: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("signals", "test_signals"):
+            check_packed(name, getattr(self, name))
+        for name in ("labels", "rows", "test_labels"):
+            check_tensor(name, getattr(self, name))
         records = len(self.signals)
         check_rows(self.rows)
         for place, features in enumerate(self.earlier):
+            check_tensor(f"earlier[{place}]", features)
             check_features(f"earlier[{place}]", features)
         parts = {"labels": self.labels, "test_labels": self.test_labels}
         parts |= {f"earlier[{place}]": one for place, one in enumerate(self.earlier)}

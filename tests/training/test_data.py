@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from trainings import RECIPE, make_data, network, quiet
@@ -77,6 +78,29 @@ def test_parts_that_do_not_belong_together_are_refused():
     refused(r"earlier\[0\] is of 240 records", earlier=(rows,))
     refused("rows are of records 0 to 120; accepted are 0 to 119", rows=torch.arange(121))
     refused("rows are of records -1 to 4", rows=torch.arange(-1, 5))
+
+
+@pytest.mark.parametrize("name", ["signals", "test_signals"])
+def test_signals_that_are_not_packed_are_refused(name: str) -> None:
+    for signals in (torch.zeros(120, 300), np.zeros((120, 300))):
+        with pytest.raises(ValueError, match=f"^{name} is of type .*which PackedSignals.pack"):
+            dataclasses.replace(make_data(), **{name: signals})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "found"),
+    [
+        ("labels", np.zeros(120, dtype=int), "labels is of type ndarray"),
+        ("labels", [0] * 120, "labels is of type list"),
+        ("test_labels", np.zeros(40, dtype=int), "test_labels is of type ndarray"),
+        ("rows", range(60), "rows is of type range"),
+        ("rows", np.arange(60), "rows is of type ndarray"),
+        ("earlier", (np.zeros((120, 64)),), r"earlier\[0\] is of type ndarray"),
+    ],
+)
+def test_what_is_no_tensor_is_refused(name: str, wrong: object, found: str) -> None:
+    with pytest.raises(ValueError, match=f"^{found}; accepted is a tensor, as torch.from_numpy"):
+        dataclasses.replace(make_data(), **{name: wrong})
 
 
 def other(tensor):
