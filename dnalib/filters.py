@@ -1,7 +1,11 @@
 """Complementary ring filters: two halves of the spectrum that add up to the whole."""
 
+from numbers import Integral
+
 import torch
 from torch import Tensor, nn
+
+from dnalib.signals import check_tensor
 
 
 def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
@@ -12,18 +16,20 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
     the last band. Both are real and even, so they delay nothing.
 
     Args:
-        bands: number of equal bands, at least 2 and at most `length // 2`.
-        length: samples of the signals to be filtered.
+        bands: number of equal bands, whole, at least 2 and at most `length // 2`.
+        length: samples of the signals to be filtered, whole.
 
     Returns:
         (2, length // 2 + 1), float32, zeros and ones: h₁ and h₂ over the bins of `torch.fft.rfft`.
 
     Raises:
-        ValueError: `bands` or `length` out of range.
+        ValueError: `bands` or `length` out of range or no whole number.
 
     Source: :eq:`eq-filters` of chapter 5; Wiedeman & Wang, section "Fourier partitioning" and
     Figure 2a.
     """
+    for name, number in {"bands": bands, "length": length}.items():
+        _check_whole(name, number)
     half = length // 2
     if length < 4:
         raise ValueError(f"length is {length} samples; a filter needs at least 4")
@@ -35,15 +41,23 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
     return torch.stack([first, 1 - first])  # (filter, frequency)
 
 
+def _check_whole(name: str, number: object) -> None:
+    """Raise a ValueError unless a number is whole, and of a type that is."""
+    if not isinstance(number, Integral):
+        raise ValueError(f"{name} is {number!r}; accepted are whole numbers")
+
+
 class FourierFilter(nn.Module):
     """Multiply a signal's spectrum by a fixed real mask; gradients pass through.
 
     Args:
-        mask: (length // 2 + 1,), float; weight of each bin of `torch.fft.rfft`.
-        length: samples of the signals that will come.
+        mask: a tensor (length // 2 + 1,), float, such as a row of `ring_filters`: the weights
+            of the bins of `torch.fft.rfft`.
+        length: samples of the signals that will come, whole.
 
     Raises:
-        ValueError: the mask does not belong to that length.
+        ValueError: the mask is no tensor or does not belong to that length, or the length is no
+            whole number.
 
     Source: :eq:`eq-filtered` of chapter 5; Wiedeman & Wang, section "Fourier partitioning".
     """
@@ -52,6 +66,8 @@ class FourierFilter(nn.Module):
 
     def __init__(self, mask: Tensor, *, length: int) -> None:
         super().__init__()
+        check_tensor("mask", mask)
+        _check_whole("length", length)
         if mask.shape != (length // 2 + 1,):
             raise ValueError(
                 f"mask has shape {tuple(mask.shape)}; signals of {length} samples need "
@@ -65,9 +81,10 @@ class FourierFilter(nn.Module):
         """Filter signals of shape (batch, lead, time), raw units; the same shape and dtype back.
 
         Raises:
-            ValueError: the signals have another length than the mask was made for, or are whole
-                numbers, which a filtered signal is not.
+            ValueError: the signals are no tensor, have another length than the mask was made for,
+                or are whole numbers, which a filtered signal is not.
         """
+        check_tensor("signals", signals)
         if not signals.is_floating_point():
             raise ValueError(f"signals have type {signals.dtype}; accepted is floating point")
         if signals.shape[-1] != self.length:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dnalib.memory import records_that_fit
 from dnalib.model import Network, evaluation_mode
-from dnalib.signals import PackedSignals, check_batches
+from dnalib.signals import PackedSignals, check_batches, check_tensor
 from dnalib.trimming import TrimmedNetwork, folded
 
 SIMILAR = 0.8  # of a batch's longest record
@@ -92,8 +92,8 @@ def infer(
 
     Args:
         network: on any device; it is left as it is.
-        signals: (record, time), int16 or floating point, raw units, or records packed; on any
-            device.
+        signals: a tensor (record, time), int16 or floating point, raw units, or `PackedSignals`;
+            on any device.
         batch_size: records a forward pass; None for what fits into memory, 64 at most.
         with_features: return the features instead.
 
@@ -101,9 +101,10 @@ def infer(
         (record, 4) logits or (record, 64) features, float32, on the CPU, in the records' order.
 
     Raises:
-        ValueError: as in `batches_by_length`.
+        ValueError: signals that are neither, and as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
+        check_tensor("signals", signals)
         signals = PackedSignals.pack(signals)
     evaluator = Evaluator(network, length=signals.length)
     if batch_size is None:

@@ -34,12 +34,16 @@ class PackedSignals:
         """Pack records that are padded.
 
         Args:
-            padded: (record, time).
-            starts, lengths: (record,), int64, where each record lies; None: it fills the axis.
+            padded: a tensor (record, time).
+            starts, lengths: tensors (record,), int64, where each record lies; None: it fills the
+                axis.
 
         Raises:
-            ValueError: a record that leaves the axis, or shapes that do not fit.
+            ValueError: what is no tensor, a record that leaves the axis, or shapes that do not fit.
         """
+        for name, given in {"padded": padded, "starts": starts, "lengths": lengths}.items():
+            if given is not None or name == "padded":
+                check_tensor(name, given)
         if padded.ndim != 2:
             raise ValueError(f"padded has shape {tuple(padded.shape)}; accepted is (record, time)")
         records, length = padded.shape

@@ -1,5 +1,6 @@
 """Complementary filters: two projections that share out the spectrum and add up to the signal."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -119,6 +120,25 @@ def test_double_precision_is_filtered_in_double_precision():
     total = first(signals) + second(signals)
     torch.testing.assert_close(total, signals, atol=1e-13, rtol=0)
     assert torch.autograd.gradcheck(first, signals.requires_grad_())
+
+
+@pytest.mark.parametrize("number", [2.5, 10.0, "10", None, np.float64(10)])
+def test_bands_and_lengths_are_whole(number) -> None:
+    for options in ({"bands": number}, {"length": number}):
+        with pytest.raises(
+            ValueError, match=f"{next(iter(options))} is .*; accepted are whole num"
+        ):
+            ring_filters(**({"bands": 4, "length": 300} | options))
+    with pytest.raises(ValueError, match="length is .*; accepted are whole numbers"):
+        FourierFilter(torch.ones(6), length=number)
+    assert torch.equal(ring_filters(bands=np.int64(4), length=80), ring_filters(bands=4, length=80))
+
+
+def test_arrays_are_refused() -> None:
+    with pytest.raises(ValueError, match="^mask is of type ndarray; accepted is a tensor"):
+        FourierFilter(np.ones(51), length=100)
+    with pytest.raises(ValueError, match="^signals is of type ndarray; accepted is a tensor"):
+        FourierFilter(torch.ones(51), length=100)(np.ones((1, 1, 100)))
 
 
 def test_whole_numbers_are_refused() -> None:

@@ -117,6 +117,11 @@ def test_memory_does_not_grow_with_the_number_of_records():
     assert peak(528) - peak(16) < 40e6
 
 
+def test_signals_that_are_no_tensor_are_refused(signals):
+    with pytest.raises(ValueError, match="^signals is of type ndarray; accepted is a tensor"):
+        infer(Network(width=0.02), signals.numpy())
+
+
 @pytest.mark.parametrize(
     ("records", "batch_size", "message"),
     [(0, None, "signals hold no record"), (3, 0, "batch_size is 0"), (3, -1, "batch_size is -1")],

@@ -75,6 +75,14 @@ def test_shapes_that_do_not_fit_are_refused(padded):
         PackedSignals.pack(padded, starts=torch.tensor([0]), lengths=torch.tensor([4]))
 
 
+def test_arrays_are_refused_before_they_are_packed(padded):
+    with pytest.raises(ValueError, match="^padded is of type ndarray; .* torch.from_numpy"):
+        PackedSignals.pack(padded.numpy())
+    for name in ("starts", "lengths"):
+        with pytest.raises(ValueError, match=f"^{name} is of type list; accepted is a tensor"):
+            PackedSignals.pack(padded, **{name: [1, 1, 1]})
+
+
 def test_a_perturbation_is_added_to_each_record(padded, packed):
     perturbation = torch.zeros(3, 10)
     perturbation[0, 3:7] = torch.tensor([0.5, -1.0, 2.0, 0.25])
