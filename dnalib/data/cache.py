@@ -12,6 +12,7 @@ import hashlib
 import shutil
 import warnings
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,11 @@ from .records import DataError, Records, labels_in_order, read_labels
 
 
 def load_records(
-    source: Path, *, cache: Path, labels: Path | None = None, progress: bool = True
+    source: str | PathLike[str],
+    *,
+    cache: str | PathLike[str],
+    labels: str | PathLike[str] | None = None,
+    progress: bool = True,
 ) -> Records:
     """Load all records of an archive or folder, through a cache made on first use.
 
@@ -54,6 +59,8 @@ def load_records(
         DataError: a record or label is missing, damaged or of another kind, or the cache cannot be
             written; nothing is left of it.
     """
+    source, cache = Path(source), Path(cache)
+    labels = None if labels is None else Path(labels)
     if source.suffix == PACKED_SUFFIX:
         index, samples = read_packed(source)
         classes = _classes(source, index.names, labels)
@@ -75,7 +82,13 @@ def load_records(
     )
 
 
-def export_packed(source: Path, folder: Path, *, cache: Path, progress: bool = True) -> Path:
+def export_packed(
+    source: str | PathLike[str],
+    folder: str | PathLike[str],
+    *,
+    cache: str | PathLike[str],
+    progress: bool = True,
+) -> Path:
     """Write the packed stream of a source, its index and its labels to a folder of their own.
 
     The folder stands for the records wherever a place of records is asked for.
@@ -92,6 +105,7 @@ def export_packed(source: Path, folder: Path, *, cache: Path, progress: bool = T
     Raises:
         DataError: as in `load_records`.
     """
+    source, folder = Path(source), Path(folder)
     records = load_records(source, cache=cache, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     stream = folder / PACKED_NAME

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import pooch
@@ -53,7 +54,7 @@ class Expected:
 
 
 def fetch(
-    folder: Path,
+    folder: str | PathLike[str],
     *,
     archive_url: str = RECORDS_ADDRESS + ARCHIVE_NAME,
     labels_url: str = RECORDS_ADDRESS + LABELS_NAME,
@@ -83,7 +84,7 @@ def fetch(
             broken download stays as NAME.part for the next call; a wrong file is removed.
     """
     wanted = Expected() if expected is None else expected
-    folder = folder.absolute()
+    folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     # The small files first: a wrong address shows at once.
     _fetch_file(

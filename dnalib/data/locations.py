@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from os import PathLike
 from pathlib import Path
 
 import pooch
@@ -79,7 +80,7 @@ def cache_name(fingerprint: str) -> str:
     return f"{fingerprint}-v{CACHE_VERSION}{CACHE_SUFFIX}"
 
 
-def find_labels(source: Path) -> Path:
+def find_labels(source: str | PathLike[str]) -> Path:
     """The labels file (version 3) that goes with a source.
 
     Versions 1 and 2, which lie inside the archive, are never used in its place.
@@ -90,6 +91,7 @@ def find_labels(source: Path) -> Path:
     Raises:
         DataError: none is there; the message lists where it was looked for.
     """
+    source = Path(source)
     found = _beside(source, LABELS_NAME)
     if found is None:
         looked = " or ".join(str(folder) for folder in _folders(source))

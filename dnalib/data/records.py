@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ class Records:
         return self.samples[self.offsets[index] : self.offsets[index + 1]]
 
 
-def read_labels(path: Path) -> dict[str, int]:
+def read_labels(path: str | PathLike[str]) -> dict[str, int]:
     """Read a labels file with lines such as `A00001,N`.
 
     Args:

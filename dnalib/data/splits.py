@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ class Split:
     source: str
 
 
-def published_split(path: Path, *, records: int) -> Split:
+def published_split(path: str | PathLike[str], *, records: int) -> Split:
     """The split of a permutation file: its first nine tenths train, the rest test.
 
     Args:
@@ -49,6 +50,7 @@ def published_split(path: Path, *, records: int) -> Split:
     Raises:
         DataError: the file is no array, or no permutation of that many records.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
         permutation = np.load(path, allow_pickle=False)

@@ -155,6 +155,16 @@ def test_records_load_from_an_exported_stream_alone(
     assert not other.exists(), "a packed stream is read as it is"
 
 
+def test_paths_may_be_words(source: Path, cache: Path, dataset: Dataset, tmp_path: Path) -> None:
+    labels = str(source.with_name("REFERENCE-v3.csv"))
+    records = load_records(str(source), cache=str(cache), labels=labels, progress=False)
+    assert_holds(records, dataset)
+    folder = tmp_path / "elsewhere"
+    stream = export_packed(str(source), str(folder), cache=str(cache), progress=False)
+    assert stream.parent == folder
+    assert_holds(load_records(str(stream), cache=str(cache), progress=False), dataset)
+
+
 def test_a_damaged_exported_stream_is_refused(
     source: Path, cache: Path, dataset: Dataset, tmp_path: Path
 ) -> None:

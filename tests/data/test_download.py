@@ -124,7 +124,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data" / "cinc2017"
 
 
-def fetch_from(server: Server, folder: Path, expected: Expected, *, retries: int = 0) -> Path:
+def fetch_from(server: Server, folder: Path | str, expected: Expected, *, retries: int = 0) -> Path:
     return fetch(
         folder,
         archive_url=server.address + ARCHIVE,
@@ -151,7 +151,7 @@ def test_everything_is_fetched_once(
         dataset.signals
     )
     assert len(server.requests) == 3
-    fetch_from(server, folder, expected)
+    assert fetch_from(server, str(folder), expected) == archive
     assert len(server.requests) == 3
 
 

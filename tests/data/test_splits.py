@@ -25,7 +25,7 @@ def test_a_permutation_file_is_cut_in_its_own_order(tmp_path: Path) -> None:
     path = tmp_path / "permutation.npy"
     permutation = np.random.default_rng(0).permutation(25)
     np.save(path, permutation)
-    split = published_split(path, records=25)
+    split = published_split(str(path), records=25)  # or the path itself, as below
     assert split.train.tolist() == permutation[:23].tolist()  # 2.5 test records, rounded to even
     assert split.test.tolist() == permutation[23:].tolist()
     assert split.train.dtype == split.test.dtype == np.int64
