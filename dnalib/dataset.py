@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dnalib import data, synthetic
 from dnalib.runs import ComputingRun, Settings
+from dnalib.runs.folders import written_in
 from dnalib.runs.settings import setting_names
 from dnalib.signals import PackedSignals
 
@@ -95,14 +96,17 @@ def load_dataset(
 
     Raises:
         data.DataError: the records are missing or damaged. Nothing falls back to synthetic ones.
+        runs.ParameterError: synthetic records are not there and cannot be written in the run's
+            folder.
     """
     settings = run.settings
     if settings.source == "synthetic":
-        source = synthetic.write_dataset(
-            run.folder / f"synthetic-{settings.synthetic_records}-{settings.data_seed}",
-            count=settings.synthetic_records,
-            seed=settings.data_seed,
-        )
+        with written_in(run.folder):
+            source = synthetic.write_dataset(
+                run.folder / f"synthetic-{settings.synthetic_records}-{settings.data_seed}",
+                count=settings.synthetic_records,
+                seed=settings.data_seed,
+            )
         cache, split_file, origin = run.folder / "cache", None, "synthetic ECGs (ECGSYN)"
     else:
         source = data.locate(place, root=run.root)

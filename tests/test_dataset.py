@@ -56,6 +56,14 @@ def test_synthetic_records_are_made_in_the_runs_folder(dataset, project):
     assert len(dataset.split.test) == 4 and dataset.split.source == "stratified, seed 0"
 
 
+def test_records_that_are_no_synthetic_ones_are_not_taken_for_a_folder_refused(tmp_path):
+    run = run_of(SETTINGS, tmp_path)
+    (run.folder / "synthetic-40-0").mkdir(parents=True)
+    (run.folder / "synthetic-40-0" / "notes.txt").touch()
+    with pytest.raises(FileExistsError, match="synthetic-40-0 exists and has no synthetic.json"):
+        load_dataset(run)
+
+
 def test_rows_are_positions_in_the_training_part(dataset):
     train, labels = dataset.split.train, dataset.records.labels
     assert dataset.rows.min() >= 0 and dataset.rows.max() == len(train) - 1

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from dnalib.runs import artefacts
 from dnalib.runs.artefacts import Artefact
+from dnalib.runs.folders import written_in
 from dnalib.runs.portions import OutOfTime, Portions
 from dnalib.runs.revisions import OtherCode
 from dnalib.runs.settings import Settings, override
@@ -177,6 +178,7 @@ class ComputingRun:
 
         Raises:
             OutOfTime: it is not there and the minutes are over.
+            ParameterError: it is not there and nothing can be written in the run's folder.
             FirstProcessError: the first of several processes failed, and has said why.
         """
         found = self.processes.follow(lambda: self.find(name))
@@ -212,12 +214,13 @@ class ComputingRun:
 
         Raises:
             OutOfTime: it is not there and the minutes are over.
+            ParameterError: nothing can be written in the run's folder.
         """
         minutes = self.minutes_left()
         seconds = None if minutes is None else 60 * minutes
-        ours = held.enter_context(
-            turn(self.folder, f"{name}-{self.identity(name)}", seconds=seconds)
-        )
+        turns = turn(self.folder, f"{name}-{self.identity(name)}", seconds=seconds)
+        with written_in(self.folder):
+            ours = held.enter_context(turns)
         found = self.find(name)
         if found is None and (not ours or self.minutes_left() == 0):
             raise OutOfTime(f"max_minutes is over: {name} is not begun; call again to go on")

@@ -19,6 +19,7 @@ from dnalib.runs import (
     project_root,
 )
 from dnalib.runs.consistency import check_places, check_together
+from dnalib.runs.folders import check_runs_folder
 from dnalib.runs.settings import PLACES, RECORDED, SEEDS, accept, override
 from dnalib.runs.values import accept_minutes, read_several
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
@@ -46,8 +47,8 @@ def open_run(variables: Mapping[str, Any]) -> Run:
 
     Raises:
         runs.ParameterError: an unknown parameter or profile, a value that is not accepted or does
-            not go together with another, a place of records for a run that reads none, or a change
-            to a recorded run.
+            not go together with another, a place of records for a run that reads none, a
+            `runs_folder` that is a file, or a change to a recorded run.
     """
     parameters = notebook_parameters(variables)
     if SEEDS in parameters:
@@ -142,10 +143,12 @@ def computing_run(
         max_minutes: how long it may compute from now on; None for as long as it takes.
 
     Raises:
-        runs.ParameterError: `place` or `split` is given and the run is on synthetic records.
+        runs.ParameterError: `place` or `split` is given and the run is on synthetic records, or
+            `runs_folder` is a file, or below one.
     """
     check_places(settings, profile=profile, data=place, split=split)
     folder = Path(runs_folder).expanduser() if runs_folder else root / "data" / "runs"
+    check_runs_folder(folder)
     return ComputingRun(
         profile=profile,
         settings=settings,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -284,6 +285,39 @@ def test_the_projects_folder_is_found_from_below(monkeypatch, tmp_path):
     for below in ("book", "deep/er", "."):
         monkeypatch.chdir(tmp_path / below)
         assert project_root() == tmp_path.resolve()
+
+
+def test_a_folder_that_cannot_be_written_is_named_by_its_parameter(kitchen):
+    (kitchen.folder / "demo").write_text("a file")
+    message = (
+        f"runs_folder is '{kitchen.folder}', but nothing can be written in .*demo .*; accepted"
+    )
+    with pytest.raises(ParameterError, match=message):
+        kitchen.run().obtain("stock")
+    assert not kitchen.order
+
+
+def test_an_error_of_the_computation_is_its_own(kitchen):
+    def compute(run, path):
+        raise OSError(28, "the oven is full")
+
+    run = kitchen.run()
+    run.stages = {**run.stages, "feast": Stage("feast", ".txt", (), (), compute)}
+    with pytest.raises(OSError, match="the oven is full"):
+        run.obtain("feast")
+
+
+def test_a_whole_run_is_read_where_nothing_can_be_written(kitchen, monkeypatch):
+    kitchen.run().obtain("soup")
+    kitchen.order.clear()
+
+    def refused(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert kitchen.run().obtain("soup").name == "soup" and not kitchen.order
+    with pytest.raises(ParameterError, match=r"runs_folder .*\(Permission denied\); accepted"):
+        kitchen.run().obtain("bread")
 
 
 def test_what_another_process_made_meanwhile_is_taken(tmp_path):

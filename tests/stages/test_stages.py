@@ -486,6 +486,22 @@ def test_a_notebook_opens_the_run_that_it_names(project):
         places.obtain("survey")
 
 
+def test_a_file_is_no_folder_of_runs(project):
+    file = project / "file"
+    file.touch()
+    for folder in (file, file / "below" / "it"):
+        message = f"runs_folder is '{folder}', but {file} is a file; accepted is a folder"
+        with pytest.raises(ParameterError, match=message):
+            stages.open_run({"profile": "demo", "runs_folder": str(folder)})
+
+
+def test_synthetic_records_need_a_folder_that_can_be_written(project):
+    opened = stages.open_run({"profile": "demo", "runs_folder": str(project / "x")})
+    (project / "x").touch()
+    with pytest.raises(ParameterError, match=f"runs_folder is '{project / 'x'}', but nothing can"):
+        opened.obtain("survey")
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
