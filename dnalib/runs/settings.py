@@ -35,7 +35,8 @@ class Settings:
         source: "synthetic" or "cinc2017".
         synthetic_records: how many synthetic records are made.
         data_seed: of the synthetic records, of a stratified split and of subsets.
-        train_records, test_records: size of a stratified subset; 0 takes all.
+        train_records, test_records: size of a stratified subset; 0, or more than there are, takes
+            all.
         rate: Hz after decimation; divides 300.
         length: samples a record is padded or cut to, at `rate`.
         cut: part of longer records that is kept, "start" or "middle".
@@ -122,9 +123,15 @@ def load_profile(name: str) -> Settings:
     """The settings of a profile.
 
     Raises:
-        ParameterError: no such profile, or its file lacks a setting or holds a wrong one.
+        ParameterError: no such profile, a recorded run, which none computes, or a file that lacks a
+            setting or holds a wrong one.
     """
     path = PROFILES / f"{name}.yaml"
+    if name.startswith(RECORDED):  # whoever reads recorded runs does not ask for a profile's file
+        raise ParameterError(
+            f"profile is {name!r}, a recorded run, which is only read; accepted here are those "
+            f"that compute: {', '.join(computing_profiles())}"
+        )
     if not path.is_file():
         raise ParameterError(
             f"profile is {name!r}; accepted are {', '.join(computing_profiles())}, which compute, "

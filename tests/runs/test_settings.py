@@ -47,6 +47,14 @@ def test_an_unknown_profile_is_refused():
         load_profile("tiny")
 
 
+@pytest.mark.parametrize("name", ["recorded/small", "recorded/small/seed-1", "recorded/none"])
+def test_a_recorded_run_is_no_profile_to_compute(name):
+    with pytest.raises(
+        ParameterError, match=f"profile is '{name}', .* only read; .*: demo, full, "
+    ):
+        load_profile(name)
+
+
 def test_a_profile_names_every_setting_and_no_other():
     values = yaml.safe_load((PROFILES / "demo.yaml").read_text())
     assert settings_from(values, origin="demo") == load_profile("demo")
