@@ -14,15 +14,16 @@ def project_root() -> Path:
     """The project's folder: the nearest one above the current folder, else the one dnalib lies in.
 
     Raises:
-        FileNotFoundError: neither holds the book.
+        FileNotFoundError: neither holds the book, as where dnalib was installed without its clone.
     """
-    here = Path.cwd().resolve()
-    candidates = [here, *here.parents, Path(__file__).resolve().parents[2]]
+    here, ours = Path.cwd().resolve(), Path(__file__).resolve().parents[2]
+    candidates = [here, *here.parents, ours]
     for folder in candidates:
         if all((folder / mark).exists() for mark in MARKS):
             return folder
     raise FileNotFoundError(
-        f"the book's folder is neither {here} nor above it; run this inside a clone of the project"
+        f"the book's folder is neither {here} nor above it, nor {ours}, from where dnalib was "
+        "imported; run this inside a clone of the project, or `pip install -e .` one"
     )
 
 

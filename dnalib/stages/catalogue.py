@@ -197,7 +197,9 @@ def load_ensemble(profile: str, name: str) -> Ensemble:
     Raises:
         ValueError: no such ensemble.
         runs.ParameterError: no such profile.
-        FileNotFoundError: the current folder lies in no checkout of the project, where runs are.
+        FileNotFoundError: the current folder lies in no clone of the project, where runs are, nor
+            was dnalib imported from one: run this inside a clone, or `pip install -e .` one, and it
+            works from anywhere.
     """
     if name not in ENSEMBLES:
         raise ValueError(f"name is {name!r}; accepted are {', '.join(ENSEMBLES)}")

@@ -16,6 +16,7 @@ from dnalib.runs import (
     ParameterError,
     RecordedRun,
     Stage,
+    folders,
     load_profile,
     project_root,
 )
@@ -285,6 +286,16 @@ def test_the_projects_folder_is_found_from_below(monkeypatch, tmp_path):
     for below in ("book", "deep/er", "."):
         monkeypatch.chdir(tmp_path / below)
         assert project_root() == tmp_path.resolve()
+
+
+def test_without_a_clone_one_learns_where_to_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    library = Path(folders.__file__).resolve().parents[2]
+    assert project_root() == library, "imported from a clone, it works from anywhere"
+    monkeypatch.setattr(folders, "__file__", str(tmp_path / "site-packages/dnalib/runs/folders.py"))
+    message = "nor .*site-packages, from .*; run this inside a clone .*, or `pip install -e .` one"
+    with pytest.raises(FileNotFoundError, match=message):
+        project_root()
 
 
 def test_a_folder_that_cannot_be_written_is_named_by_its_parameter(kitchen):
