@@ -422,6 +422,28 @@ def test_features_of_few_directions_have_a_true_share_over_any_number_of_records
         assert loss == pytest.approx(-np.log(1 - expected), abs=1e-3)
 
 
+def test_mutual_decorrelation_is_the_mean_over_ordered_pairs():
+    features = list(torch.randn(3, 90, 7, dtype=torch.float64).requires_grad_(True).unbind())
+    everything = torch.eye(7, dtype=torch.float64)
+    pairs = [(x, y) for x in features for y in features if x is not y]
+    expected = torch.stack([projected_loss(x, y, projection=everything) for x, y in pairs]).mean()
+    found = mutual_decorrelation(features)
+    assert found.item() == pytest.approx(expected.item())
+    for one, other in zip(
+        torch.autograd.grad(found, features, retain_graph=True),
+        torch.autograd.grad(expected, features),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-12)
+
+
+def test_mutual_decorrelation_needs_two_networks_and_enough_records():
+    with pytest.raises(ValueError, match="features are of 1 networks; at least two"):
+        mutual_decorrelation([torch.randn(90, 7)])
+    with pytest.raises(ValueError, match="features of 8 records"):
+        mutual_decorrelation([torch.randn(8, 7)] * 2)
+
+
 def test_projections_for_other_models_are_refused() -> None:
     drawn = draw_projections(
         steps=1,
