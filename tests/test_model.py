@@ -88,6 +88,19 @@ def test_it_is_the_network_of_the_paper(full_network):
     assert expected_features.std() > 0.01  # the comparison is not one of zeros
 
 
+def test_dropout_follows_every_block(full_network):
+    dropped = []
+    hook = full_network.dropout.register_forward_hook(
+        lambda module, inputs, maps: dropped.append(maps.shape[1:])
+    )
+    with torch.no_grad():
+        full_network(records(1, 200))
+        hook.remove()
+        blocks = [full_network.maps_after(records(1, 200), block=1 + block) for block in range(13)]
+    assert dropped == [maps.shape[1:] for maps in blocks]
+    assert [shape[0] for shape in dropped] == [channels for channels, *_ in LAYERS]
+
+
 def test_it_has_the_parameters_of_the_paper():
     assert sum(parameter.numel() for parameter in Network().parameters()) == 5_486_916
 

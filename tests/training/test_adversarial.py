@@ -5,6 +5,7 @@ import torch
 from random_network import random_network
 from torch.nn import functional
 
+from dnalib.training import adversarial
 from dnalib.training.adversarial import (
     adversarial_examples,
     distilled_examples,
@@ -89,6 +90,35 @@ def test_distillation_of_a_record_towards_itself_changes_nothing(network, batch)
     signals, _, valid = batch
     found = distilled_examples(network, signals, signals, block=5, valid=valid, **OPTIONS)
     assert torch.equal(found, signals)
+
+
+def test_distillation_takes_steps_that_add_up_to_epsilon(network, batch):
+    signals, _, valid = batch
+    options = {**OPTIONS, "steps": 5, "block": 3, "valid": valid}
+    change = distilled_examples(network, signals, signals.roll(1, 0), **options) - signals
+    steps = (change[valid] / (EPSILON / 5)).abs()
+    torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-4)
+    assert set(steps.round().int().tolist()) >= {1, 3, 5} and steps.max() < 5.5
+
+
+def test_distillation_is_towards_the_whole_target_however_short_the_source(
+    network, batch, monkeypatch
+):
+    signals, _, valid = batch
+    targets = signals.roll(4, 0)  # whole records for the padded ones
+    assert targets[~valid].any()
+    wanted, nearness = [], adversarial.nearness
+
+    def watch(maps, target):
+        wanted.append(target)
+        return nearness(maps, target)
+
+    monkeypatch.setattr(adversarial, "nearness", watch)
+    distilled_examples(network, signals, targets, block=2, valid=valid, **OPTIONS)
+    network.eval()
+    expected = network.maps_after(targets, block=2).flatten(1)
+    assert len(wanted) == OPTIONS["steps"]
+    torch.testing.assert_close(wanted[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_partners_are_of_another_class_and_all_of_these_are_drawn():
