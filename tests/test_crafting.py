@@ -7,7 +7,7 @@ import torch
 from random_network import random_network, random_records
 from torch import nn
 
-from dnalib import attacks
+from dnalib import attacks, crafting
 from dnalib.crafting import attack_records
 from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
@@ -188,6 +188,24 @@ def test_an_ensemble_computes_where_records_are_unless_a_filter_spreads_them(
     short = windows_of([network, other_network], signals, labels)
     assert short[0] == LENGTH and max(short[1:]) <= 3_026
     assert set(windows_of([network, filtered_network], signals, labels)) == {LENGTH}
+
+
+@pytest.mark.parametrize(("fitting", "sizes"), [((8, 7), [3, 3, 1]), ((1, 1), [1] * 7)])
+def test_an_ensembles_batch_is_shared_between_its_members(
+    network, other_network, monkeypatch, fitting, sizes
+):
+    fits = iter(fitting)  # records of each member alone
+    monkeypatch.setattr(crafting, "fitting_batch", lambda evaluator: next(fits))
+    signals = PackedSignals.pack(torch.ones(7, 60))
+    seen = []
+
+    def spy(model, inputs, labels, valid):
+        seen.append(len(inputs))
+        return {}
+
+    networks = [network, other_network]
+    list(attack_records(spy, networks, signals, torch.zeros(7, dtype=int), padding="mask"))
+    assert seen == sizes
 
 
 def test_random_starts_are_each_records_own_in_any_batch(network, signals, labels):

@@ -193,6 +193,16 @@ def test_apgd_goes_back_where_rising_steps_never_reach_the_best():
     assert objective.seen[21] > 0.5 and objective.seen[22] < 0
 
 
+def test_apgd_halves_no_step_twice_in_a_row_for_a_best_that_stays():
+    # Halved at the first checkpoint, for a best that has not changed; in the second stretch it
+    # does not change either, but nine of ten steps rise.
+    first, second = [0.1 * step for step in range(11)], [5.0 + 0.1 * step for step in range(10)]
+    objective = Scripted([10.0, *first, *second, *[0.0] * 30])
+    ascend_adaptively(objective, start=-torch.ones(1, 1, 1), bound=1.0, steps=50)
+    assert objective.seen[12] < 0, "back to the best after step 11"
+    assert min(objective.seen[20:23]) > 0.5, "and on from where it was after step 21"
+
+
 def test_apgd_goes_on_from_the_best_with_half_the_step():
     visited = []
 
