@@ -114,6 +114,12 @@ def test_the_worst_case_is_counted_attack_by_attack():
     assert metrics.at_least_each(joined, members=1).tolist() == [False, False, True]
 
 
+def test_the_worst_case_is_of_every_attack():
+    survived = np.array(list(product([False, True], repeat=3)))  # (record, attack)
+    found = metrics.worst_case(list(survived.T))
+    assert found.tolist() == [False] * 7 + [True], "the last record alone survives all three"
+
+
 def test_the_control_answers_normal_and_other_whatever_the_input():
     logits, labels = made_up(0, members=1)
     control = metrics.with_constants(logits[0])

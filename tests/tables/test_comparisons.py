@@ -1,8 +1,10 @@
 """Ensembles beside each other on the same records, and beside what was published."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 
 from dnalib import intervals, losses, metrics, published, stages, tables
@@ -73,6 +75,25 @@ def test_a_difference_without_an_interval_or_a_value_has_none() -> None:
     assert comparisons.points_between(-0.1, -0.2, 0.05) == "−10.0 (−20.0 to 5.0)"
 
 
+def test_at_the_floor_is_who_cannot_be_told_from_the_constant_on_the_same_records() -> None:
+    constant = np.arange(40) < 20
+    other = np.roll(constant, 5)
+    other[[0, 26]] = True  # six records more than the constant, and four fewer
+    right = {
+        "above, by chance": other,
+        "always more": constant | (np.arange(40) >= 35),
+        "below": constant & (np.arange(40) < 10),
+    }
+    found = comparisons.at_the_floor(right, constant=constant)
+    assert list(found) == ["above, by chance", "below"]
+    assert other.mean() > constant.mean() and found["above, by chance"].startswith("55.0 (")
+    ends = intervals.bootstrap_interval(right["below"], seed=tables.INTERVAL_SEED)
+    assert found["below"] == tables.with_interval(0.25, *ends)
+    # By intervals that are not paired, this one could not be told from the constant either.
+    low, _ = intervals.bootstrap_interval(right["always more"], seed=tables.INTERVAL_SEED)
+    assert low < intervals.bootstrap_interval(constant, seed=tables.INTERVAL_SEED)[1]
+
+
 def test_r_squared_stands_beside_the_published(tiny_run: ComputingRun) -> None:
     table = comparisons.r_squared_beside_published(tiny_run)
     assert len(table) == 24
@@ -112,6 +133,21 @@ def test_published_answers_stand_beside_no_other_epsilon(
     table = comparisons.answers_beside_published(tiny_run, padding="strip")
     assert set(table["published UA"]) == set(table["published accuracy"]) == {"–"}
     assert table.columns.name == "PGD, ε = 10 µV"
+
+
+def test_the_accuracy_of_all_lies_between_the_others_all_wrong_and_all_right(
+    answers: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons, "natural", lambda run, members: (None, np.zeros(200)))
+    scores = pandas.DataFrame({"UA": "–"}, index=list(stages.ENSEMBLES))
+    monkeypatch.setattr(comparisons, "uncertainty_table", lambda run, **condition: scores)
+    run = SimpleNamespace(settings=SimpleNamespace(epsilons=(published.PGD_EPSILON,)))
+    table = comparisons.answers_beside_published(run, padding="strip")
+    predicted = answers_of(*answers).predicted("mean softmax")
+    for name in stages.ENSEMBLES:
+        right = (predicted[name] == answers[1]).sum()  # of the 120 that were attacked
+        ends = right / 200, (right + 80) / 200
+        assert table["of all 200"][name] == tables.between(*ends)
 
 
 def test_confusions_are_of_each_ensembles_mean_softmax() -> None:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from made_up_answers import made_up_ensembles
 from made_up_run import ATTACKED, MadeUpRun
 from safetensors.numpy import load_file
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
 from dnalib.tables import adaptive, answers, claims, convergence, knowledge
-from dnalib.tables.answers import Answers
+from dnalib.tables.answers import Answers, accuracy_differences
 
 NAMES = [*ENSEMBLES, metrics.CONTROL]
 
@@ -334,6 +335,15 @@ def test_whole_ends_are_told_from_minus_signs():
     # In whole numbers these ends would leave the share outside.
     assert tables.narrow(0.002, 0.0, 0.004) == "0.2 (0.0–0.4)"
     assert tables.narrow(0.5, float("nan"), float("nan")) == "50.0"
+
+
+def test_differences_say_how_sure_they_are():
+    shown = {"PGD": made_up_ensembles(0, skill={"cor": 0.0, "dec": 3.0, "fdec": 0.2}, records=200)}
+    p_values = accuracy_differences(shown, rule="mean softmax", seed=0).p_value
+    assert p_values[0] < 1e-9 and p_values[1] > 0.01
+    table = adaptive.differences(shown, rule="mean softmax")
+    assert table.loc[("PGD", "dec − cor"), "p"] == "< 0.001"
+    assert table.loc[("PGD", "fdec − cor"), "p"] == f"{p_values[1]:.2g}"
 
 
 def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
