@@ -111,8 +111,10 @@ def test_the_identity_follows_samples_labels_and_split(dataset):
         changed(split=data.Split(train[::-1], test, "")),
         changed(split=data.Split(train[:-1], test, "")),
         changed(split=data.Split(train, test[:-1], "")),
+        # A record that moves from one part to the next:
+        changed(split=data.Split(np.append(train, test[0]), test[1:], "")),
     }
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 def test_other_seeds_make_other_records_beside_the_first(dataset, project):
@@ -195,3 +197,13 @@ def test_a_subset_is_taken_within_each_part(dataset):
     assert len(chosen.train) == 20 and len(chosen.test) == 3
     assert set(chosen.train) <= set(whole.train) and set(chosen.test) <= set(whole.test)
     assert chosen.source == whole.source
+
+
+def test_another_training_seed_keeps_the_split_and_its_subsets(dataset):
+    settings = dataclasses.replace(SETTINGS, train_records=20, test_records=3)
+    for one in (SETTINGS, settings):
+        usual, other = (
+            choose_split(dataset.records, None, settings=dataclasses.replace(one, seed=seed))
+            for seed in (one.data_seed, one.data_seed + 1)
+        )
+        assert np.array_equal(usual.train, other.train) and np.array_equal(usual.test, other.test)

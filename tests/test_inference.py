@@ -46,6 +46,13 @@ def test_inference_does_not_depend_on_the_batch(signals):
     assert not infer(model.eval(), signals).requires_grad and not model.training
 
 
+def test_batches_hold_nothing_shorter_than_four_fifths_of_their_longest():
+    lengths = torch.tensor([70, 100, 58, 85])  # each is four fifths of the next
+    packed = PackedSignals.pack(torch.zeros(4, 100), starts=100 - lengths, lengths=lengths)
+    batches = inference.batches_by_length(packed, batch_size=4)
+    assert [batch.tolist() for batch in batches] == [[1, 3], [0, 2]]
+
+
 @pytest.mark.parametrize("filtered", [False, True])
 def test_lengths_and_filters_do_not_change_the_answer(filtered):
     lengths = torch.tensor([400, 9_000, 3_001, 2_000, 8_000])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from random_network import random_network, random_records
+from torch.nn import functional
 
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import Evaluator
@@ -102,6 +103,23 @@ def test_every_window_that_is_given_is_exact(length):
         found = trimmed(signals[..., slice(*window)])
         torch.testing.assert_close(found, network(signals), atol=1e-9, rtol=0)
     assert given == {600: 0, 1_200: 0, 3_000: 0, 7_001: 9, 18_000: 18}[length]
+
+
+@pytest.mark.parametrize("end", ["left", "right"])
+@torch.no_grad()
+def test_a_record_off_the_centre_is_exact_as_near_to_an_end_as_is_given(end):
+    network = random_network(width=0.02, seed=1).double()
+    trimmed = TrimmedNetwork(network, length=9_000)
+    firsts = [first for first in range(7_001) if trimmed.window(first, first + 2_000)]
+    assert firsts == list(range(firsts[0], firsts[-1] + 1)), "and at all between"
+    assert firsts[0] == 7_000 - firsts[-1], "as near to one end as to the other"
+    signals = random_records([2_000], length=9_000).double()[..., 3_500:5_500]
+    nearest = firsts[:9:4] if end == "left" else firsts[-9::4]
+    for first in nearest:
+        padded = functional.pad(signals, (first, 7_000 - first))
+        window = trimmed.window(first, first + 2_000)
+        found = trimmed(padded[..., slice(*window)])
+        torch.testing.assert_close(found, network(padded), atol=1e-9, rtol=0)
 
 
 @torch.no_grad()

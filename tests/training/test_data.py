@@ -9,7 +9,7 @@ import torch
 from trainings import RECIPE, make_data, network, quiet
 
 from dnalib.training import train
-from dnalib.training.data import number_of_batches
+from dnalib.training.data import describe_tensors, number_of_batches
 from dnalib.training.recipes import Method
 
 
@@ -101,6 +101,16 @@ def test_signals_that_are_not_packed_are_refused(name: str) -> None:
 def test_what_is_no_tensor_is_refused(name: str, wrong: object, found: str) -> None:
     with pytest.raises(ValueError, match=f"^{found}; accepted is a tensor, as torch.from_numpy"):
         dataclasses.replace(make_data(), **{name: wrong})
+
+
+def test_the_same_bytes_of_another_type_or_shape_are_told_apart():
+    numbers = torch.arange(8, dtype=torch.int16).reshape(4, 2)
+    found = {
+        describe_tensors([numbers]),
+        describe_tensors([numbers.view(torch.float16)]),
+        describe_tensors([numbers.unsqueeze(1)]),
+    }
+    assert len(found) == 3 and {one[:3] for one in found} == {"4 ("}
 
 
 def other(tensor):
