@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from dnalib.attacks import record_generators
 from dnalib.runs import OutOfTime, Portions
 from dnalib.signals import PackedSignals
-from dnalib.stages.perturbations import craft_all
+from dnalib.stages.perturbations import attacked_positions, craft_all, half_within
 
 LENGTH, RECORDS = 300, 150  # three batches
 
@@ -148,3 +149,27 @@ def test_a_call_ends_when_its_minutes_do(
     # The last batch needs no time after it.
     found = crafted(Noise(), Portions(tmp_path, minutes_left=lambda: 0.0))
     assert torch.equal(found["noise"], expected["noise"])
+
+
+@pytest.mark.parametrize("epsilon", [0.7, 10.0])  # fp16 holds the second only
+def test_halves_stay_within_epsilon(epsilon: float) -> None:
+    changes = torch.tensor([[epsilon, -epsilon, 0.25]])
+    found = half_within(changes, epsilon)
+    assert found.dtype == torch.float16
+    assert found.double().abs().max() <= epsilon, "epsilon itself would be rounded up"
+    torch.testing.assert_close(found.float(), changes, rtol=1e-3, atol=0)
+
+
+def test_records_are_attacked_whose_answer_is_right_as_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # In fp16 the first two logits of the first record are one number, and the first is the answer.
+    logits = torch.tensor([[1.0, 1.0001, 0, 0], [1.0, 1.1, 0, 0], [0, 0, 0, 1.0]])
+    monkeypatch.setattr("dnalib.stages.perturbations.infer", lambda network, signals: logits)
+    dataset = SimpleNamespace(
+        split=SimpleNamespace(test=torch.arange(3)),
+        packed=lambda records: None,
+        labels=lambda records: torch.tensor([0, 0, 3]),
+    )
+    run = SimpleNamespace(dataset=dataset, settings=SimpleNamespace(attack_records=0))
+    assert attacked_positions(run, nn.Identity()).tolist() == [0, 2]
