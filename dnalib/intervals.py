@@ -252,8 +252,8 @@ def crossed_seeds(
         ValueError: not two axes, an infinite value, other records in `classes`, a seed without a
             record, bounds that do not hold the mean, or a confidence outside (0, 1).
 
-    Source: :eq:`eq-over-seeds` and :eq:`eq-interval` of chapter 8; Zou & Donner 2008, "Construction
-    of confidence limits about effect measures".
+    Source: :eq:`eq-over-seeds`, :eq:`eq-over-records` and :eq:`eq-interval` of chapter 8; Zou &
+    Donner 2008, "Construction of confidence limits about effect measures".
     """
     check_confidence(confidence)
     values = np.asarray(values, dtype=float)

@@ -366,11 +366,15 @@ def from_to(low: str, high: str) -> str:
 
 
 def narrow(value: float, low: float, high: float) -> str:
-    """A share in % with the ends of its interval, in whole numbers where the share lies between."""
+    """A share in % with the ends of its interval, in whole numbers where these tell as much.
+
+    They hide something where they leave the share outside, or on which side of zero an end lies.
+    """
     if low != low:
         return percent(value)
     first, last = (round(100 * end) for end in (low, high))
-    if not first <= round(100 * value, 1) <= last:
+    hidden = any(not round(100 * end) and round(100 * end, 1) for end in (low, high))
+    if hidden or not first <= round(100 * value, 1) <= last:
         return f"{percent(value)} ({between(low, high)})"
     return f"{percent(value)} ({from_to(*(str(end).replace('-', '−') for end in (first, last)))})"
 

@@ -239,19 +239,22 @@ def summary(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> di
     }
 
 
-def knowledge_table(run: Run, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:
+def knowledge_table(
+    run: Run, *, ensembles: Ensembles = ENSEMBLES, at: Sequence[float] | None = None
+) -> pandas.DataFrame:
     """What survives by what the attacker knows, each record under the strongest attack known.
 
     Args:
         run: the run that attacked them.
         ensembles: as in `conditions`.
+        at: which ε, raw units; None for all.
 
     Returns:
         Columns epsilon (raw units), knowledge, ensemble, measure (those of
         `robustness.ensemble_table` and of `answers.RULES`), value, low, high (fractions), records.
     """
     tables = []
-    for epsilon in epsilons(run):
+    for epsilon in epsilons(run) if at is None else at:
         attacks = conditions(run, epsilon=epsilon, ensembles=ensembles)
         for knowledge in (*KNOWLEDGE, ALL):
             known = known_to(attacks, knowledge=knowledge)

@@ -111,9 +111,9 @@ def summaries(run: Run) -> dict[float, dict[str, Answers]]:
     }
 
 
-def knowledge_table(run: Run) -> pandas.DataFrame:
+def knowledge_table(run: Run, *, at: Sequence[float] | None = None) -> pandas.DataFrame:
     """`knowledge.knowledge_table` of all ensembles, by ε."""
-    parts = [knowledge.knowledge_table(run, ensembles=group) for group in groups(run)]
+    parts = [knowledge.knowledge_table(run, ensembles=group, at=at) for group in groups(run)]
     return pandas.concat(parts).sort_values("epsilon", kind="stable", ignore_index=True)
 
 
@@ -260,12 +260,13 @@ def cost_unit(run: Run) -> str:
     return "CPU-seconds" if device == "cpu" else "GPU-seconds"
 
 
-def cost_table(run: Run) -> pandas.DataFrame:
+def cost_table(run: Run, known: pandas.DataFrame) -> pandas.DataFrame:
     """`costs` as the chapter shows them, beside what they buy at the middle ε, in %.
 
-    P(≥1) and the accuracy of the mean softmax, each record under the strongest of all attacks.
+    P(≥1) and the accuracy of the mean softmax, each record under the strongest of all attacks;
+    `known` as in `bought_at`.
     """
-    bought = bought_at(run, epsilon=knowledge.middle(run))
+    bought = bought_at(run, known, epsilon=knowledge.middle(run))
     rows = {}
     for ensemble, cost in costs(run).iterrows():
         found = selected(bought, ensemble=ensemble).set_index("name")
@@ -277,14 +278,19 @@ def cost_table(run: Run) -> pandas.DataFrame:
     return tables.with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
 
 
-def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
+def bought_at(run: Run, known: pandas.DataFrame, *, epsilon: float) -> pandas.DataFrame:
     """What each ensemble keeps under the strongest of all attacks per record, beside its cost.
+
+    Args:
+        run: whose trainings cost something.
+        known: of `knowledge_table`.
+        epsilon: one of its ε, raw units.
 
     Returns:
         Columns ensemble, name (of `BOUGHT`), times (its cost, of what cor costs), value, low, high
         (fractions), records.
     """
-    table = selected(knowledge_table(run), epsilon=epsilon, knowledge=ALL)
+    table = selected(known, epsilon=epsilon, knowledge=ALL)
     chosen = table[table.measure.isin(list(BOUGHT))]
     found = chosen.assign(
         name=chosen.measure.map(BOUGHT), times=chosen.ensemble.map(costs(run).times)
@@ -292,10 +298,11 @@ def bought_at(run: Run, *, epsilon: float) -> pandas.DataFrame:
     return found[["ensemble", "name", "times", "value", "low", "high", "records"]]
 
 
-def in_words(run: Run) -> Banner:
+def in_words(run: Run, known: pandas.DataFrame) -> Banner:
     """Which ensemble keeps most at each ε, by each measure of `BOUGHT`, and at what cost.
 
     The control has no part in it, but is named beside it; nor have ensembles whose training failed.
+    `known` as in `bought_at`.
     """
     without = {*failed(run), metrics.CONTROL}
     if without >= set(everyone(run)):
@@ -304,7 +311,7 @@ def in_words(run: Run) -> Banner:
         )
     lines = []
     for epsilon in knowledge.epsilons(run):
-        bought = bought_at(run, epsilon=epsilon)
+        bought = bought_at(run, known, epsilon=epsilon)
         for name in BOUGHT.values():
             rows = selected(bought, name=name).set_index("ensemble")
             lines.append(
@@ -321,7 +328,8 @@ def beside_rivals(run: Run) -> str:
     if without >= set(everyone(run)):
         return ""
     epsilon = knowledge.middle(run)
-    rows = selected(bought_at(run, epsilon=epsilon), name=BOUGHT["at least 1"])
+    known = knowledge_table(run, at=[epsilon])
+    rows = selected(bought_at(run, known, epsilon=epsilon), name=BOUGHT["at least 1"])
     by_ensemble = rows.set_index("ensemble")
     settings = run.settings
     return (

@@ -86,7 +86,7 @@ def test_every_figure_is_there_with_text_for_those_who_cannot_see_it(
         "04_dec": 2,
         "05_fcor": 4,
         "06_fdec": 1,
-        "07_attacks": 3,  # and the slider, whose pictures lie in the page
+        "07_attacks": 2,  # and the slider, whose pictures lie in the page
         "08_results": 7,
         "A1_adaptive_attacks": 11,
         "A2_rivals": 6,

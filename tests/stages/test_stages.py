@@ -251,7 +251,8 @@ def test_r_squared_within_each_ensemble(run, ensemble):
                 assert value is None and adjusted is None
             else:
                 assert value == pytest.approx(expected)
-                assert adjusted < value or x == y
+                # Of features that never change, which no chance makes explain a thing, both are 0.
+                assert adjusted < value or x == y or value == 0
 
 
 def test_r_squared_goes_from_the_row_to_the_column(run):

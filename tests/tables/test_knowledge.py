@@ -331,7 +331,9 @@ def test_tables_of_transfer(run):
 def test_whole_ends_are_told_from_minus_signs():
     assert tables.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
     assert tables.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
-    assert tables.narrow(0.004, -0.002, 0.013) == "0.4 (0–1)"
+    assert tables.narrow(0.004, 0.0, 0.013) == "0.4 (0–1)"
+    assert tables.narrow(0.093, 0.002, 0.185) == "9.3 (0.2–18.5)", "beyond zero, not at it"
+    assert tables.narrow(0.093, -0.002, 0.185) == "9.3 (−0.2 to 18.5)"
     # In whole numbers these ends would leave the share outside.
     assert tables.narrow(0.002, 0.0, 0.004) == "0.2 (0.0–0.4)"
     assert tables.narrow(0.5, float("nan"), float("nan")) == "50.0"

@@ -28,12 +28,6 @@ def known(run):
 
 
 @pytest.fixture
-def told_once(known, monkeypatch):
-    """What is left under every attack, which takes seconds, is counted once for all tests."""
-    monkeypatch.setattr(rivalry, "knowledge_table", lambda run: known)
-
-
-@pytest.fixture
 def fewer(run, monkeypatch):
     """The same run without most of the rivals."""
     monkeypatch.setattr(
@@ -191,13 +185,14 @@ def test_what_survives_joins_all_ensembles(run, known):
     assert cell == tables.with_interval(row.value, row.low, row.high)
 
 
-@pytest.mark.usefixtures("told_once")
-def test_who_keeps_most_is_said_in_a_sentence_for_the_first_page(run, monkeypatch):
+def test_who_keeps_most_is_said_in_a_sentence_for_the_first_page(run, known, monkeypatch):
     monkeypatch.setattr(rivalry, "failed", lambda run: {"wide": ""})
-    bought = rivalry.bought_at(run, epsilon=50)
+    bought = rivalry.bought_at(run, known, epsilon=50)
     value = bought.ensemble.map({"wide": 0.9, "adversarial": 0.5, "fdec": 0.2}).fillna(0.1)
     value[bought.name != "P(≥1)"] = 0.0
-    monkeypatch.setattr(rivalry, "bought_at", lambda run, *, epsilon: bought.assign(value=value))
+    monkeypatch.setattr(
+        rivalry, "bought_at", lambda run, known, *, epsilon: bought.assign(value=value)
+    )
     text = rivalry.beside_rivals(run)
     assert "at ε = 50 µV, most is kept by *adversarial*, 50.0 (" in text
     assert "fdec keeps 20.0 (" in text
@@ -250,9 +245,8 @@ def test_an_ensemble_costs_all_trainings_behind_it(run, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("told_once")
 def test_costs_stand_beside_what_they_buy(run, known):
-    bought = rivalry.bought_at(run, epsilon=50)
+    bought = rivalry.bought_at(run, known, epsilon=50)
     assert len(bought) == 2 * len(EVERYONE)
     row = tables.selected(bought, ensemble="dverge", name="P(≥1)").iloc[0]
     expected = tables.selected(
@@ -260,7 +254,7 @@ def test_costs_stand_beside_what_they_buy(run, known):
     ).iloc[0]
     assert (row.value, row.low, row.high) == (expected.value, expected.low, expected.high)
     assert row.times == rivalry.costs(run).times["dverge"]
-    shown = rivalry.cost_table(run)
+    shown = rivalry.cost_table(run, known)
     assert shown.index.tolist() == EVERYONE
     assert shown.loc["dverge", "P(≥1)"] == tables.with_interval(row.value, row.low, row.high)
     assert shown.loc["cor", "times cor"] == "1.00"
@@ -268,14 +262,15 @@ def test_costs_stand_beside_what_they_buy(run, known):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("told_once")
-def test_who_keeps_most_is_said_with_the_tables_numbers(run, monkeypatch):
-    bought = rivalry.bought_at(run, epsilon=50)
-    assert "nothing to compare" in rivalry.in_words(run).markdown, "all answers are drawn at random"
+def test_who_keeps_most_is_said_with_the_tables_numbers(run, known, monkeypatch):
+    bought = rivalry.bought_at(run, known, epsilon=50)
+    assert "nothing to compare" in rivalry.in_words(run, known).markdown, (
+        "all answers are drawn at random"
+    )
     trained = bought[(bought.name == "P(≥1)") & (bought.ensemble != metrics.CONTROL)]
     lost = trained.ensemble[trained.value.idxmax()]
     monkeypatch.setattr(rivalry, "failed", lambda run: {lost: "30.0"})
-    lines = rivalry.in_words(run).markdown.splitlines()
+    lines = rivalry.in_words(run, known).markdown.splitlines()
     assert len(lines) == 6, "two measures at three ε"
     assert f"by *{lost}*" not in lines[2], "an ensemble whose training failed has no part in it"
     for line, (name, rows) in zip(lines[2:4], bought.groupby("name", sort=False), strict=True):
@@ -314,9 +309,8 @@ def test_all_that_keep_as_much_are_named():
     )
 
 
-@pytest.mark.usefixtures("told_once")
-def test_the_figure_of_costs_draws_the_table(run):
-    bought = rivalry.bought_at(run, epsilon=50)
+def test_the_figure_of_costs_draws_the_table(run, known):
+    bought = rivalry.bought_at(run, known, epsilon=50)
     figure = plots.costs(bought)
     figure.draw_without_rendering()
     assert [axes.get_title(loc="left") for axes in figure.axes] == [

@@ -78,9 +78,17 @@ def test_the_gain_is_found_record_by_record(tiny_run, other):
     joined = np.mean([np.nanmean(one["fdec"] - one["fcor"]) for one in values])
     row = table.loc["average", "fdec − fcor"]
     assert row["mean"] == tables.percent(joined)
-    # Records that are easy or hard for both ensembles cancel.
+
+
+def test_records_that_are_hard_for_both_ensembles_cancel():
+    hard = np.random.default_rng(0).random(200)  # (record,)
+    values = [
+        {"fdec": (hard < 0.6 + shift).astype(float), "cor": (hard < 0.5).astype(float)}
+        for shift in (0.0, 0.05)
+    ]
+    gain = seeds.gain_of(values)
     apart = [seeds.spread([one[name] for one in values], bounds=(0, 1)) for name in ("fdec", "cor")]
-    assert gain.over_records < np.hypot(*(spread.over_records for spread in apart))
+    assert 0 < gain.over_records < np.hypot(*(spread.over_records for spread in apart))
 
 
 def test_the_headline_of_several_seeds_has_each_of_them(tiny_run, other):
