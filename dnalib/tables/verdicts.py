@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnalib import metrics
+from dnalib.intervals import Spread
 from dnalib.runs import Run
 from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import Banner, in_a_sentence, knowledge, longer, natural, seeds
@@ -101,15 +102,15 @@ def beside_cor(
     """
     parts, alike = [], []
     for name in ("fdec", "dec", "fcor"):
-        part, gain = told_apart(values, name, "cor"), seeds.gain_of(values, pair=(name, "cor"))
-        if 0 < gain.low < taken[name] - taken["cor"]:
-            part += ", less at its lower end than more steps still took of it"
-        parts.append(part)
+        gain = seeds.gain_of(values, pair=(name, "cor"))
+        undone = 0 < gain.low < taken[name] - taken["cor"]
+        less = ", less at its lower end than more steps still took of it" if undone else ""
+        parts.append(told(gain, name, "cor") + less)
         balanced = seeds.gain_of(values, pair=(name, "cor"), classes=classes)
         if balanced.low > 0 or balanced.high < 0:
-            alike.append(told_apart(values, name, "cor", classes=classes))
-    told = "; ".join(alike) or "none of the three can be told apart from cor"
-    return f"{'; '.join(parts)}. With all classes alike, {told}"
+            alike.append(told(balanced, name, "cor"))
+    apart = "; ".join(alike) or "none of the three can be told apart from cor"
+    return f"{'; '.join(parts)}. With all classes alike, {apart}"
 
 
 def of_each(shares: Mapping[str, float]) -> str:
@@ -128,7 +129,11 @@ def told_apart(
         first, second: the ensembles; the difference is of the first less the second, in points.
         classes: (test record,), to count all classes alike; None to count all records alike.
     """
-    gain = seeds.gain_of(values, pair=(first, second), classes=classes)
+    return told(seeds.gain_of(values, pair=(first, second), classes=classes), first, second)
+
+
+def told(gain: Spread, first: str, second: str) -> str:
+    """What `told_apart` says, of a difference that is there already."""
     difference = points_between(gain.mean, gain.low, gain.high)
     if gain.low > 0:
         return f"{first} keeps more than {second}, {difference}"
