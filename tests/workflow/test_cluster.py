@@ -45,8 +45,8 @@ CHANGES = {
     "synthetic_records": "450",
     "epochs": "2",
     "epsilons": "[50, 150]",
-    "pgd_steps": "4",
-    "sap_steps": "4",
+    "pgd_steps": "2",
+    "sap_steps": "2",
     "adaptive_records": "4",
     "rivals": "[wide]",
 }
