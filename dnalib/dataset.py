@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnalib import data, synthetic
-from dnalib.runs import ComputingRun, Settings
+from dnalib.runs import ComputingRun, RecordedRun, Settings
 from dnalib.runs.folders import written_in
 from dnalib.runs.settings import setting_names
 from dnalib.signals import PackedSignals
@@ -85,7 +85,10 @@ class Dataset:
 
 
 def load_dataset(
-    run: ComputingRun, *, place: str | Path | None = None, split: str | Path | None = None
+    run: ComputingRun | RecordedRun,
+    *,
+    place: str | Path | None = None,
+    split: str | Path | None = None,
 ) -> Dataset:
     """The records that a run's settings ask for.
 

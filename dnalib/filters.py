@@ -1,10 +1,9 @@
 """Complementary ring filters: two halves of the spectrum that add up to the whole."""
 
-from numbers import Integral
-
 import torch
 from torch import Tensor, nn
 
+from dnalib.array_arguments import check_count
 from dnalib.signals import check_tensor
 
 
@@ -28,23 +27,15 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
     Source: :eq:`eq-filters` of chapter 5; Wiedeman & Wang, section "Fourier partitioning" and
     Figure 2a.
     """
-    for name, number in {"bands": bands, "length": length}.items():
-        _check_whole(name, number)
+    check_count("bands", bands, least=2)
+    check_count("length", length, least=4)
     half = length // 2
-    if length < 4:
-        raise ValueError(f"length is {length} samples; a filter needs at least 4")
-    if not 2 <= bands <= half:
+    if bands > half:
         raise ValueError(f"bands is {bands}; accepted are 2 to {half} for {length} samples")
     bins = torch.arange(half + 1)  # (frequency,)
     band = torch.clamp(bins * bands // half, max=bands - 1)  # (frequency,), 0-based
     first = (band % 2 == 0).to(torch.float32)  # (frequency,)
     return torch.stack([first, 1 - first])  # (filter, frequency)
-
-
-def _check_whole(name: str, number: object) -> None:
-    """Raise a ValueError unless a number is whole, and of a type that is."""
-    if not isinstance(number, Integral):
-        raise ValueError(f"{name} is {number!r}; accepted are whole numbers")
 
 
 class FourierFilter(nn.Module):
@@ -67,7 +58,7 @@ class FourierFilter(nn.Module):
     def __init__(self, mask: Tensor, *, length: int) -> None:
         super().__init__()
         check_tensor("mask", mask)
-        _check_whole("length", length)
+        check_count("length", length, least=1)
         if mask.shape != (length // 2 + 1,):
             raise ValueError(
                 f"mask has shape {tuple(mask.shape)}; signals of {length} samples need "

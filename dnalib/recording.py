@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from dnalib import plots, stages, tables
-from dnalib.data import DataError, load_records, locate, locate_cache, locate_split
+from dnalib.data import DataError, locate
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
-from dnalib.dataset import Dataset, choose_split, describe
+from dnalib.dataset import describe, load_dataset
 from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
 from dnalib.pages import numbers, write_run_pages
@@ -321,14 +321,13 @@ def check_records(run: RecordedRun) -> None:
     """
     if run.settings.source == SYNTHETIC:
         return
-    source = locate(run.place, root=run.root)
-    records = load_records(source, cache=locate_cache(root=run.root))
-    split = choose_split(records, locate_split(source, run.split), settings=run.settings)
-    if Dataset(records, split, run.settings, "").identity != run.manifest["records"]:
+    dataset = load_dataset(run, place=run.place, split=run.split)
+    if dataset.identity != run.manifest["records"]:
         raise DataError(
-            f"the records at {source}, or their split ({split.source}), are not those of the run "
-            f"{run.profile} ({run.manifest['split']}); name them by --data and --split (`make "
-            f"DATA=... SPLIT=...`), or by {DATA_VARIABLE} and {SPLIT_VARIABLE}"
+            f"the records at {locate(run.place, root=run.root)}, or their split "
+            f"({dataset.split.source}), are not those of the run {run.profile} "
+            f"({run.manifest['split']}); name them by --data and --split (`make DATA=... "
+            f"SPLIT=...`), or by {DATA_VARIABLE} and {SPLIT_VARIABLE}"
         )
 
 

@@ -1,16 +1,15 @@
 """What a stage has computed so far, kept in portions: a call that is cut off loses one of them."""
 
-import hashlib
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dnalib.digests import digest_of_tensors
 from dnalib.files import synchronise, written_beside
 
 SUFFIX = ".safetensors"
@@ -85,7 +84,7 @@ class Portions:
         self._seconds = time.monotonic() - self._began
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
-            metadata = {MADE_FOR: made_for, DIGEST: digest_of(tensors)}
+            metadata = {MADE_FOR: made_for, DIGEST: names_and_digest(tensors)}
             with written_beside(self.folder / f"{name}{SUFFIX}", alone=True) as part:
                 save_file(tensors, part, metadata=metadata)
                 synchronise(part)
@@ -122,17 +121,14 @@ def read_portion(path: Path, *, made_for: str) -> dict[str, Tensor]:
     if DIGEST not in metadata:
         raise UnfitPortion("has no digest, as those of older versions")
     # A power loss can leave the header and zeros behind it.
-    if metadata[DIGEST] != digest_of(tensors):
+    if metadata[DIGEST] != names_and_digest(tensors):
         raise UnfitPortion("is damaged")
     if metadata.get(MADE_FOR) != made_for:
         raise UnfitPortion("was made of other records or models, or for another attack")
     return tensors
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Hexadecimal sha256 of tensors on the CPU: their names, types, shapes and numbers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def names_and_digest(tensors: Mapping[str, Tensor]) -> str:
+    """The names of tensors, and a digest of what they name."""
+    names = sorted(tensors)
+    return f"{', '.join(names)}: {digest_of_tensors(tensors[name] for name in names)}"

@@ -146,15 +146,9 @@ def craft_all(
         OutOfTime: the portions' minutes ended first; they stay for the next call.
     """
     portions = portions or Portions()
-    identity = identify_attack(
-        network,
-        signals,
-        labels,
-        epsilon=epsilon,
-        padding=padding,
-        precision=precision,
-        generators=generators,
-    )
+    options = [epsilon, padding, precision]
+    seeds = None if generators is None else [one.initial_seed() for one in generators]
+    identity = identify_attack(network, signals, labels, chosen=[*options, seeds])
     found: dict[str, Tensor] = {}
     left = torch.ones(len(signals), dtype=torch.bool)
     for portion in portions.read(made_for=identity).values():
@@ -188,19 +182,18 @@ def identify_attack(
     signals: PackedSignals,
     labels: Tensor,
     *,
-    epsilon: float,
-    padding: Padding,
-    precision: str,
-    generators: Sequence[torch.Generator] | None,
+    chosen: Sequence[Any],
 ) -> str:
-    """Digest of all that the perturbations of `craft_all` follow from, but for `craft` itself."""
+    """Digest of all that the perturbations of `craft_all` follow from, but for `craft` itself.
+
+    `chosen` are its options, and the seeds of its generators, as JSON can hold them.
+    """
     networks = [network] if isinstance(network, Network) else network
     parts = [
         *(describe_tensors(list(one.state_dict().values())) for one in networks),
         describe_tensors(signal_tensors(signals)),
         describe_tensors([labels]),
-        [epsilon, padding, precision],
-        None if generators is None else [one.initial_seed() for one in generators],
+        chosen,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

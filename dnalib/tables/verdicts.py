@@ -30,7 +30,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
         )
         for run in runs
     ]
-    labels = natural(runs[0], ["base"])[1]  # all seeds are tested on one set
+    labels = labels_of(runs)
     control = metrics.CONTROL
     pairs = [("fdec", "cor"), ("fdec", "dec"), ("fdec", "fcor"), (control, "fdec")]
     alike = "; ".join(told_apart(values, *pair, classes=labels) for pair in pairs)
@@ -63,7 +63,7 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
         f"- **The same attack, aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
         "and on the ensemble as a whole, with more steps where a member is still right, on "
         f"{in_a_sentence(list(records))} records a seed: "
-        f"{beside_cor(values, taken=taken, classes=natural(runs[0], ['base'])[1])}. "
+        f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. "
         f"What is kept is an upper limit: the last doubling of the steps took {of_each(taken)}."
     )
 
@@ -83,10 +83,16 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         "all attacks on each record, most of which need not be smooth: "
-        f"{beside_cor(values, taken=taken, classes=natural(runs[0], ['base'])[1])}. What is kept "
+        f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. What is kept "
         f"is an upper limit: twice the steps of the longest of these attacks took {of_each(taken)} "
         f"(seed {runs[0].settings.seed})."
     )
+
+
+def labels_of(runs: Sequence[Run]) -> NDArray[np.integer]:
+    """The class of each test record, (test record,): all seeds are tested on one set."""
+    _, labels = natural(runs[0], ["base"])
+    return labels
 
 
 def beside_cor(

@@ -1,12 +1,12 @@
 """What a training reads, and how it is told from another training's data."""
 
-import hashlib
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from dnalib.array_arguments import check_classes
+from dnalib.digests import digest_of_tensors
 from dnalib.model import CLASSES, FEATURES
 from dnalib.signals import PackedSignals, check_packed, check_tensor
 from dnalib.training.recipes import Recipe
@@ -141,12 +141,7 @@ def signal_tensors(signals: PackedSignals) -> list[Tensor]:
 
 def describe_tensors(tensors: list[Tensor]) -> str:
     """Rows of the first of some tensors, and a digest of all."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().data)
-    return f"{len(tensors[0])} ({digest.hexdigest()[:16]})"
+    return f"{len(tensors[0])} ({digest_of_tensors(tensors)[:16]})"
 
 
 def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
