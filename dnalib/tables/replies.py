@@ -135,7 +135,8 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
         kinds = {
             "tells right from wrong": rows[rows.low > 0.5],
             "misled": rows[rows.high < 0.5],
-            "the same for every record": rows[rows.low == rows.high],
+            # As the mutual information of a single network, which is 0: no resample moves it.
+            "the same for every record": rows[(rows.low == 0.5) & (rows.high == 0.5)],
             "not told apart from chance": rows[
                 (rows.low <= 0.5) & (rows.high >= 0.5) & (rows.low < rows.high)
             ],

@@ -114,16 +114,16 @@ def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
     made = pandas.DataFrame(
         {
             "condition": "natural",
-            "ensemble": ["cor", "dec", "fcor", "fdec"],
+            "ensemble": ["cor", "dec", "fcor", "fdec", "wide", "dverge"],
             "measure": "error detection",
-            "low": [0.6, 0.2, 0.4, none],
-            "high": [0.8, 0.4, 0.6, none],
+            "low": [0.6, 0.2, 0.4, none, 0.5, 1.0],
+            "high": [0.8, 0.4, 0.6, none, 0.5, 1.0],
         }
     )
     monkeypatch.setattr(deferral, "detection_table", lambda shown, **options: made)
     assert replies.doubt(shown, uncertainty="predictive entropy").markdown == (
-        "- natural: tells right from wrong: cor; misled: dec; not told apart from chance: "
-        "fcor; without an interval: fdec."
+        "- natural: tells right from wrong: cor and dverge; misled: dec; the same for every "
+        "record: wide; not told apart from chance: fcor; without an interval: fdec."
     )
 
 
