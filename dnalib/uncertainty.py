@@ -7,7 +7,7 @@ in nats.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from dnalib.array_arguments import (
     as_booleans,
@@ -25,6 +25,7 @@ Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
 
 SCORES = ("R_cc", "R_iu", "UA")
+DETECTED = ("error detection", "area", "wrong answers", "least area")
 THRESHOLDS = 100  # as many as the authors' code takes
 ROUNDING = 1e-6  # how far probabilities in float32 may leave [0, 1]
 SUM_ROUNDING = 1e-3  # how far those of a record, rounded to fp16 perhaps, may sum to other than 1
@@ -158,24 +159,34 @@ def _scores(certain_from: Integers, correct: Booleans) -> Floats:
     A score depends on a record through its first threshold and its answer alone, so that counts of
     these are enough, for many draws of the records at once.
     """
-    *draws, records = certain_from.shape
-    rows = int(np.prod(draws))
-    codes = (2 * certain_from + correct).reshape(rows, records)
-    codes = codes + 2 * THRESHOLDS * np.arange(rows)[:, None]
-    counts = np.bincount(codes.ravel(), minlength=2 * THRESHOLDS * rows)
-    certain = counts.reshape(rows, THRESHOLDS, 2).cumsum(axis=1)  # (row, threshold, wrong or right)
-    wrong, right = certain[..., 0], certain[..., 1]
-    incorrect = wrong[:, -1:]  # the last threshold is every record's
+    counts = _counts(certain_from, correct, kinds=THRESHOLDS)
+    wrong, right = (one.cumsum(axis=-1) for one in counts)  # certain ones: (..., threshold) both
+    incorrect = wrong[..., -1:]  # the last threshold is every record's
     with np.errstate(invalid="ignore"):  # nobody certain, or no incorrect record
         scores = [
-            np.nanmean(right / (right + wrong), axis=1),
-            ((incorrect - wrong) / incorrect).mean(axis=1),
-            (right + incorrect - wrong).mean(axis=1) / records,
+            np.nanmean(right / (right + wrong), axis=-1),
+            ((incorrect - wrong) / incorrect).mean(axis=-1),
+            (right + incorrect - wrong).mean(axis=-1) / correct.shape[-1],
         ]
-    return np.stack(scores).reshape(len(SCORES), *draws)
+    return np.stack(scores)
 
 
-def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
+def _counts(kind: Integers, correct: Booleans, *, kinds: int) -> tuple[Integers, Integers]:
+    """How many wrong and how many right answers there are of each kind: (..., kind) both.
+
+    Args:
+        kind: (..., record), of 0 to `kinds` - 1.
+        correct: of that shape.
+        kinds: how many there are.
+    """
+    *draws, records = kind.shape
+    rows = int(np.prod(draws))
+    codes = (2 * kind + correct).reshape(rows, records) + 2 * kinds * np.arange(rows)[:, None]
+    counts = np.bincount(codes.ravel(), minlength=2 * kinds * rows).reshape(*draws, kinds, 2)
+    return counts[..., 0], counts[..., 1]
+
+
+def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> float:
     """Area under the ROC curve of finding wrong answers by their uncertainty.
 
     The probability that a wrong answer is less certain than a right one, an equal uncertainty
@@ -183,11 +194,11 @@ def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
     order of the uncertainties counts, so that no scale and no threshold is chosen.
 
     Args:
-        uncertainty: (..., record).
-        correct: (..., record) bool, of the same shape.
+        uncertainty: (record,).
+        correct: (record,) bool.
 
     Returns:
-        (...); NaN where no answer, or every answer, is wrong.
+        NaN where no answer, or every answer, is wrong.
 
     Raises:
         ValueError: shapes differ, an uncertainty is not finite, or `correct` is not bool.
@@ -195,13 +206,16 @@ def error_detection(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
     Source: Mann & Whitney 1947; Hendrycks & Gimpel 2017, "A baseline for detecting misclassified
     and out-of-distribution examples".
     """
-    uncertainty, correct = _same_records(uncertainty, correct)
-    ranks = stats.rankdata(uncertainty, axis=-1)  # (..., record), ties sharing their mean
-    wrong = (~correct).sum(axis=-1)  # (...)
-    right = correct.sum(axis=-1)
-    above = np.where(correct, 0.0, ranks).sum(axis=-1) - wrong * (wrong + 1) / 2  # pairs won
-    pairs = wrong * right
-    return np.divide(above, pairs, out=np.full(np.shape(pairs), np.nan), where=pairs > 0)[()]
+    place, correct, places = _places(uncertainty, correct)
+    return float(_error_detection(*_counts(place, correct, kinds=places)))
+
+
+def _error_detection(wrong: Integers, right: Integers) -> Floats:
+    """`error_detection` of the counts of each uncertainty in their order: (..., place) -> (...)."""
+    surer = right.cumsum(axis=-1) - right / 2  # right answers that are, equals counting one half
+    pairs = wrong.sum(axis=-1) * right.sum(axis=-1)  # (...)
+    won = (wrong * surer).sum(axis=-1)
+    return np.divide(won, pairs, out=np.full(np.shape(pairs), np.nan), where=pairs > 0)
 
 
 def selective_risk(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
@@ -220,39 +234,45 @@ def selective_risk(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
 
     Source: El-Yaniv & Wiener 2010, "On the foundations of noise-free selective classification".
     """
-    uncertainty, correct = _same_records(uncertainty, correct)
-    check_dimensions("uncertainty", uncertainty, 1)
-    _, group, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    wrong = np.bincount(group, weights=~correct) / sizes  # (distinct uncertainty,)
-    return np.repeat(wrong, sizes).cumsum() / np.arange(1, len(correct) + 1)
+    place, correct, places = _places(uncertainty, correct)
+    wrong, right = _counts(place, correct, kinds=places)
+    sizes = wrong + right
+    return np.repeat(wrong / sizes, sizes).cumsum() / np.arange(1, len(correct) + 1)
 
 
-def risk_coverage_area(uncertainty: ArrayLike, correct: ArrayLike) -> Floats:
+def risk_coverage_area(uncertainty: ArrayLike, correct: ArrayLike) -> float:
     """Area under the risk–coverage curve: the mean of `selective_risk` over all coverages.
 
     Smaller is better. It measures accuracy as well as order: an uncertainty that says nothing has
     the share of wrong answers as its area; `least_risk_coverage_area` is what any order can reach.
 
     Args:
-        uncertainty: (..., record).
-        correct: (..., record) bool, of the same shape.
+        uncertainty: (record,).
+        correct: (record,) bool.
 
     Returns:
-        (...), in [0, 1].
+        In [0, 1].
 
     Source: Geifman, Uziel & El-Yaniv 2019, "Bias-reduced uncertainty estimation for deep neural
     classifiers".
     """
-    uncertainty, correct = _same_records(uncertainty, correct)
-    records = correct.shape[-1]
-    # A wrong answer at place p adds 1/k to the risk at each k ≥ p. Among equals, which share the
-    # places from first to last, it adds the mean of that.
-    added = np.cumsum(1 / np.arange(records, 0, -1))[::-1]  # (place,)
-    below = np.concatenate([[0.0], added.cumsum()])  # (place + 1,)
-    first = stats.rankdata(uncertainty, method="min", axis=-1).astype(int)  # (..., record), from 1
-    last = stats.rankdata(uncertainty, method="max", axis=-1).astype(int)
-    expected = (below[last] - below[first - 1]) / (last - first + 1)
-    return np.where(correct, 0.0, expected).sum(axis=-1) / records
+    place, correct, places = _places(uncertainty, correct)
+    return float(_risk_coverage_area(*_counts(place, correct, kinds=places)))
+
+
+def _risk_coverage_area(wrong: Integers, right: Integers) -> Floats:
+    """`risk_coverage_area` of the counts of each uncertainty in their order: (..., place) -> (...).
+
+    A wrong answer at place p adds 1/k to the risk at each k ≥ p. Among equals, which share several
+    places, it adds the mean of that.
+    """
+    sizes = wrong + right
+    last = sizes.cumsum(axis=-1)  # (..., place)
+    records = int(last.flat[-1])  # as many in each draw
+    added = np.cumsum(1 / np.arange(records, 0, -1))[::-1]  # (record,)
+    below = np.concatenate([[0.0], added.cumsum()])  # (record + 1,)
+    expected = (below[last] - below[last - sizes]) / np.maximum(sizes, 1)
+    return (wrong * expected).sum(axis=-1) / records
 
 
 def least_risk_coverage_area(correct: ArrayLike) -> Floats:
@@ -274,9 +294,51 @@ def least_risk_coverage_area(correct: ArrayLike) -> Floats:
     return 1 - right / records - right * (harmonic[-1] - harmonic[right]) / records
 
 
-def _same_records(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Floats, Booleans]:
-    """Both as arrays of one shape (..., record)."""
+def detection_intervals(
+    uncertainty: ArrayLike, correct: ArrayLike, *, seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """What needs no threshold, with 95 % intervals over records: (value, low, high) of each.
+
+    Args:
+        uncertainty: (record,).
+        correct: (record,) bool.
+        seed: as in `intervals.bootstrap_interval`.
+
+    Returns:
+        By the names in `DETECTED`: `error_detection`, `risk_coverage_area`, the share of wrong
+        answers, and `least_risk_coverage_area`. Ends are NaN where a draw can leave a number
+        undefined.
+
+    Raises:
+        ValueError: as in `error_detection`.
+    """
+    place, correct, places = _places(uncertainty, correct)
+
+    def measures(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
+        right = correct[drawn]
+        counts = _counts(place[drawn], right, kinds=places)
+        return np.stack(
+            [
+                _error_detection(*counts),
+                _risk_coverage_area(*counts),
+                1 - right.mean(axis=-1),
+                least_risk_coverage_area(right),
+            ]
+        )
+
+    found = resampled_records(measures, records=len(correct), seed=seed)
+    return dict(zip(DETECTED, zip(*(map(float, one) for one in found), strict=True), strict=True))
+
+
+def _places(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Integers, Booleans, int]:
+    """Each record's place among the different uncertainties, whether it is right, their number.
+
+    The first two are (record,), places from 0, the most certain. Order is all that detection knows,
+    and counts of the places do for many draws of the records at once.
+    """
     uncertainty, correct = np.asarray(uncertainty), as_booleans("correct", correct)
     check_same_shape("uncertainty", uncertainty, "correct", correct)
+    check_dimensions("uncertainty", uncertainty, 1)
     check_finite("uncertainty", uncertainty)
-    return uncertainty.astype(float), correct
+    different, place = np.unique(uncertainty, return_inverse=True)
+    return place, correct, len(different)

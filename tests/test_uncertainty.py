@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_answers import made_up
 
-from dnalib import metrics, uncertainty
+from dnalib import intervals, metrics, uncertainty
 
 
 def test_mutual_information_of_agreement_and_of_disagreement():
@@ -114,8 +114,31 @@ def test_error_detection_counts_pairs_and_ignores_the_scale(seed):
     assert found == pytest.approx((pairs.mean() + 1) / 2)
     assert uncertainty.error_detection(np.exp(3 * doubt) - 7, correct) == found
     assert uncertainty.error_detection(-doubt, correct) == pytest.approx(1 - found)
-    twice = uncertainty.error_detection(np.stack([doubt, -doubt]), np.stack([correct, correct]))
-    assert twice == pytest.approx([found, 1 - found])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_intervals_of_detection_are_those_of_every_draw_by_itself(seed):
+    random = np.random.default_rng(seed)
+    doubt, correct = random.integers(0, 9, 30) / 9, random.random(30) < 0.6
+
+    def measures(drawn):
+        if drawn.ndim == 2:
+            return np.stack([measures(one) for one in drawn], axis=1)
+        one, right = doubt[drawn], correct[drawn]
+        return np.array(
+            [
+                uncertainty.error_detection(one, right),
+                uncertainty.selective_risk(one, right).mean(),
+                1 - right.mean(),
+                uncertainty.selective_risk(~right, right).mean(),
+            ]
+        )
+
+    expected = intervals.resampled_records(measures, records=30, seed=seed)
+    found = uncertainty.detection_intervals(doubt, correct, seed=seed)
+    assert tuple(found) == uncertainty.DETECTED
+    for name, *ends in zip(found, *expected, strict=True):
+        assert found[name] == pytest.approx(tuple(ends)), name
 
 
 def test_selective_risk_by_hand():
@@ -144,8 +167,8 @@ def test_risk_coverage_of_a_perfect_and_of_an_empty_score():
 def test_the_area_is_the_mean_risk_and_the_order_of_the_records_is_immaterial(seed):
     random = np.random.default_rng(seed)
     doubt, correct = random.integers(0, 6, (2, 50)) / 6, random.random((2, 50)) < 0.7
-    areas = uncertainty.risk_coverage_area(doubt, correct)
-    for one, right, area in zip(doubt, correct, areas, strict=True):
+    for one, right in zip(doubt, correct, strict=True):
+        area = uncertainty.risk_coverage_area(one, right)
         risk = uncertainty.selective_risk(one, right)
         assert area == pytest.approx(risk.mean()) and risk[-1] == pytest.approx((~right).mean())
         order = random.permutation(50)
@@ -184,10 +207,14 @@ def test_a_doubt_that_is_not_finite_is_refused_not_ranked(number, what):
     def bounded(doubt, correct):
         return uncertainty.uncertainty_score_intervals(doubt, correct, reference=[0, 1], seed=0)
 
+    def detected(doubt, correct):
+        return uncertainty.detection_intervals(doubt, correct, seed=0)
+
     for score in (
         uncertainty.error_detection,
         uncertainty.selective_risk,
         uncertainty.risk_coverage_area,
+        detected,
         scored,
         bounded,
     ):

@@ -202,10 +202,19 @@ def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame
     return table.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
 
 
-def detection(shown: Mapping[str, Answers], *, measure: str, uncertainty: str) -> pandas.DataFrame:
-    """Error detection, or the area under the risk–coverage curve, in %: a column a condition."""
-    found = deferral.detection_table(shown, uncertainty=uncertainty, seed=INTERVAL_SEED)
-    return wide(selected(found, measure=measure), columns="condition")
+def detected(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
+    """`deferral.detection_table` with the intervals of every chapter."""
+    return deferral.detection_table(shown, uncertainty=uncertainty, seed=INTERVAL_SEED)
+
+
+def detection(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
+    """Error detection, or the area under the risk–coverage curve, in %: a column a condition.
+
+    Args:
+        table: of `detected`.
+        measure: of `uncertainty.DETECTED`.
+    """
+    return wide(selected(table, measure=measure), columns="condition")
 
 
 def favourites(found: Answers, *, ensembles: Ensembles = ENSEMBLES) -> pandas.DataFrame:

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dnalib import intervals, metrics
+from dnalib import metrics
 from dnalib.tables.answers import Answers, check_conditions
 from dnalib.uncertainty import (
     SCORES,
-    error_detection,
-    least_risk_coverage_area,
+    detection_intervals,
     mutual_information,
     predictive_entropy,
-    risk_coverage_area,
     selective_risk,
     uncertainty_score_intervals,
 )
@@ -84,8 +82,8 @@ def detection_table(
         seed: of the 95 % intervals.
 
     Returns:
-        Columns condition, ensemble, measure ("error detection", "area", "wrong answers", "least
-        area"), value, low, high, records. Error detection is NaN where no answer, or every answer,
+        Columns condition, ensemble, measure (of `uncertainty.DETECTED`), value, low, high, records.
+        Error detection is NaN where no answer, or every answer,
         is wrong, and its interval where resampling can leave none.
 
     Raises:
@@ -95,9 +93,13 @@ def detection_table(
     rows = []
     for condition, answers in conditions.items():
         for ensemble, (doubt, correct) in doubts(answers, uncertainty=uncertainty).items():
-            found = {"condition": condition, "ensemble": ensemble}
-            rows += [{**found, **row} for row in _detection(doubt, correct, seed=seed)]
-    return pd.DataFrame(rows)
+            found = detection_intervals(doubt, correct, seed=seed)
+            rows += [
+                (condition, ensemble, measure, *ends, len(correct))
+                for measure, ends in found.items()
+            ]
+    names = ["condition", "ensemble", "measure", "value", "low", "high", "records"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def risk_coverage_table(
@@ -160,25 +162,3 @@ def _scores(doubt: Floats, correct: Booleans, *, reference: Floats, seed: int) -
         for score, numbers in found.items()
         for end, one in zip(("", ", low", ", high"), numbers, strict=True)
     }
-
-
-def _detection(doubt: Floats, correct: Booleans, *, seed: int) -> list[dict[str, object]]:
-    """The rows of one ensemble."""
-
-    def measures(drawn: NDArray[np.integer]) -> Floats:  # (..., record) -> (measure, ...)
-        unsure, right = doubt[drawn], correct[drawn]
-        return np.stack(
-            [
-                error_detection(unsure, right),
-                risk_coverage_area(unsure, right),
-                1 - right.mean(axis=-1),
-                least_risk_coverage_area(right),
-            ]
-        )
-
-    value, low, high = intervals.resampled_records(measures, records=len(correct), seed=seed)
-    names = ["error detection", "area", "wrong answers", "least area"]
-    return [
-        {"measure": name, "value": one, "low": a, "high": b, "records": len(correct)}
-        for name, one, a, b in zip(names, value, low, high, strict=True)
-    ]

@@ -6,7 +6,7 @@ import pandas
 
 from dnalib import metrics
 from dnalib.runs import Run
-from dnalib.stages import ATTACKS, ENSEMBLES
+from dnalib.stages import ENSEMBLES
 from dnalib.stages.ensembles import in_full
 from dnalib.tables import (
     INTERVAL_SEED,
@@ -14,11 +14,9 @@ from dnalib.tables import (
     adaptive,
     answers,
     claims,
-    deferral,
     in_a_sentence,
     knowledge,
     longer,
-    percent,
     selected,
     sweeps,
 )
@@ -126,9 +124,12 @@ def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
     return Banner("\n".join(lines))
 
 
-def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> Banner:
-    """Whose doubt tells wrong answers from right ones, and whose is misled, by its intervals."""
-    table = deferral.detection_table(shown, uncertainty=uncertainty, seed=INTERVAL_SEED)
+def doubt(table: pandas.DataFrame) -> Banner:
+    """Whose doubt tells wrong answers from right ones, and whose is misled, by its intervals.
+
+    Args:
+        table: of `adaptive.detected`.
+    """
     chosen = selected(table, measure="error detection")
     lines = []
     for condition, rows in chosen.groupby("condition", sort=False):
@@ -187,28 +188,32 @@ def changed(table: pandas.DataFrame) -> Banner:
     return Banner("\n".join(lines))
 
 
-def above_control(run: Run, parameter: str) -> Banner:
-    """Which ensembles keep more than the control under each attack, at which values, by P(≥1).
+def above_control(table: pandas.DataFrame) -> Banner:
+    """Which ensembles keep more than the control, and which less, at which values, for certain.
+
+    By each measure of those under attack, by its paired interval.
 
     Args:
-        run, parameter: as in `sweeps.sweep_table`.
+        table: from `sweeps.control_table`.
     """
     lines = []
-    for attack in ATTACKS:
-        table = selected(
-            sweeps.sweep_table(run, parameter, attack=attack), measure="P(≥1), attacked"
-        )
-        found = []
-        for setting, rows in table.groupby("setting", sort=False):
-            shares = dict(zip(rows.ensemble, rows.value, strict=True))
-            control = shares.pop(metrics.CONTROL)
-            found += [
-                f"{ensemble} at {in_full(setting)} ({percent(share)} against {percent(control)} %)"
-                for ensemble, share in shares.items()
-                if share > control
-            ]
-        lines.append(f"- Under {attack.upper()}: {in_a_sentence(found) if found else 'none'}.")
+    for measure, rows in table.groupby("measure", sort=False):
+        if sweeps.is_attacked(measure):
+            more = at_values(rows[rows.low > 0], in_points=True)
+            less = at_values(rows[rows.high < 0], in_points=False)
+            lines.append(f"- {measure}: more {more}; less {less}.")
     return Banner("\n".join(lines))
+
+
+def at_values(rows: pandas.DataFrame, *, in_points: bool) -> str:
+    """Which ensembles these are, each with the parameter's values, and by how many points."""
+    found = []
+    for ensemble, at in rows.groupby("ensemble", sort=False):
+        values = [
+            in_full(row.setting) + f" ({points(row.value)})" * in_points for row in at.itertuples()
+        ]
+        found.append(f"{ensemble} at {in_a_sentence(values)}")
+    return ", ".join(found) if found else "none"
 
 
 def moved(rows: pandas.DataFrame) -> str:

@@ -33,6 +33,7 @@ CHANGED = {
     "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
     "P(≥1) under PGD averaged over classes": ("pgd", "P(≥1), class average, attacked"),
 }
+DIFFERENCES = ["measure", "value", "low", "high"]  # columns
 SIZE = "most_members"  # as a parameter: how many networks an ensemble has, up to the setting
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
 COLUMNS = ["setting", "ensemble", "measure", "value", "low", "high", "over_seeds", "over_records"]
@@ -112,17 +113,55 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
             before, after = (natural_logits(*side) for side in both)
             if np.array_equal(before, after):
                 continue
-            one, other = (changed_values(*side) for side in both)
-            for measure, (_, shown) in CHANGED.items():
-                spread = crossed_seeds(
-                    one[measure] - other[measure],  # (seed, test record)
-                    classes=labels if SHOWN[shown][-1] else None,
-                    bounds=DIFFERENCE,
-                )
-                ends = (spread.mean, spread.low, spread.high)
-                rows.append((setting, against, ensemble, measure, *ends))
-    names = ["setting", "against", "ensemble", "measure", "value", "low", "high"]
+            found = differences(*(changed_values(*side) for side in both), labels=labels)
+            rows += [(setting, against, ensemble, *row) for row in found]
+    names = ["setting", "against", "ensemble", *DIFFERENCES]
     return pandas.DataFrame(rows, columns=names)
+
+
+def control_table(run: Run, parameter: str) -> pandas.DataFrame:
+    """What each ensemble keeps more than the control, at each value of a parameter.
+
+    Intervals are paired: every resample takes the same seeds and records of both.
+
+    Args:
+        run, parameter: as in `sweep_table`.
+
+    Returns:
+        Columns setting (of the parameter), ensemble, measure (of `CHANGED`), value, low, high
+        (differences of fractions).
+    """
+    rows = []
+    for setting, artefacts in swept_artefacts(run, parameter).items():
+        labels = load_file(artefacts[0].path)["labels"]
+        control = changed_values(artefacts, None)
+        for ensemble, members in ensembles_at(parameter, setting).items():
+            found = differences(changed_values(artefacts, members), control, labels=labels)
+            rows += [(setting, ensemble, *row) for row in found]
+    return pandas.DataFrame(rows, columns=["setting", "ensemble", *DIFFERENCES])
+
+
+def differences(
+    one: Mapping[str, NDArray[np.float64]],
+    other: Mapping[str, NDArray[np.float64]],
+    *,
+    labels: NDArray[np.integer],
+) -> list[tuple[str, float, float, float]]:
+    """By how much one side exceeds the other: a row a measure, with its interval.
+
+    Args:
+        one, other: from `changed_values`.
+        labels: of the test records.
+    """
+    rows = []
+    for measure, (_, shown) in CHANGED.items():
+        spread = crossed_seeds(
+            one[measure] - other[measure],  # (seed, test record)
+            classes=labels if SHOWN[shown][-1] else None,
+            bounds=DIFFERENCE,
+        )
+        rows.append((measure, spread.mean, spread.low, spread.high))
+    return rows
 
 
 def failed(run: Run, parameter: str) -> Banner:
@@ -152,6 +191,12 @@ def failed(run: Run, parameter: str) -> Banner:
                     "what their ensembles keep does not count as robustness."
                 )
     return Banner("\n".join(lines) or "Every network does better than one constant answer.")
+
+
+def is_attacked(measure: str) -> bool:
+    """Whether a measure of `CHANGED` is that of attacked records."""
+    _, shown = CHANGED[measure]
+    return SHOWN[shown][0] == ATTACKED
 
 
 def chosen_value(run: Run, parameter: str) -> float | None:
@@ -184,9 +229,14 @@ def natural_logits(artefacts: Sequence[Artefact], members: Sequence[str]) -> NDA
 
 
 def changed_values(
-    artefacts: Sequence[Artefact], members: Sequence[str]
+    artefacts: Sequence[Artefact], members: Sequence[str] | None
 ) -> dict[str, NDArray[np.float64]]:
-    """What each test record contributes to each measure of `CHANGED`: (seed, test record)."""
+    """What each test record contributes to each measure of `CHANGED`: (seed, test record).
+
+    Args:
+        artefacts: one a seed.
+        members: as in `values_of`.
+    """
     by_attack = {
         attack: [values_of(artefact, members, attack=attack) for artefact in artefacts]
         for attack in dict.fromkeys(attack for attack, _ in CHANGED.values())

@@ -265,6 +265,31 @@ def test_changes_are_paired_by_seed_and_record(run):
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
+def test_ensembles_are_compared_with_the_control_by_seed_and_record(run):
+    found = sweeps.control_table(run, "bands")
+    assert list(dict.fromkeys(found.ensemble)) == list(stages.ENSEMBLES)
+    table = sweeps.sweep_table(run, "bands")
+    for row in tables.selected(found, measure="P(≥1) under SAP averaged over classes").itertuples():
+        measure = "P(≥1), class average, attacked"
+        kept, control = (
+            value_at(table, row.setting, name, measure) for name in (row.ensemble, CONTROL)
+        )
+        assert row.value == pytest.approx(kept - control)
+    chosen = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["dec"]]
+    differences = []
+    for seed in (0, 1):
+        stored = load_file(run.obtain(sweep_name({"bands": 10, "seed": seed})).path)
+        labels = stored["labels"][stored["positions"]]
+        right = stored["pgd"].argmax(-1) == labels  # (model, record)
+        control = right[stages.MEMBERS.index("base")] | np.isin(labels, [0, 2])
+        differences.append(right[chosen].any(axis=0) * 1.0 - control)
+    expected = crossed_seeds(np.stack(differences))
+    (row,) = tables.selected(
+        found, setting=10, ensemble="dec", measure="P(≥1) under PGD"
+    ).itertuples()
+    assert (row.low, row.high) == pytest.approx((expected.low, expected.high))
+
+
 def test_each_number_of_networks_is_compared_with_one_fewer(run):
     changes = sweeps.changes_table(run, "most_members")
     assert set(zip(changes.setting, changes.against, strict=True)) == {(3, 2), (4, 3)}

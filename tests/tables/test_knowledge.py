@@ -362,9 +362,8 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     doubt = adaptive.doubt(shown, uncertainty="predictive entropy")
     assert len(doubt) == 4 * len(NAMES) and doubt.shape[1] == 6
     assert doubt.index[0] == ("natural", "cor")
-    detection = adaptive.detection(
-        shown, measure="error detection", uncertainty="mutual information"
-    )
+    detected = adaptive.detected(shown, uncertainty="mutual information")
+    detection = adaptive.detection(detected, measure="error detection")
     assert list(detection.columns) == ["natural", *knowledge.DOUBT]
     assert len(adaptive.favourites(attacks[knowledge.PAPER])) == 12
     gain = adaptive.gain(attacks[knowledge.PAPER])

@@ -12,12 +12,10 @@ from dnalib.stages.rivals import RIVALS
 from dnalib.tables import (
     adaptive,
     answers,
-    deferral,
     knowledge,
     longer,
     replies,
     rivalry,
-    sweeps,
 )
 
 
@@ -109,7 +107,7 @@ def test_every_ensemble_is_compared_with_the_one_that_is_named(shown):
             assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.split(": ", 1)[1])
 
 
-def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
+def test_doubt_is_judged_by_its_interval_beside_one_half():
     none = float("nan")
     made = pandas.DataFrame(
         {
@@ -120,8 +118,7 @@ def test_doubt_is_judged_by_its_interval_beside_one_half(shown, monkeypatch):
             "high": [0.8, 0.4, 0.6, none, 0.5, 1.0],
         }
     )
-    monkeypatch.setattr(deferral, "detection_table", lambda shown, **options: made)
-    assert replies.doubt(shown, uncertainty="predictive entropy").markdown == (
+    assert replies.doubt(made).markdown == (
         "- natural: tells right from wrong: cor and dverge; misled: dec; the same for every "
         "record: wide; not told apart from chance: fcor; without an interval: fdec."
     )
@@ -154,21 +151,21 @@ def test_what_rounds_to_nothing_is_nothing(shares, text):
     assert replies.at_most(shares, of="P(≥1)") == text
 
 
-def test_what_keeps_more_than_the_control_is_named_with_both_shares(monkeypatch):
-    shares = {
-        "sap": [(2, "fcor", 0.92), (2, "dec", 0.7), (2, metrics.CONTROL, 0.875), (10, "fcor", 0.5)],
-        "pgd": [(2, "fcor", 0.17), (2, metrics.CONTROL, 0.875), (10, "fcor", 0.875)],
-    }
-
-    def sweep_table(run, parameter, *, attack):
-        rows = [*shares[attack], (10, metrics.CONTROL, 0.875)]
-        made = pandas.DataFrame(rows, columns=["setting", "ensemble", "value"])
-        return made.assign(measure="P(≥1), attacked")
-
-    monkeypatch.setattr(sweeps, "sweep_table", sweep_table)
-    assert replies.above_control(None, "bands").markdown.splitlines() == [
-        "- Under PGD: none.",
-        "- Under SAP: fcor at 2 (92.0 against 87.5 %).",
+def test_what_keeps_more_than_the_control_is_told_by_its_intervals():
+    made = pandas.DataFrame(
+        [
+            (2, "fcor", "average accuracy", 0.3, 0.2, 0.4),
+            (2, "fcor", "P(≥1) under SAP", 0.05, 0.01, 0.09),
+            (10, "fcor", "P(≥1) under SAP", 0.1, 0.05, 0.15),
+            (10, "dec", "P(≥1) under SAP", 0.04, -0.01, 0.09),
+            (10, "fdec", "P(≥1) under SAP", -0.2, -0.3, -0.1),
+            (10, "fcor", "P(≥1) under PGD", 0.0, -0.1, 0.1),
+        ],
+        columns=["setting", "ensemble", "measure", "value", "low", "high"],
+    )
+    assert replies.above_control(made).markdown.splitlines() == [
+        "- P(≥1) under SAP: more fcor at 2 (+5.0) and 10 (+10.0); less fdec at 10.",
+        "- P(≥1) under PGD: more none; less none.",
     ]
 
 
