@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads scipy.stats where it is used: that takes half a second
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from dnalib.array_arguments import (
     as_booleans,
@@ -118,7 +118,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     first, second = as_booleans("first", first), as_booleans("second", second)
     check_records("first", first, 0, "second", second)
     one, other = int((first & ~second).sum()), int((second & ~first).sum())
-    p_value = stats.binomtest(one, one + other).pvalue if one + other else 1.0
+    p_value = scipy.stats.binomtest(one, one + other).pvalue if one + other else 1.0
     return McNemar(one, other, float(p_value))
 
 
@@ -192,8 +192,8 @@ def resampled_interval(
         return value, value
     with warnings.catch_warnings():
         # Of NaN ends, which are what a resample without a value gives, scipy says "BCa failed".
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
+        result = scipy.stats.bootstrap(
             (values,),
             statistic,
             vectorized=True,
@@ -329,10 +329,12 @@ def reach_of_both(
     Source: :eq:`eq-interval` of chapter 8; Zou & Donner 2008.
     """
     tail = (1 + confidence) / 2
-    of_records = float(stats.norm.ppf(tail)) * over_records
+    of_records = float(scipy.stats.norm.ppf(tail)) * over_records
     if seeds == 1:
         return of_records
-    return math.hypot(float(stats.t.ppf(tail, seeds - 1)) * over_seeds / seeds**0.5, of_records)
+    return math.hypot(
+        float(scipy.stats.t.ppf(tail, seeds - 1)) * over_seeds / seeds**0.5, of_records
+    )
 
 
 def check_confidence(confidence: float) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from dnalib.units import GAIN, RATE
 
@@ -91,7 +91,9 @@ def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
     ratio = Fraction(RATE / record.fs).limit_denominator(1000)
     if ratio != 1:
         # The ends are extended, as in decimation: zeros there would pull an offset down.
-        signal = resample_poly(signal, ratio.numerator, ratio.denominator, padtype="edge")
+        signal = scipy.signal.resample_poly(
+            signal, ratio.numerator, ratio.denominator, padtype="edge"
+        )
     return signal.astype(np.float32)
 
 

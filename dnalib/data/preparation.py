@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
-from scipy.signal import firwin, resample_poly
 
 from dnalib.units import RATE
 
@@ -157,7 +157,7 @@ def _decimate(signal: NDArray[Any], factor: int) -> NDArray[Any]:
     """Every `factor`-th sample behind a zero-phase low-pass; the ends are extended, not zeroed."""
     if factor == 1:
         return signal
-    filtered = resample_poly(
+    filtered = scipy.signal.resample_poly(
         signal.astype(np.float64), 1, factor, window=_low_pass(factor), padtype="edge"
     )
     if signal.dtype == np.int16:
@@ -168,4 +168,4 @@ def _decimate(signal: NDArray[Any], factor: int) -> NDArray[Any]:
 @lru_cache
 def _low_pass(factor: int) -> NDArray[np.float64]:
     """A linear-phase filter, half power near the new Nyquist frequency, gain 1 at 0 Hz."""
-    return firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
+    return scipy.signal.firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))

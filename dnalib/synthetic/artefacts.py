@@ -6,10 +6,10 @@ All signals are in raw units (µV).
 from typing import TypedDict
 
 import numpy as np
+import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfftfreq
-from scipy.signal import butter, sosfiltfilt
 
 Array = NDArray[np.float64]
 
@@ -165,8 +165,8 @@ def band_limit(signal: Array, *, rate: float, low: float = 0.5, high: float = 40
     """
     sections = np.concatenate(
         [
-            butter(1, low, "highpass", fs=rate, output="sos"),
-            butter(5, high, "lowpass", fs=rate, output="sos"),
+            scipy.signal.butter(1, low, "highpass", fs=rate, output="sos"),
+            scipy.signal.butter(5, high, "lowpass", fs=rate, output="sos"),
         ]
     )
-    return sosfiltfilt(sections, signal)
+    return scipy.signal.sosfiltfilt(sections, signal)

@@ -25,8 +25,8 @@ electrocardiogram signals", IEEE Transactions on Biomedical Engineering 50(3):28
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
@@ -113,5 +113,5 @@ def solve(*, r_times: Array, events: Events, baseline: Array, rate: float) -> Ar
     start = push.mean()
     # lfilter's state before sample 0 is chosen so that u(0) = start.
     state = [start - newer * push[0]]
-    u, _ = lfilter([newer, older], [1.0, -decay], push, zi=state)
+    u, _ = scipy.signal.lfilter([newer, older], [1.0, -decay], push, zi=state)
     return train - u
