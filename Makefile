@@ -26,10 +26,11 @@ export PYTHONWARNINGS ?= ignore::DeprecationWarning
 # and keeps a training several times faster on one that does something else as well.
 export GOMP_SPINCOUNT ?= 3000
 
-# A process a processor, and one thread in each: two that wait for each other's threads take several
-# times as long. A module's tests, and a notebook's cells, stay together and in their order.
+# As many processes as tests/conftest.py says, and one thread in each: two that wait for each other's
+# threads take several times as long. A module's tests, and a notebook's cells, stay together and in
+# their order.
 SIDE_BY_SIDE := OMP_NUM_THREADS=1
-WORKERS := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 
 .PHONY: book sweep status test unit html lint record report pack clean
 
@@ -54,8 +55,7 @@ status: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(MAKE) --jobs 2 --output-sync lint html
-	$(SIDE_BY_SIDE) python -m pytest $(WORKERS)
-	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env -p no:cacheprovider book/
+	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env book tests
 
 # The library alone, for whoever is changing it: under a minute.
 unit: $(INSTALLED)

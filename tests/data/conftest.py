@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from dnalib.data import Records, load_records
@@ -122,10 +123,14 @@ def published_features() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_cache(real_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of the real archive, made once a session (some ten seconds)."""
-    cache = tmp_path_factory.mktemp("cache")
-    load_records(real_archive, cache=cache, progress=False)
+def real_cache(real_archive: Path, common_folder: Path) -> Path:
+    """The cache of the real archive, made once by the processes that test side by side.
+
+    That takes some twenty seconds.
+    """
+    cache = common_folder / "cache"
+    with FileLock(f"{cache}.lock"):
+        load_records(real_archive, cache=cache, progress=False)
     return cache
 
 
