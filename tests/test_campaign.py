@@ -612,6 +612,15 @@ def test_appendices_follow_the_chapters_of_every_step(
     assert (places.runs / "demo" / "book-epochs-2_seed-1" / f"{APPENDIX}.ipynb").is_file()
 
 
+def test_a_call_may_leave_the_machine_unmeasured(
+    kernel: Papermill, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_places", lambda options: places)
+    monkeypatch.setattr(command, "measure", lambda *given, **options: pytest.fail("measured"))
+    assert command.main(["--steps", "demo", "--device", "cpu", "--unmeasured"]) == 0
+    assert executed(kernel) == [*NAMES]
+
+
 def test_the_command_hands_out_what_is_there_whatever_happens(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

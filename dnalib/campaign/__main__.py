@@ -62,7 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits = checked_limits(options)
         status = 0
         if options.minutes != 0:
-            status = compute(steps, places, clock, later=later, device=options.device)
+            status = compute(
+                steps,
+                places,
+                clock,
+                later=later,
+                device=options.device,
+                measured=not options.unmeasured,
+            )
         if options.output:
             if options.again:
                 (places.runs / LEDGER).unlink(missing_ok=True)
@@ -83,7 +90,13 @@ def call_began() -> float | None:
 
 
 def compute(
-    steps: Sequence[Step], places: Places, clock: Clock, *, later: Sequence[Step], device: str
+    steps: Sequence[Step],
+    places: Places,
+    clock: Clock,
+    *,
+    later: Sequence[Step],
+    device: str,
+    measured: bool = True,
 ) -> int:
     """Measure the machine, then execute the steps as far as the time lets them.
 
@@ -93,6 +106,7 @@ def compute(
         clock: of this call.
         later: steps whose appendices follow when all that is done.
         device: "auto", "cuda" or "cpu".
+        measured: whether the machine's speed is measured first, which takes minutes.
 
     Returns:
         0, or 1 where a chapter failed; what was finished is handed out all the same.
@@ -104,7 +118,8 @@ def compute(
     before = finished_stages(places.runs)
     status = 0
     try:
-        report(estimates(steps, measure(places.root, places.runs, clock, device=device)))
+        if measured:
+            report(estimates(steps, measure(places.root, places.runs, clock, device=device)))
         for step in steps:
             run_step(step, places, clock)
         print(f"the chapters of all steps are done: {' '.join(step.name for step in steps)}")
@@ -211,6 +226,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", help="archive or folder of the records")
     made.add_argument("--split", help="random_permutation.npy")
     made.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    made.add_argument(
+        "--unmeasured", action="store_true", help="all of the call for chapters: no estimates"
+    )
     made.add_argument("--runs-folder", type=Path, metavar="FOLDER", help="else data/runs")
     limits = Limits()
     made.add_argument("--files", type=int, default=limits.files, help="handed out a call, at most")
