@@ -689,4 +689,4 @@ def test_the_help_gives_the_commands_for_a_load_whole(
         command.main(["-h"])
     printed = capsys.readouterr().out
     assert "git sparse-checkout set --no-cone /.gitignore /Makefile " in printed
-    assert "git sparse-checkout disable " in printed
+    assert "git sparse-checkout disable " in printed and "DNALIB_WORK=FOLDER " in printed

@@ -27,6 +27,9 @@ there is into sets that fit: --minutes 0 --again --total-megabytes 14 --output P
 without --again into PART2, until nothing is left; each is unpacked by itself. Chapters that one
 machine executed to the end are not executed on the next.
 
+A load that is carried again takes the place of its folder, and of the runs in `work` beside `run`:
+keep them elsewhere on that machine, by DNALIB_WORK=FOLDER in the environment of every call.
+
 The project's files (about 37 MiB) and its pack (50 MiB) together exceed a load of 64 MiB. The pack
 needs none of those files; these commands leave all but two of them out, and bring them back:
 
