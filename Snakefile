@@ -94,6 +94,8 @@ def program(kind, resources, threads):
 
 
 CHAPTER = PLAN["resources"]["chapter"]
+# A part is of no use: written once, not after each cell with all that is above it.
+ONCE = "--no-request-save-on-cell-execute --autosave-cell-every 0"
 KINDS = [kind for kind in PLAN["resources"] if kind != "chapter"]
 
 
@@ -164,7 +166,8 @@ rule chapter:
             "{wildcards.variant}_{wildcards.chapter}",
             "rm -f {params.part}; "
             "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} "
-            "{params.parameters} {LIMIT} --no-progress-bar --stdout-file - && mv {params.part} {output}",
+            "{params.parameters} {LIMIT} {ONCE} --no-progress-bar --stdout-file - && "
+            "mv {params.part} {output}",
             # What ended the notebook stands in it as a line `"ename": "OutOfTime",`.
             late='grep -qs "^ *.ename.: .OutOfTime." {params.part}',
         )

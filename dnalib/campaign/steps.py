@@ -167,6 +167,8 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
             notebook_parameters(step, places, clock),
             cwd=notebook.parent,
             progress_bar=False,
+            request_save_on_cell_execute=False,  # a part is of no use
+            autosave_cell_every=0,
             stdout_file=sys.stdout,
             timeout_func=lambda cell: seconds_for_a_cell(clock),
             shutdown_kernel="immediate",
