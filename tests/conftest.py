@@ -11,7 +11,7 @@ import pytest
 from tiny import open_tiny
 
 from dnalib.runs import ComputingRun
-from dnalib.runs.turns import TURNS
+from dnalib.runs.turns import turn
 
 SLOW_FIXTURES = {"tiny_run", "browser", "served", "on_disk"}  # a run; the book in a browser
 
@@ -60,7 +60,7 @@ def tiny_run(
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         for name in names:
             made.obtain(name)
-    # Another process may be clearing away what it needed to compute the last ones.
-    unfinished = shutil.ignore_patterns(TURNS, "checkpoints", "portions")
-    own = tmp_path_factory.getbasetemp() / "runs"
-    return open_tiny(shutil.copytree(together, own, ignore=unfinished))
+    for name in names:  # another process may be clearing away what it needed to compute one
+        with turn(made.folder, f"{name}-{made.identity(name)}"):
+            pass
+    return open_tiny(shutil.copytree(together, tmp_path_factory.getbasetemp() / "runs"))

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import HTML, Visit, chromium
+from browser import HTML, NO_PAGE, Visit, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -22,7 +22,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def served() -> Iterator[str]:
+def built() -> None:
+    """Skips where there is no book to visit."""
+    if not (HTML / "index.html").exists():
+        pytest.skip(NO_PAGE)
+
+
+@pytest.fixture(scope="session")
+def served(built: None) -> Iterator[str]:
     """Address of the built book."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(HTML)))
     Thread(target=server.serve_forever, daemon=True).start()
@@ -32,7 +39,7 @@ def served() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def on_disk() -> str:
+def on_disk(built: None) -> str:
     """Address of the built book for who opens the files themselves."""
     return HTML.as_uri()
 

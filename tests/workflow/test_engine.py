@@ -21,6 +21,7 @@ from dnalib.runs.turns import turn
 from dnalib.workflow import __main__ as command
 from dnalib.workflow import engine
 from dnalib.workflow.chapters import CHAPTERS
+from dnalib.workflow.summaries import DATA_CHAPTER, SUMMARY_CHAPTERS
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,25 @@ def test_names_of_records_arrive_whole_and_another_limit_executes_nothing_again(
         assert words_of_one[limit : limit + 3] == ["-p", "max_minutes", "2.5"]
     assert command.main([*words, "--max-minutes", "7"]) == 0
     assert calls(toy) == first
+
+
+def test_a_sweep_over_seeds_executes_every_chapter_and_then_the_summaries(toy, capsys):
+    """The toy's `python` is each job: it leaves the report that it was told to."""
+    commands = Path(os.environ["BASH_ENV"])
+    job = 'python() { [ "$2" != dnalib.workflow.job ] || touch "${@: -3:1}"; }\n'
+    commands.write_text(commands.read_text() + job)
+    assert command.main(["sweep", "--seeds", "0-1"]) == 0
+    executed = [(Path(words[1]).parent.name, Path(words[0]).stem) for words in calls(toy)]
+    first, second, both = "seed-0", "seed-1", "seeds-0-1"
+    wanted = [(seed, chapter) for seed in (first, second) for chapter in CHAPTERS]
+    wanted.remove((second, DATA_CHAPTER))  # the records are the same
+    assert sorted(executed) == sorted([*wanted, *((both, name) for name in SUMMARY_CHAPTERS)])
+    for name in SUMMARY_CHAPTERS:
+        places = [executed.index((variant, name)) for variant in (first, second, both)]
+        assert max(places) == places[-1], "a seed came after what shows them all"
+    assert (toy / "_build" / f"demo-{both}" / "_build" / "html" / "index.html").exists()
+    assert row(capsys, "survey") == row(capsys, DATA_CHAPTER) == {"done": 1}
+    assert row(capsys, "base") == {"done": 2} and row(capsys, "08_results") == {"done": 3}
 
 
 def test_status_tells_what_failed_here_until_it_is_done(toy, capsys):
