@@ -584,9 +584,9 @@ def test_an_estimate_counts_the_attacks_and_every_training() -> None:
     assert lines == [
         "an epoch at full size takes 6.0 s on this machine",
         "full:8: 10 trainings of 8 epochs about 8 min, attacks not measured; "
-        "appendices not counted",
+        "inference and appendices not counted",
         "paper: 10 trainings of 200 epochs about 200 min, attacks not measured; "
-        "appendices not counted",
+        "inference and appendices not counted",
     ]
     found["attacks"] = {"gradient_seconds": {"32-true": {"strip": 0.01, "mask": 0.005}}}
     _, line = estimates.estimates([Step("full", 8)], found)

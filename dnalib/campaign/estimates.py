@@ -27,7 +27,7 @@ def estimates(steps: Sequence[Step], found: Mapping[str, Mapping[str, Any]]) -> 
         if step.full_size:
             parts = [described_trainings(step.settings, epoch_seconds=seconds)]
             parts.append(described_attacks(step.settings, found.get("attacks", {})))
-            lines.append(f"{step.name}: {', '.join(parts)}; appendices not counted")
+            lines.append(f"{step.name}: {', '.join(parts)}; inference and appendices not counted")
     return lines
 
 
