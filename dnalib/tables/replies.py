@@ -201,7 +201,7 @@ def above_control(table: pandas.DataFrame) -> Banner:
         if sweeps.is_attacked(measure):
             more = at_values(rows[rows.low > 0], in_points=True)
             less = at_values(rows[rows.high < 0], in_points=False)
-            lines.append(f"- {measure}: more {more}; less {less}.")
+            lines.append(f"- {measure}: more is kept by {more}; less by {less}.")
     return Banner("\n".join(lines))
 
 

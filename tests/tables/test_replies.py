@@ -164,8 +164,8 @@ def test_what_keeps_more_than_the_control_is_told_by_its_intervals():
         columns=["setting", "ensemble", "measure", "value", "low", "high"],
     )
     assert replies.above_control(made).markdown.splitlines() == [
-        "- P(≥1) under SAP: more fcor at 2 (+5.0) and 10 (+10.0); less fdec at 10.",
-        "- P(≥1) under PGD: more none; less none.",
+        "- P(≥1) under SAP: more is kept by fcor at 2 (+5.0) and 10 (+10.0); less by fdec at 10.",
+        "- P(≥1) under PGD: more is kept by none; less by none.",
     ]
 
 
