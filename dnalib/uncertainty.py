@@ -5,6 +5,8 @@ the answer is less sure; `correct` (record,) bool, whether the ensemble answers 
 in nats.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
@@ -132,7 +134,7 @@ def uncertainty_score_intervals(
     found = resampled_records(
         lambda drawn: _scores(certain_from[drawn], correct[drawn]), records=len(correct), seed=seed
     )
-    return dict(zip(SCORES, zip(*(map(float, one) for one in found), strict=True), strict=True))
+    return _by_name(SCORES, found)
 
 
 def _certain_from(
@@ -327,7 +329,15 @@ def detection_intervals(
         )
 
     found = resampled_records(measures, records=len(correct), seed=seed)
-    return dict(zip(DETECTED, zip(*(map(float, one) for one in found), strict=True), strict=True))
+    return _by_name(DETECTED, found)
+
+
+def _by_name(
+    names: Sequence[str], found: tuple[Floats, Floats, Floats]
+) -> dict[str, tuple[float, float, float]]:
+    """Several numbers with their ends, (number,) each, by their names."""
+    rows = zip(*(one.tolist() for one in found), strict=True)
+    return dict(zip(names, rows, strict=True))
 
 
 def _places(uncertainty: ArrayLike, correct: ArrayLike) -> tuple[Integers, Booleans, int]:

@@ -83,8 +83,8 @@ def detection_table(
 
     Returns:
         Columns condition, ensemble, measure (of `uncertainty.DETECTED`), value, low, high, records.
-        Error detection is NaN where no answer, or every answer,
-        is wrong, and its interval where resampling can leave none.
+        Error detection is NaN where no answer, or every answer, is wrong, and its interval where
+        resampling can leave none.
 
     Raises:
         ValueError: no condition, or another uncertainty.
