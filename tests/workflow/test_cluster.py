@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -156,22 +157,45 @@ class Training:
         self.folder = project / "data" / "runs" / "demo"
 
     def in_its_midst(self, started, *, besides=None):
-        """A job whose training has kept an epoch and lacks another, so that work is lost."""
+        """A job whose training has kept an epoch and not ended, held so that it cannot end."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert started.poll() is None, "the sweep ended early"
             for job in jobs_of_cluster():
                 found = job["JobState"] == "RUNNING" and "rule_training" in job["Comment"]
-                if found and name_of(job) != besides and self.has_an_epoch(job):
+                if found and name_of(job) != besides and self.is_held_in_time(job):
                     return job
             time.sleep(0.1)
         raise AssertionError("the cluster was in the midst of no training")
 
-    def has_an_epoch(self, job):
+    def is_held_in_time(self, job):
+        """Hold the processes of a job, and let them go on if it has no epoch yet, or all."""
         plan = json.loads((self.folder / "plan.json").read_text())
         stage = plan["jobs"][name_of(job)]["stage"]
-        checkpoint = self.folder / "checkpoints" / f"{stage}-{self.local.identity(stage)}"
-        return any(checkpoint.glob("*.json"))
+        artefact = expected(self.local)[stage]
+        checkpoint = self.folder / "checkpoints" / Path(artefact).stem
+        if not any(checkpoint.glob("*.json")):
+            return False
+        work = processes_of(job)
+        for process in work:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        if work and not (self.folder / artefact).exists():
+            return True
+        for process in work:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        return False
+
+
+def processes_of(job):
+    """The processes of a job on this machine."""
+    work = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SLURM_JOB_ID") == job["JobId"]:
+                work.append(process)
+    return work
 
 
 def name_of(job):
