@@ -67,14 +67,25 @@ def check_same_shape(
         )
 
 
-def check_classes(name: str, indices: NDArray[np.generic], classes: int) -> None:
-    """Refuse values that are not class indices from 0 to classes - 1."""
+def check_classes(
+    name: str, indices: NDArray[np.generic], classes: int | None = None, *, because: str = ""
+) -> None:
+    """Refuse values that are not class indices from 0 to classes - 1.
+
+    Args:
+        name: the array's, for the message.
+        indices: of any shape.
+        classes: how many there are; None where that is not known.
+        because: what says how many, for the message, such as "with classes=4".
+    """
     if not np.issubdtype(indices.dtype, np.integer):
         raise ValueError(f"{name} has dtype {indices.dtype}; class indices are integers")
-    if indices.size and not 0 <= indices.min() <= indices.max() < classes:
-        raise ValueError(
-            f"{name} holds {indices.min()} to {indices.max()}; class indices are 0 to {classes - 1}"
-        )
+    if not indices.size:
+        return
+    least, most = indices.min(), indices.max()
+    if least < 0 or (classes is not None and most >= classes):
+        accepted = "from 0" if classes is None else f"0 to {classes - 1} {because}".rstrip()
+        raise ValueError(f"{name} holds {least} to {most}; class indices are {accepted}")
 
 
 def as_booleans(name: str, values: ArrayLike) -> NDArray[np.bool_]:

@@ -98,7 +98,7 @@ def infer(
         with_features: return the features instead.
 
     Returns:
-        (record, 4) logits or (record, 64) features, float32, on the CPU, in the records' order.
+        (record, class) logits or (record, 64) features, float32, on the CPU, in the records' order.
 
     Raises:
         ValueError: signals that are neither, and as in `batches_by_length`.

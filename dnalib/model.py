@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dnalib.array_arguments import check_count
 from dnalib.filters import FourierFilter
 
 FEATURES = 64
-CLASSES = 4
+CLASSES = 4  # of CinC 2017
 SHORTEST = 2  # samples: a single one is shorter than the first kernel with its padding
 WIDEST = 4  # width above which a typing error is likelier than a network
 
@@ -102,7 +103,7 @@ def draw_mask(features: Tensor, *, probability: float) -> Tensor:
 
 
 class Network(nn.Module):
-    """The 13-layer CNN: records in, four class logits out, 64 features between.
+    """The 13-layer CNN: records of one lead in, class logits out, 64 features between.
 
     Blocks of Conv → BatchNorm → ReLU → (MaxPool) → Dropout, the mean over time, a linear layer.
     Names in the state dict are the published ones: `conv1.weight` … `bn13.running_var`, `fc.bias`.
@@ -112,13 +113,15 @@ class Network(nn.Module):
             5,486,916 parameters. Blocks 12 and 13 keep 64 channels.
         dropout: probability of dropout after each block.
         fourier_filter: filter that every input passes first, in training and in inference.
+        classes: how many the last layer tells apart, whole, from 2; those of CinC 2017 by default.
 
     Attributes:
         memory_format: layout of the maps between the blocks. Channels last is up to three times
             faster on CPUs, and what tensor cores ask for; the answer differs by rounding alone.
 
     Raises:
-        ValueError: `width` or `dropout` out of range, or a `fourier_filter` that is none.
+        ValueError: `width`, `dropout` or `classes` out of range, or a `fourier_filter` that is
+            none.
 
     Source: Goodfellow et al. 2018; Han et al. 2020. The features are those of :eq:`eq-features` of
     chapter 2.
@@ -130,6 +133,7 @@ class Network(nn.Module):
         width: float = 1.0,
         dropout: float = 0.3,
         fourier_filter: FourierFilter | None = None,
+        classes: int = CLASSES,
     ) -> None:
         super().__init__()
         if not 0 < width <= WIDEST:
@@ -139,7 +143,9 @@ class Network(nn.Module):
                 f"fourier_filter is of type {type(fourier_filter).__name__}; accepted is a "
                 "dnalib.filters.FourierFilter, or None"
             )
+        check_count("classes", classes, least=2)
         self.width = width
+        self.classes = classes
         self.memory_format = torch.channels_last
         self.fourier_filter = fourier_filter
         self.dropout = Dropout(dropout)
@@ -156,7 +162,7 @@ class Network(nn.Module):
             self.add_module(f"conv{number}", convolution)
             self.add_module(f"bn{number}", nn.BatchNorm2d(channels))
             channels_in = channels
-        self.fc = nn.Linear(FEATURES, CLASSES)
+        self.fc = nn.Linear(FEATURES, classes)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: all, with the layout by name, as PyTorch pickles none."""
@@ -207,7 +213,7 @@ class Network(nn.Module):
     def forward(
         self, signals: Tensor, *, with_features: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Signals (batch, 1, time), raw units -> logits (batch, 4).
+        """Signals (batch, 1, time), raw units -> logits (batch, class).
 
         With `with_features`, logits and features (batch, 64): one pass serves both losses.
         """

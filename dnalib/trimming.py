@@ -77,7 +77,7 @@ def folded(network: Network) -> Network:
 
 
 class TrimmedNetwork(nn.Module):
-    """A network's logits from a window that holds the record: (batch, 1, time) -> (batch, 4).
+    """A network's logits from a window that holds the record: (batch, 1, time) -> (batch, class).
 
     Gradients with respect to the window are those of the full computation.
 
@@ -172,5 +172,5 @@ class TrimmedNetwork(nn.Module):
         return self.features_of_zeros + maps.sum(dim=(2, 3)) / self.positions
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (batch, 1, time), raw units, from `window` -> logits (batch, 4)."""
+        """Windows (batch, 1, time), raw units, from `window` -> logits (batch, class)."""
         return self.fc(self.features(windows))

@@ -105,6 +105,25 @@ def test_it_has_the_parameters_of_the_paper():
     assert sum(parameter.numel() for parameter in Network().parameters()) == 5_486_916
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_last_layer_alone_depends_on_the_number_of_classes(classes):
+    networks = []
+    for options in ({}, {"classes": classes}):
+        torch.manual_seed(0)
+        networks.append(Network(width=0.02, **options).eval())
+    usual, other = (network.state_dict() for network in networks)
+    assert all(torch.equal(usual[name], other[name]) for name in usual if "fc." not in name)
+    assert usual["fc.weight"].shape == (4, 64) and other["fc.weight"].shape == (classes, 64)
+    with torch.no_grad():
+        assert networks[1](records()).shape == (2, classes)
+
+
+@pytest.mark.parametrize("classes", [1, 0, 2.0, True])
+def test_fewer_than_two_classes_are_refused(classes):
+    with pytest.raises(ValueError, match="^classes is .*; accepted are whole numbers from 2$"):
+        Network(classes=classes)
+
+
 def test_the_time_axis_is_halved_three_times():
     network = Network(width=1 / 64).eval()
     lengths = {}

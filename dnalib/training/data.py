@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dnalib.array_arguments import check_classes
 from dnalib.digests import digest_of_tensors
-from dnalib.model import CLASSES, FEATURES
+from dnalib.model import FEATURES
 from dnalib.signals import PackedSignals, check_packed, check_tensor
 from dnalib.training.recipes import Recipe
 
@@ -80,6 +80,16 @@ class TrainingData:
         }
         return replace(self, **moved, earlier=tuple(matrix.to(device) for matrix in self.earlier))
 
+    def check_classes(self, classes: int) -> None:
+        """Raise a ValueError for a label beyond the classes of the network that is to be trained.
+
+        What is on a GPU was checked before: reading it would wait for the device.
+        """
+        for name in ("labels", "test_labels"):
+            labels = getattr(self, name)
+            if labels.device.type == "cpu":
+                check_classes(name, labels.numpy(), classes, because=f"with classes={classes}")
+
     def digests(self) -> dict[str, str]:
         """Each part of the data in a few characters: its size and the start of its SHA-256."""
         parts = {
@@ -118,7 +128,7 @@ def check_labels(name: str, labels: Tensor) -> None:
     if labels.dtype != torch.int64:
         raise ValueError(f"{name} have type {labels.dtype}; accepted are classes as int64")
     if labels.device.type == "cpu":
-        check_classes(name, labels.numpy(), CLASSES)
+        check_classes(name, labels.numpy())  # training knows how many there are
 
 
 def check_finite(name: str, values: Tensor) -> None:

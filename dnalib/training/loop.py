@@ -99,8 +99,9 @@ def train(
         epochs.
 
     Raises:
-        ValueError: too few rows a batch for the decorrelation fit, or no rows; times that make no
-            sense; a checkpoint of another recipe, network or data.
+        ValueError: too few rows a batch for the decorrelation fit, or no rows; a label that is no
+            class of the network; times that make no sense; a checkpoint of another recipe, network
+            or data.
         TooManyProcessesError: some would have no row of a batch, or no test record.
         FloatingPointError: the loss, the weights or an answer stopped being finite; the checkpoint
             before that is intact.
@@ -120,6 +121,8 @@ def train(
         torch.manual_seed(recipe.seed)
         network = make_network()
         check_method(network, recipe)
+        for one in networks_of(network):
+            data.check_classes(one.classes)
         if fabric.world_size > 1:
             set_batch_norms(network, SynchronisedBatchNorm)
         identity = identify(network, data, recipe)

@@ -147,8 +147,7 @@ def test_data_is_told_from_data_that_differs_in_one_number():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("labels", lambda labels: labels - 1, "labels holds -1 to 2; class indices are 0 to 3"),
-        ("labels", lambda labels: labels + 4, "labels holds 4 to 7"),
+        ("labels", lambda labels: labels - 1, "labels holds -1 to 2; class indices are from 0"),
         ("test_labels", lambda labels: labels.int(), "test_labels have type torch.int32"),
         (
             "signals",
@@ -167,3 +166,13 @@ def test_what_no_training_can_follow_is_refused(name: str, change: Callable, mes
     data = make_data(earlier_models=1)
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(data, **{name: change(getattr(data, name))})
+
+
+@pytest.mark.parametrize("name", ["labels", "test_labels"])
+def test_a_label_beyond_the_networks_classes_is_refused_before_training(name: str) -> None:
+    data = make_data()
+    beyond = dataclasses.replace(data, **{name: getattr(data, name) + 1})
+    with pytest.raises(
+        ValueError, match=f"^{name} holds 1 to 4; class indices are 0 to 3 with classes=4$"
+    ):
+        train(network, beyond, recipe=RECIPE, report=quiet)

@@ -43,6 +43,22 @@ def uninterrupted(data_with_earlier):
     return train(network, data_with_earlier, recipe=RECIPE, report=quiet)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_network_of_other_classes_is_trained(data, classes):
+    labels, test_labels = (one % 2 * (classes - 1) for one in (data.labels, data.test_labels))
+    own = dataclasses.replace(data, labels=labels, test_labels=test_labels)
+    trained, history = train(
+        lambda: Network(width=0.02, classes=classes),
+        own,
+        recipe=dataclasses.replace(RECIPE, epochs=1),
+        report=quiet,
+    )
+    logits = infer(trained, own.test_signals)
+    assert logits.shape == (40, classes)
+    right = (logits.argmax(1) == test_labels).double().mean().item()
+    assert history.test_accuracy.tolist() == [right]
+
+
 def test_it_learns_what_is_easy(data):
     slow_or_fast = torch.nonzero((data.labels == 0) | (data.labels == 3)).flatten()
     kept = (data.test_labels == 0) | (data.test_labels == 3)
