@@ -117,7 +117,7 @@ def within_classes(indicator: ArrayLike, labels: ArrayLike, *, classes: int = CL
     """
     indicator, labels = np.asarray(indicator, dtype=float), np.asarray(labels)
     check_same_shape("indicator", indicator, "labels", labels)
-    check_classes("labels", labels, classes)
+    check_classes("labels", labels, classes, because=f"with classes={classes}")
     of_class = labels[..., None, :] == np.arange(classes)[:, None]  # (..., class, record)
     sums = np.where(of_class, indicator[..., None, :], 0.0).sum(axis=-1)  # (..., class)
     numbers = of_class.sum(axis=-1)
@@ -174,8 +174,8 @@ def confusion_matrix(
     """
     predicted, labels = np.asarray(predicted), np.asarray(labels)
     check_same_shape("predicted", predicted, "labels", labels)
-    check_classes("predicted", predicted, classes)
-    check_classes("labels", labels, classes)
+    check_classes("predicted", predicted, classes, because=f"with classes={classes}")
+    check_classes("labels", labels, classes, because=f"with classes={classes}")
     # Narrow ones would overflow, and unsigned ones count nothing.
     predicted, labels = predicted.astype(np.int64), labels.astype(np.int64)
     cells = (labels * classes + predicted).reshape(-1, labels.shape[-1])  # (set, record)
@@ -188,16 +188,19 @@ def challenge_f1(predicted: ArrayLike, labels: ArrayLike) -> Floats:
     """The challenge's score: the mean F1 of Normal, atrial fibrillation and Other.
 
     Noise has no F1 of its own, but a record taken for noise still counts as missed. A class that
-    is neither present nor predicted has no F1, and the score is then NaN.
+    is neither present nor predicted has no F1, and the score is then NaN. Other classes than the
+    challenge's have no such score.
 
     Args:
-        predicted, labels: (..., record), as in `confusion_matrix`.
+        predicted, labels: (..., record), as in `confusion_matrix`, of the challenge's four classes.
 
     Returns:
         (...).
 
     Source: Clifford et al. 2017, "AF classification from a short single lead ECG recording".
     """
+    for name, given in (("predicted", predicted), ("labels", labels)):
+        check_classes(name, np.asarray(given), CLASSES, because="in the challenge")
     counts = confusion_matrix(predicted, labels)  # (..., true, predicted)
     present = (counts.sum(axis=-2) + counts.sum(axis=-1)).astype(float)  # (..., class)
     right = 2.0 * np.diagonal(counts, axis1=-2, axis2=-1)
@@ -281,7 +284,8 @@ def with_constants(
 
     Args:
         logits: (record, class), the base model's.
-        constants: classes always answered; 0 is Normal, 2 is Other.
+        constants: classes always answered; of the book's classes, 0 is Normal and 2 is Other, the
+            commonest two.
         scale: a constant member's logit for its class, the others being 0 (finite: softmax works).
 
     Returns:

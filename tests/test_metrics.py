@@ -205,8 +205,11 @@ def test_a_record_whose_logits_are_all_infinite_has_no_class() -> None:
 def test_any_number_of_classes_is_counted_where_it_is_said():
     labels, predicted = np.array([0, 4, 4, 2]), np.array([0, 4, 1, 2])
     right = predicted == labels
-    with pytest.raises(ValueError, match="class indices are 0 to 3"):
-        metrics.class_averaged(right, labels)
+    for count in (metrics.class_averaged, metrics.cohens_kappa, metrics.confusion_matrix):
+        with pytest.raises(ValueError, match="labels holds 0 to 4; .* 0 to 3 with classes=4$"):
+            count(right if count is metrics.class_averaged else labels % 4, labels)
+    with pytest.raises(ValueError, match="class indices are 0 to 3 in the challenge$"):
+        metrics.challenge_f1(predicted, labels)  # which has no option
     assert metrics.class_averaged(right, labels, classes=5) == pytest.approx((1 + 0.5 + 1) / 3)
     assert metrics.within_classes(right, labels, classes=5).shape == (5,)
     # Agreement 3/4, by chance (1·1 + 1·0 + 1·1 + 2·1) / 16 = 4/16.

@@ -5,7 +5,7 @@ of several take them as caption -> `Answers`, so that an attack that aims at eac
 perturbs the records differently for each, is counted like one that aims at a single model.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics
 from dnalib.array_arguments import check_classes, check_dimensions, check_records
-from dnalib.stages import ENSEMBLES, MEMBERS, SHORT_CLASS_NAMES
+from dnalib.stages import ENSEMBLES, MEMBERS
+from dnalib.tables.classes import names_of_classes, scored_by_challenge
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -34,13 +35,16 @@ class Answers:
     Attributes:
         logits: ensemble -> (member, record, class).
         labels: (record,) class indices.
+        class_names: (class,), what tables call them; None: the book's where there are four, else
+            "class 0" and so on.
 
     Raises:
-        ValueError: no ensemble, or shapes that do not fit.
+        ValueError: no ensemble, shapes that do not fit, or other than one name a class.
     """
 
     logits: Mapping[str, Floats]
     labels: Integers
+    class_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if not self.logits:
@@ -49,6 +53,22 @@ class Answers:
             check_dimensions(f"logits[{ensemble!r}]", one, 3)
             check_records(f"logits[{ensemble!r}]", one, 1, "labels", self.labels)
             check_classes("labels", self.labels, one.shape[-1])
+            if one.shape[-1] != self.classes:
+                raise ValueError(
+                    f"logits[{ensemble!r}] are of {one.shape[-1]} classes and the first ensemble's "
+                    f"of {self.classes}; accepted is one and the same number"
+                )
+        names_of_classes(self.class_names, classes=self.classes)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the logits are of."""
+        return next(iter(self.logits.values())).shape[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What tables call the classes: (class,)."""
+        return names_of_classes(self.class_names, classes=self.classes)
 
     def check_ensemble(self, name: str, ensemble: str) -> None:
         """Refuse an ensemble, the argument `name` of a table, that is not here."""
@@ -127,10 +147,10 @@ def performance_table(
 
     Returns:
         Columns condition, ensemble, measure, value, low, high (fractions), records. Measures are
-        accuracy, its class average, Cohen's kappa, the challenge's F1, and the accuracy within each
-        class that has a record under the class's letter; records are those counted. `FLOOR` stands
-        among the ensembles. An end is NaN where resampling can leave a score undefined, as it can
-        drop all records of a rare class.
+        accuracy, its class average, Cohen's kappa, the challenge's F1 (of its own classes alone),
+        and the accuracy within each class that has a record under the class's name; records are
+        those counted. `FLOOR` stands among the ensembles. An end is NaN where resampling can leave
+        a score undefined, as it can drop all records of a rare class.
 
     Raises:
         ValueError: no condition, or an unknown rule.
@@ -141,7 +161,9 @@ def performance_table(
         commonest = np.bincount(answers.labels).argmax()
         floor = {FLOOR: np.full_like(answers.labels, commonest)}
         for ensemble, predicted in {**answers.predicted(rule), **floor}.items():
-            scores = _scores_with_intervals(predicted, answers.labels, seed=seed)
+            scores = _scores_with_intervals(
+                predicted, answers.labels, names=answers.names, seed=seed
+            )
             rows += [{"condition": condition, "ensemble": ensemble, **row} for row in scores]
     return pd.DataFrame(rows)
 
@@ -279,10 +301,11 @@ def check_alike(conditions: Mapping[str, Answers]) -> None:
 
 
 def _scores_with_intervals(
-    predicted: Integers, labels: Integers, *, seed: int
+    predicted: Integers, labels: Integers, *, names: Sequence[str], seed: int
 ) -> list[dict[str, object]]:
-    """The rows of one ensemble."""
-    present = np.unique(labels)
+    """The rows of one ensemble; `names` are those of the classes."""
+    present, classes = np.unique(labels), len(names)
+    challenge = [metrics.challenge_f1] if scored_by_challenge(names) else []
 
     def scores(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
         answered, true = predicted[drawn], labels[drawn]
@@ -290,18 +313,18 @@ def _scores_with_intervals(
         return np.stack(
             [
                 right.mean(axis=-1),
-                metrics.class_averaged(right, true),
-                metrics.cohens_kappa(answered, true),
-                metrics.challenge_f1(answered, true),
-                *np.moveaxis(metrics.within_classes(right, true), -1, 0)[present],
+                metrics.class_averaged(right, true, classes=classes),
+                metrics.cohens_kappa(answered, true, classes=classes),
+                *(score(answered, true) for score in challenge),
+                *np.moveaxis(metrics.within_classes(right, true, classes=classes), -1, 0)[present],
             ]
         )
 
     value, low, high = intervals.resampled_records(scores, records=len(labels), seed=seed)
-    names = ["accuracy", "class-averaged", "kappa", "challenge F1"]
-    names += [SHORT_CLASS_NAMES[label] for label in present]
-    numbers = [len(labels)] * 4 + [int((labels == label).sum()) for label in present]
+    measures = ["accuracy", "class-averaged", "kappa", *["challenge F1"] * len(challenge)]
+    numbers = [len(labels)] * len(measures) + [int((labels == label).sum()) for label in present]
+    measures += [names[label] for label in present]
     return [
         {"measure": name, "value": one, "low": a, "high": b, "records": number}
-        for name, one, a, b, number in zip(names, value, low, high, numbers, strict=True)
+        for name, one, a, b, number in zip(measures, value, low, high, numbers, strict=True)
     ]

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import intervals, metrics
-from dnalib.array_arguments import check_dimensions, check_records
-from dnalib.stages import SHORT_CLASS_NAMES
+from dnalib.array_arguments import check_classes, check_dimensions, check_records
 from dnalib.tables.answers import Answers
+from dnalib.tables.classes import names_of_classes, scored_by_challenge
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -17,7 +17,12 @@ Statistic = Callable[[Integers], Floats]  # positions of records (..., record) -
 
 
 def favourites_table(
-    logits: ArrayLike, labels: ArrayLike, *, names: Sequence[str], seed: int
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    names: Sequence[str],
+    class_names: Sequence[str] | None = None,
+    seed: int,
 ) -> pd.DataFrame:
     """How much of each member's accuracy is just its favourite class.
 
@@ -30,19 +35,24 @@ def favourites_table(
         logits: (member, record, class), under one attack.
         labels: (record,).
         names: of the members.
+        class_names: (class,), as in `Answers`.
         seed: of the 95 % intervals.
 
     Returns:
-        A row a member: favourite (the class it answers most, by its letter), answers (that class's
+        A row a member: favourite (the class it answers most, by its name), answers (that class's
         share among its answers), right (among its right answers; NaN without any), prior (among
         labels), accuracy, class_averaged, kappa, low, high (kappa's interval).
 
     Raises:
-        ValueError: shapes that do not fit, or another number of names than members.
+        ValueError: shapes that do not fit, a label that is no class, or another number of names
+            than members or classes.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     check_dimensions("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
+    classes = logits.shape[-1]
+    check_classes("labels", labels, classes)
+    class_names = names_of_classes(class_names, classes=classes)
     if len(names) != len(logits):
         raise ValueError(f"names has {len(names)} and logits {len(logits)} members; give one each")
     rows = {}
@@ -50,15 +60,15 @@ def favourites_table(
         favourite = np.bincount(predicted).argmax()
         right = predicted == labels
         kappa, low, high = intervals.resampled_records(
-            _kappa(predicted, labels), records=len(labels), seed=seed
+            _kappa(predicted, labels, classes=classes), records=len(labels), seed=seed
         )
         rows[name] = {
-            "favourite": SHORT_CLASS_NAMES[favourite],
+            "favourite": class_names[favourite],
             "answers": (predicted == favourite).mean(),
             "right": (predicted[right] == favourite).mean() if right.any() else np.nan,
             "prior": (labels == favourite).mean(),
             "accuracy": right.mean(),
-            "class_averaged": metrics.class_averaged(right, labels),
+            "class_averaged": metrics.class_averaged(right, labels, classes=classes),
             "kappa": kappa,
             "low": low,
             "high": high,
@@ -79,6 +89,7 @@ def remaining_gain(
 
     P(≥1) rewards members that differ, whether or not they know. Each other measure takes that away
     in its own manner: classes counted alike, members counted one by one, one answer an ensemble.
+    The challenge's F1 is one of them where the classes are the challenge's.
     What the first gains beyond the control is (first − second) − (control − second), which is
     first − control.
 
@@ -120,20 +131,24 @@ def _statistics(
     answers: Answers, ensemble: str, *, votes: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, Statistic]:
     """The measures of one ensemble."""
-    logits, labels = answers.logits[ensemble], answers.labels
+    logits, labels, classes = answers.logits[ensemble], answers.labels, answers.classes
     one = answers.indicators()[ensemble]["at least 1"]  # (record,)
     average = answers.correct()[ensemble].mean(axis=0)  # (record,)
     mean = answers.predicted("mean softmax")[ensemble]  # (record,) classes
-    members = [_kappa(predicted, labels) for predicted in logits.argmax(axis=-1)]
-    return {
+    members = [_kappa(predicted, labels, classes=classes) for predicted in logits.argmax(axis=-1)]
+    found: dict[str, Statistic] = {
         "P(≥1)": lambda drawn: one[drawn].mean(axis=-1),
-        "P(≥1), class-averaged": lambda drawn: metrics.class_averaged(one[drawn], labels[drawn]),
+        "P(≥1), class-averaged": lambda drawn: metrics.class_averaged(
+            one[drawn], labels[drawn], classes=classes
+        ),
         "average accuracy": lambda drawn: average[drawn].mean(axis=-1),
         "average kappa": lambda drawn: np.mean([kappa(drawn) for kappa in members], axis=0),
         "majority vote": lambda drawn: votes["majority vote"][drawn].mean(axis=-1),
         "mean softmax": lambda drawn: votes["mean softmax"][drawn].mean(axis=-1),
-        "mean softmax, F1": lambda drawn: metrics.challenge_f1(mean[drawn], labels[drawn]),
     }
+    if scored_by_challenge(answers.names):
+        found["mean softmax, F1"] = lambda drawn: metrics.challenge_f1(mean[drawn], labels[drawn])
+    return found
 
 
 def _less(first: str, second: str) -> str:
@@ -141,8 +156,8 @@ def _less(first: str, second: str) -> str:
     return f"{first} − ({second})" if " " in second else f"{first} − {second}"
 
 
-def _kappa(predicted: Integers, labels: Integers) -> Statistic:
-    return lambda drawn: metrics.cohens_kappa(predicted[drawn], labels[drawn])
+def _kappa(predicted: Integers, labels: Integers, *, classes: int) -> Statistic:
+    return lambda drawn: metrics.cohens_kappa(predicted[drawn], labels[drawn], classes=classes)
 
 
 def _difference(first: Statistic, second: Statistic) -> Statistic:

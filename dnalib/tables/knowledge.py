@@ -5,6 +5,7 @@ counted from 1; where the base model is one, it goes by its own name.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -223,7 +224,7 @@ def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
         of_true = metrics.softmax(logits).mean(axis=1)[:, records, labels]  # (attack, record)
         strongest = np.lexsort((of_true, right), axis=0)[0]  # (record,)
         chosen[ensemble] = logits[strongest, :, records].swapaxes(0, 1)
-    return Answers(chosen, labels)
+    return replace(first, logits=chosen)
 
 
 def summary(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> dict[str, Answers]:

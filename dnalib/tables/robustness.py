@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnalib.array_arguments import check_classes, check_records
 from dnalib.intervals import resampled_interval
-from dnalib.metrics import CLASSES, as_correct
+from dnalib.metrics import as_correct
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -21,7 +21,7 @@ def ensemble_table(
 
     Args:
         correct: ensemble name -> (member, record) bool.
-        labels: (record,) class indices of the same records.
+        labels: (record,) class indices of the same records, from 0; any number of classes.
         seed: of the 95 % intervals; all ensembles see the same resamples.
 
     Returns:
@@ -60,14 +60,16 @@ def _measure_rows(
     """The rows of one ensemble, without its name."""
     correct, labels = as_correct(correct), np.asarray(labels)
     check_records(f"correct[{ensemble!r}]", correct, 1, "labels", labels)
-    check_classes("labels", labels, CLASSES)
+    check_classes("labels", labels)
     members, records = correct.shape
+    present, places = np.unique(labels, return_inverse=True)  # classes that have a record
+    classes = len(present)
     # Every measure depends on a record only through this code, so one small array is resampled.
-    codes = correct.sum(axis=0) * CLASSES + labels  # (record,)
-    codes = codes.astype(np.min_scalar_type((members + 1) * CLASSES))
+    codes = correct.sum(axis=0) * classes + places  # (record,)
+    codes = codes.astype(np.min_scalar_type((members + 1) * classes))
 
     def measures(codes: Integers, axis: int = -1) -> Floats:
-        return _measures(codes, members=members, axis=axis)
+        return _measures(codes, members=members, classes=classes, axis=axis)
 
     values = measures(codes)  # (measure,)
     low, high = resampled_interval(codes, measures, seed=seed)
@@ -79,10 +81,10 @@ def _measure_rows(
     ]
 
 
-def _measures(codes: Integers, *, members: int, axis: int) -> Floats:
+def _measures(codes: Integers, *, members: int, classes: int, axis: int) -> Floats:
     """Average, P(≥1) to P(≥members), the same class-averaged: (measure, ...), `axis` gone."""
-    counts = np.stack([(codes == code).sum(axis=axis) for code in range((members + 1) * CLASSES)])
-    counts = counts.reshape(members + 1, CLASSES, *counts.shape[1:])  # (right, class, ...)
+    counts = np.stack([(codes == code).sum(axis=axis) for code in range((members + 1) * classes)])
+    counts = counts.reshape(members + 1, classes, *counts.shape[1:])  # (right, class, ...)
     records = codes.shape[axis]
     right = counts.sum(axis=1)  # (right, ...)
     average = np.tensordot(np.arange(members + 1), right, axes=1) / (members * records)

@@ -221,3 +221,32 @@ def test_attacks_that_do_as_much_are_counted():
     table = worst_case_table({"one": one, "again": one, "other": other}, seed=0)
     assert set(table.ties[table.strongest == "one"]) == {1}
     assert 0 in set(table.ties[table.strongest == "other"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "class_names", "shown"),
+    [
+        (2, None, ["class 0", "class 1"]),
+        (5, list("abcde"), list("abcde")),
+        (4, list("abcd"), list("abcd")),
+        (4, None, ["challenge F1", *SHORT_CLASS_NAMES]),
+    ],
+)
+def test_performance_is_told_of_any_classes_by_their_names(classes, class_names, shown):
+    logits, labels = made_up(0, records=80, classes=classes)
+    answers = Answers({"own": logits}, labels, class_names=class_names)
+    table = performance_table({"natural": answers}, seed=0)
+    table = table[table.ensemble == "own"].set_index("measure")
+    assert table.index.tolist() == ["accuracy", "class-averaged", "kappa", *shown]
+    predicted = answers.predicted("mean softmax")["own"]
+    within = metrics.within_classes(predicted == labels, labels, classes=classes)
+    assert table.value[shown[-1]] == pytest.approx(within[-1])
+    assert table.value["class-averaged"] == pytest.approx(within.mean())
+
+
+def test_ensembles_of_different_classes_are_not_set_beside_each_other():
+    logits = {"one": np.zeros((3, 6, 4)), "other": np.zeros((3, 6, 5))}
+    with pytest.raises(ValueError, match="'other'. are of 5 classes and the first ensemble's of 4"):
+        Answers(logits, np.zeros(6, dtype=int))
+    with pytest.raises(ValueError, match="class_names is .*; accepted are 4 different names"):
+        Answers({"one": logits["one"]}, np.zeros(6, dtype=int), class_names=["a"])

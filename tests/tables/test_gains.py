@@ -150,3 +150,18 @@ def test_votes_in_the_worst_case_are_those_that_every_attack_leaves(answers):
     same = table.measure != "majority vote"
     assert table[same].equals(before[same])
     assert (table[~same].value == 0).all() and (before[~same].value != 0).any()
+
+
+def test_own_classes_have_favourites_by_name_and_no_f1_of_the_challenge():
+    labels = np.array([0, 4, 4, 1])
+    logits = one_hot([[0, 4, 4, 0], [1, 1, 1, 1], [4, 4, 4, 1]], classes=5)
+    names = ["v", "w", "x", "y", "z"]
+    table = gains.favourites_table(logits, labels, names=NAMES, class_names=names, seed=0)
+    assert table.favourite.tolist() == ["v", "w", "z"]
+    assert table.class_averaged.tolist() == pytest.approx([2 / 3, 1 / 3, 2 / 3])
+    with pytest.raises(ValueError, match="labels holds 1 to 5; class indices are 0 to 4"):
+        gains.favourites_table(logits, labels + 1, names=NAMES, class_names=names, seed=0)
+    answers = Answers({"own": logits, "other": logits[::-1]}, labels)
+    gain = gains.remaining_gain(answers, first="own", second="other", control="other", seed=0)
+    assert "mean softmax" in set(gain.measure) and "mean softmax, F1" not in set(gain.measure)
+    assert value(gain, "P(≥1), class-averaged", "own") == 1

@@ -1,5 +1,7 @@
 """What survives by what the attacker knows, on a run whose logits are drawn at random."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up_answers import made_up_ensembles
@@ -127,6 +129,11 @@ def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks, known
         every = np.stack([one.logits[ensemble] for one in attacks.values()])
         same = (every == worst.logits[ensemble]).all(axis=(1, 3))  # (attack, record)
         assert same.any(axis=0).all()
+
+
+def test_names_of_classes_stay_with_the_strongest_attack(attacks):
+    named = {name: replace(one, class_names=list("abcd")) for name, one in attacks.items()}
+    assert knowledge.fewest_right(named).names == ("a", "b", "c", "d")
 
 
 def test_attacks_on_other_records_or_ensembles_are_not_joined(attacks):

@@ -71,3 +71,15 @@ def test_a_table_of_nothing_or_of_other_records_is_refused():
         robustness.robustness_table({}, [0], seed=0)
     with pytest.raises(ValueError, match=r"\(3, 5\).*\(6,\)"):
         robustness.ensemble_table({"a": np.zeros((3, 5), bool)}, np.zeros(6, int), seed=0)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_any_number_of_classes_is_averaged(classes):
+    logits, labels = made_up(3, records=80, classes=classes)
+    correct = metrics.correct_predictions(logits, labels)
+    table = robustness.ensemble_table({"own": correct}, labels, seed=0).set_index("measure")
+    each = metrics.at_least_each(correct, members=2)
+    expected = metrics.class_averaged(each, labels, classes=classes)
+    assert table.value["at least 2, class-averaged"] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="labels holds -1 to .*; class indices are from 0$"):
+        robustness.ensemble_table({"own": correct}, labels - 1, seed=0)
