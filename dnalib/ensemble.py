@@ -46,10 +46,11 @@ class Ensemble(nn.Module):
     """Members that see the same records.
 
     Args:
-        members: networks (batch, 1, time) -> logits (batch, class), in evaluation mode.
-        rate: samples a second that the members were trained at, Hz; divides 300.
-        length: samples that the members take, at `rate`.
-        cut: part of longer records that is kept, "start" or "middle".
+        members: networks (batch, lead, time) -> logits (batch, class), in evaluation mode: any
+            modules, of one number of leads and of classes.
+        rate, length, cut: what `predict` brings a record to, and nothing else uses: samples a
+            second that the members were trained at, Hz, which must divide 300; samples that they
+            take at that rate; and the part of longer records that is kept, "start" or "middle".
 
     Raises:
         ValueError: no members, or what `dnalib.data.prepare_signal` does not take.
@@ -75,17 +76,21 @@ class Ensemble(nn.Module):
         self.cut = cut
 
     def forward(self, signals: Tensor) -> Tensor:
-        """Signals (batch, 1, time), raw units -> logits (member, batch, class)."""
+        """Signals (batch, lead, time), raw units -> logits (member, batch, class)."""
         return torch.stack([member(signals) for member in self.members])
 
     @torch.no_grad()
     def predict(
         self, record: str | PathLike[str] | wfdb.Record, *, lead: int | str = 0
     ) -> Prediction:
-        """Classify one record, in evaluation mode.
+        """Classify one record by one of its leads, in evaluation mode.
 
-        The record is brought to 300 Hz where it has another rate, then decimated, cut and padded as
-        the training records were. An array `signal` (time,), in mV at 500 Hz, is made a record by
+        The record may have any rate and any number of leads; the members get one lead, at `rate`.
+        It is brought to 300 Hz where it has another rate, then decimated, cut and padded as the
+        training records were. Members of several leads, or of a rate that does not divide 300, are
+        asked by calling the ensemble on prepared signals.
+
+        An array `signal` (time,), in mV at 500 Hz, is made a record by
         `wfdb.Record(p_signal=signal[:, None], fs=500, units=["mV"], sig_name=["II"])`.
 
         Args:

@@ -1,6 +1,6 @@
 """The 13-layer convolutional network of Goodfellow et al. 2018, at any width."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,13 +248,31 @@ def load_published(path: Path | str, *, fourier_filter: FourierFilter | None = N
     ):
         raise ValueError(f"{path} holds {type(state).__name__}; accepted is a dict of tensors")
     network = Network(fourier_filter=fourier_filter)
+    found = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     try:
-        network.load_state_dict(
-            {name.removeprefix("module."): tensor for name, tensor in state.items()}
-        )
+        network.load_state_dict(found)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the 13-layer network: {error}") from error
+        amiss = first_difference(found, network.state_dict())
+        raise ValueError(f"{path} does not fit the paper's network: {amiss}") from error
     return network.eval()
+
+
+def first_difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What first keeps a state dict from being loaded, for a sentence."""
+    for name, tensor in wanted.items():
+        if name in found and found[name].shape != tensor.shape:
+            return (
+                f"{name} has shape {tuple(found[name].shape)}; accepted is {tuple(tensor.shape)}, "
+                "that of width 1 and 4 classes (for others, make a Network of these and call its "
+                "load_state_dict)"
+            )
+    # PyTorch does without the counts of batches, which older checkpoints lack.
+    counts = ".num_batches_tracked"
+    missing = [name for name in wanted if name not in found and not name.endswith(counts)]
+    if missing:
+        return f"it lacks {missing[0]}; accepted are all of the network's tensors"
+    more = [name for name in found if name not in wanted]
+    return f"it also holds {more[0]}; accepted are the network's tensors alone"
 
 
 @contextmanager

@@ -194,11 +194,25 @@ def test_files_that_hold_something_else_are_refused(tmp_path):
 def test_checkpoints_of_another_network_are_refused(full_network, tmp_path):
     path = tmp_path / "narrow.pth"
     torch.save(Network(width=0.02).state_dict(), path)
-    with pytest.raises(ValueError, match=r"narrow.pth does not fit[\s\S]*conv1.weight"):
+    with pytest.raises(
+        ValueError,
+        match=r"narrow.pth does not fit .* conv1.weight has shape \(6, 1, 24\); accepted is "
+        r"\(320, 1, 24\), that of width 1 and 4 classes \(for others, .* load_state_dict\)$",
+    ):
         load_published(path)
     incomplete = {k: v for k, v in full_network.state_dict().items() if k != "bn7.running_var"}
     torch.save(incomplete, path)
-    with pytest.raises(ValueError, match="bn7.running_var"):
+    with pytest.raises(ValueError, match="it lacks bn7.running_var; accepted are all"):
+        load_published(path)
+    uncounted = {k: v for k, v in incomplete.items() if "num_batches" not in k}
+    torch.save(uncounted, path)
+    with pytest.raises(ValueError, match="it lacks bn7.running_var; accepted are all"):
+        load_published(path)
+    torch.save({**full_network.state_dict(), "bn14.bias": torch.zeros(64)}, path)
+    with pytest.raises(ValueError, match="it also holds bn14.bias; accepted are the network's"):
+        load_published(path)
+    torch.save(full_network.state_dict() | {"fc.bias": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match=r"fc.bias has shape \(3,\); accepted is \(4,\)"):
         load_published(path)
 
 
