@@ -12,7 +12,7 @@ JOBS = f"{RUN}/jobs"
 LIBRARY = sorted(str(path) for path in Path("dnalib").rglob("*.py"))
 PAGES = ["book/index.md", "book/reproduction.md", "book/checks.md", "book/glossary.md",
          "book/speed.md", "book/measured_speed.md", "book/bill.md", "book/measured_bill.md",
-         "book/api.md", "book/references.bib",
+         "book/own_signals.md", "book/api.md", "book/references.bib",
          "_config.yml", "_toc.yml"]
 LOOKS = ["book/_static/book.css", "book/_static/icon.svg"]
 MARKS = f"{RUN}/marks"

@@ -1,18 +1,14 @@
 """The README's Python runs as it stands."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import wfdb
+from documented import python_blocks
 
-BLOCKS = re.findall(
-    r"```python\n(.*?)```",
-    (Path(__file__).resolve().parent.parent / "README.md").read_text(),
-    re.DOTALL,
-)
+BLOCKS = python_blocks("README.md")
 
 
 def test_attacks_losses_and_filters_take_any_model() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["index", "reproduction", "checks", "glossary", "speed", "measured_speed", "bill"]
-PAGES += ["measured_bill", "api"]
+PAGES += ["measured_bill", "own_signals", "api"]
 # Bash reads this first, and takes a function for a command of that name.
 COMMANDS = """
 papermill() {

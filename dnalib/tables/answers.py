@@ -67,7 +67,7 @@ class Answers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What tables call the classes: (class,)."""
+        """What tables call the classes, (class,)."""
         return names_of_classes(self.class_names, classes=self.classes)
 
     def check_ensemble(self, name: str, ensemble: str) -> None:

@@ -32,6 +32,7 @@ PAGES = [
     "glossary",
     "speed",
     "bill",
+    "own_signals",
     "api",
 ]
 
