@@ -55,7 +55,7 @@ class Records:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """int64 (record + 1,): record i is `samples[offsets[i]:offsets[i + 1]]`."""
+        """Where each record begins in `samples` and ends, before the next: (record + 1,), int64."""
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
     def signal(self, index: int) -> NDArray[np.int16]:
