@@ -143,6 +143,21 @@ def check_tensor(name: str, value: object) -> None:
         )
 
 
+def check_labels(name: str, labels: Tensor, *, records: int) -> None:
+    """Raise a ValueError unless labels are a class for each record: a tensor (record,), int64.
+
+    Which classes there are is not asked: that would make a GPU wait.
+    """
+    check_tensor(name, labels)
+    if labels.shape != (records,):
+        raise ValueError(
+            f"{name} have shape {tuple(labels.shape)} for {records} records; accepted is one label "
+            f"a record, ({records},)"
+        )
+    if labels.dtype != torch.int64:
+        raise ValueError(f"{name} have type {labels.dtype}; accepted are classes as int64")
+
+
 def check_batches(*, records: int, batch_size: int) -> None:
     """Raise a ValueError unless there are records, and room for one in a batch."""
     if records < 1:

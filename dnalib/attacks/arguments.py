@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dnalib.array_arguments import check_count
 from dnalib.attacks.ascent import SCHEDULES
 from dnalib.model import check_evaluation_mode
+from dnalib.signals import check_labels, check_tensor
 
 Padding = Literal["strip", "mask", "keep"]
 PADDINGS: tuple[Padding, ...] = ("strip", "mask", "keep")
@@ -97,14 +98,7 @@ def check_arguments(
     """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
     check_evaluation_mode(model, name="the model", before="an attack")
     check_signals(signals, valid=valid)
-    check_tensor("labels", labels)
-    if labels.shape != signals.shape[:1]:
-        raise ValueError(
-            f"labels have shape {tuple(labels.shape)} and signals {tuple(signals.shape)}; accepted "
-            "is one label a record"
-        )
-    if labels.dtype != torch.int64:
-        raise ValueError(f"labels have type {labels.dtype}; accepted are classes as int64")
+    check_labels("labels", labels, records=len(signals))
     if (labels < 0).any():
         raise ValueError(f"labels hold {labels.min().item()}; accepted are classes from 0")
     if not torch.isfinite(signals).all():
@@ -135,12 +129,6 @@ def check_signals(signals: Tensor, *, valid: Tensor | None) -> None:
             f"valid has shape {tuple(valid.shape)} and type {valid.dtype}, signals "
             f"{tuple(signals.shape)}; accepted is an equal shape, bool"
         )
-
-
-def check_tensor(name: str, value: object) -> None:
-    """Raise a ValueError unless an argument is a tensor, as no array of NumPy is."""
-    if not isinstance(value, Tensor):
-        raise ValueError(f"{name} is of type {type(value).__name__}; accepted is a torch.Tensor")
 
 
 def check_start(start: Tensor, signals: Tensor, *, bound: float | Tensor) -> None:

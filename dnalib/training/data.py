@@ -8,7 +8,7 @@ from torch import Tensor
 from dnalib.array_arguments import check_classes
 from dnalib.digests import digest_of_tensors
 from dnalib.model import FEATURES
-from dnalib.signals import PackedSignals, check_packed, check_tensor
+from dnalib.signals import PackedSignals, check_labels, check_packed, check_tensor
 from dnalib.training.recipes import Recipe
 
 
@@ -20,14 +20,16 @@ class TrainingData:
         signals: all training records once, `PackedSignals` of int16, raw units.
         labels: a tensor (record,), int64.
         rows: a tensor (row,), int64, record of each training row after oversampling.
-        test_signals, test_labels: the test records likewise, for the learning curve only.
+        test_signals, test_labels: the test records likewise, for the learning curve only, padded to
+            the same length: the network's mean over time counts the padding.
         earlier: a tuple of tensors (record, 64), float32: the features of each earlier model, in
             the records' order, a row a record, not a training row.
 
     Raises:
-        ValueError: signals that are not packed, other parts that are no tensors, labels or features
-            of another number of records, labels that are no classes, rows or features of another
-            shape or type, a row of no record, a value that is not finite, or no test record.
+        ValueError: signals that are not packed or not padded to one length, other parts that are no
+            tensors, labels or features of another number of records, labels that are no classes,
+            rows or features of another shape or type, a row of no record, a value that is not
+            finite, or no test record.
     """
 
     signals: PackedSignals
@@ -40,25 +42,26 @@ class TrainingData:
     def __post_init__(self) -> None:
         for name in ("signals", "test_signals"):
             check_packed(name, getattr(self, name))
-        for name in ("labels", "rows", "test_labels"):
-            check_tensor(name, getattr(self, name))
+        if self.test_signals.length != self.signals.length:
+            raise ValueError(
+                f"test_signals are padded to {self.test_signals.length} samples and signals to "
+                f"{self.signals.length}; accepted is one length for both"
+            )
+        if not len(self.test_signals):
+            raise ValueError("test_signals hold no record; at least one is needed")
         records = len(self.signals)
+        check_known_labels("labels", self.labels, records=records)
+        check_known_labels("test_labels", self.test_labels, records=len(self.test_signals))
+        check_tensor("rows", self.rows)
         check_rows(self.rows)
         for place, features in enumerate(self.earlier):
             check_tensor(f"earlier[{place}]", features)
             check_features(f"earlier[{place}]", features)
-        parts = {"labels": self.labels, "test_labels": self.test_labels}
-        parts |= {f"earlier[{place}]": one for place, one in enumerate(self.earlier)}
-        for name, part in parts.items():
-            of = len(self.test_signals) if name == "test_labels" else records
-            if len(part) != of:
+            if len(features) != records:
                 raise ValueError(
-                    f"{name} is of {len(part)} records; accepted is one of each of {of}"
+                    f"earlier[{place}] is of {len(features)} records; accepted is one of each of "
+                    f"{records}"
                 )
-        if not len(self.test_signals):
-            raise ValueError("test_signals hold no record; at least one is needed")
-        for name in ("labels", "test_labels"):
-            check_labels(name, getattr(self, name))
         check_finite("signals", self.signals.samples)
         check_finite("test_signals", self.test_signals.samples)
         for place, features in enumerate(self.earlier):
@@ -123,10 +126,9 @@ def check_features(name: str, features: Tensor) -> None:
         )
 
 
-def check_labels(name: str, labels: Tensor) -> None:
-    """Raise a ValueError unless labels are classes; what is on a GPU was checked before."""
-    if labels.dtype != torch.int64:
-        raise ValueError(f"{name} have type {labels.dtype}; accepted are classes as int64")
+def check_known_labels(name: str, labels: Tensor, *, records: int) -> None:
+    """Raise a ValueError unless each record has a class; on a GPU they were checked before."""
+    check_labels(name, labels, records=records)
     if labels.device.type == "cpu":
         check_classes(name, labels.numpy())  # training knows how many there are
 

@@ -306,9 +306,9 @@ ACCEPTED = {
             {"labels": torch.tensor([0, 1], dtype=torch.int32)},
             "labels have type torch.int32; accepted",
         ),
-        ({"labels": np.array([0, 1])}, "labels is of type ndarray; accepted is a torch.Tensor"),
-        ({"signals": np.zeros((2, 1, 30))}, "signals is of type ndarray; accepted is a torch"),
-        ({"valid": np.ones((2, 1, 30), bool)}, "valid is of type ndarray; accepted is a torch"),
+        ({"labels": np.array([0, 1])}, "labels is of type ndarray; accepted is a tensor, as"),
+        ({"signals": np.zeros((2, 1, 30))}, "signals is of type ndarray; accepted is a tensor"),
+        ({"valid": np.ones((2, 1, 30), bool)}, "valid is of type ndarray; accepted is a tensor"),
         ({"epsilon": np.ones(2)}, "epsilon is of type ndarray; accepted are numbers and tensors"),
         ({"valid": torch.ones(2, 1, 30)}, "type torch.float32, signals .* equal shape, bool"),
         ({"valid": torch.ones(2, 30, dtype=torch.bool)}, r"valid has shape \(2, 30\)"),
@@ -381,7 +381,7 @@ def test_a_part_in_training_mode_is_refused_and_named(attack):
 def test_starts_that_do_not_fit_are_refused():
     model = Linear(torch.ones(1, 30))
     for start, message in (
-        (np.zeros((2, 1, 30)), "start is of type ndarray; accepted is a torch.Tensor"),
+        (np.zeros((2, 1, 30)), "start is of type ndarray; accepted is a tensor, as"),
         (torch.full((2, 1, 30), 1.1), "start reaches 1.1; accepted are values up to epsilon = 1"),
         (torch.zeros(2, 1, 29), r"start has shape \(2, 1, 29\)"),
         (torch.full((2, 1, 30), torch.nan), "start"),

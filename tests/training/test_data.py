@@ -71,8 +71,11 @@ def test_parts_that_do_not_belong_together_are_refused():
         with pytest.raises(ValueError, match=message):
             dataclasses.replace(data, **parts)
 
-    refused("labels is of 119 records; accepted is one of each of 120", labels=data.labels[1:])
-    refused("test_labels is of", test_labels=data.test_labels[1:])
+    refused(
+        r"^labels have shape \(119,\) for 120 records; accepted is one label a record, \(120,\)",
+        labels=data.labels[1:],
+    )
+    refused(r"^test_labels have shape \(39,\) for 40 records", test_labels=data.test_labels[1:])
     # As the authors publish features: of training rows, the oversampled ones among them.
     rows = data.earlier[0].repeat(2, 1)
     refused(r"earlier\[0\] is of 240 records", earlier=(rows,))
@@ -149,6 +152,21 @@ def test_data_is_told_from_data_that_differs_in_one_number():
     [
         ("labels", lambda labels: labels - 1, "labels holds -1 to 2; class indices are from 0"),
         ("test_labels", lambda labels: labels.int(), "test_labels have type torch.int32"),
+        (
+            "labels",
+            lambda labels: labels[:, None],
+            r"^labels have shape \(120, 1\) for 120 records",
+        ),
+        (
+            "test_labels",
+            lambda labels: labels[:, None],
+            r"^test_labels have shape \(40, 1\) for 40 records; accepted is .* \(40,\)",
+        ),
+        (
+            "test_signals",
+            lambda signals: dataclasses.replace(signals, length=301),
+            "test_signals are padded to 301 samples and signals to 300; accepted is one length",
+        ),
         (
             "signals",
             lambda signals: dataclasses.replace(signals, samples=signals.samples / 0),
