@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from numbers import Integral
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ from .records import DataError
 if TYPE_CHECKING:
     import wfdb
 
+LARGEST_DENOMINATOR = 1000  # of the fraction by which a record is resampled
+FASTEST = 100_000  # Hz; of a faster record such a fraction may miss 300 Hz, or be 0
 FACTORS = {"V": 1000 * GAIN, "mV": GAIN, "uV": 1.0, "µV": 1.0}  # raw units that a unit holds
 
 
@@ -64,8 +66,8 @@ def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
         lead: its position, or its name in `sig_name`.
 
     Raises:
-        DataError: no record, no such lead, no samples of one rate, no rate, a unit that is not of
-            voltage, a value that is not finite, or less than a second.
+        DataError: no record, no such lead, no samples of one rate, no rate or one above 100 kHz, a
+            unit that is not of voltage, a value that is not finite, or less than a second.
     """
     physical = _physical_signals(record)  # (time, lead)
     name, leads = _name(record), physical.shape[1]
@@ -81,14 +83,13 @@ def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
     signal = physical[:, position] * FACTORS[unit]  # (time,), µV
     if not np.isfinite(signal).all():
         raise DataError(f"{name}: a value is not finite; accepted are finite ones only")
-    if not record.fs or record.fs < 0:
-        raise DataError(f"{name}: fs is {record.fs!r}; accepted is a rate above 0 Hz")
-    if len(signal) < record.fs:
+    rate = _rate(record)
+    if len(signal) < rate:
         raise DataError(
-            f"{name}: the record lasts {len(signal) / record.fs:.3g} s; accepted is 1 s at least, "
+            f"{name}: the record lasts {len(signal) / rate:.3g} s; accepted is 1 s at least, "
             "as a shorter one need not hold a heart beat"
         )
-    ratio = Fraction(RATE / record.fs).limit_denominator(1000)
+    ratio = Fraction(RATE / rate).limit_denominator(LARGEST_DENOMINATOR)
     if ratio != 1:
         # The ends are extended, as in decimation: zeros there would pull an offset down.
         signal = scipy.signal.resample_poly(
@@ -100,6 +101,16 @@ def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
 def _name(record: wfdb.Record) -> str:
     """What messages call a record: those made of arrays need not have a name."""
     return record.record_name or "the record"
+
+
+def _rate(record: wfdb.Record) -> float:
+    """Samples a second, Hz."""
+    rate = record.fs
+    if not isinstance(rate, Real) or not 0 < float(rate) <= FASTEST:  # NaN is not, either
+        raise DataError(
+            f"{_name(record)}: fs is {rate!r}; accepted is a rate above 0 Hz, {FASTEST} Hz at most"
+        )
+    return float(rate)
 
 
 def _physical_signals(record: wfdb.Record) -> NDArray[np.floating]:
