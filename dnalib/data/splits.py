@@ -8,18 +8,23 @@ order, the first nine tenths train.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnalib.array_arguments import check_count
 
 from .records import ATRIAL_FIBRILLATION, NOISE, SHORT_CLASS_NAMES, DataError
 
 PUBLISHED_SPLIT_SHA256 = "ba23d3ee8cbcc2ad18a24ab1dfff8619c399e8105faf22c7754dfa12c69a2283"
 TEST_SHARE = 0.1
-NOISE_COPIES = 5
+# How many more times the rows of a class are given, in the order in which they are appended.
+PUBLISHED_COPIES: Mapping[int, int] = MappingProxyType({NOISE: 5, ATRIAL_FIBRILLATION: 1})
 
 
 @dataclass(frozen=True)
@@ -95,22 +100,34 @@ def stratified_split(
     return Split(order[~in_test], order[in_test], f"stratified, seed {seed}")
 
 
-def oversampled_rows(labels: NDArray[np.int64], train: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Training rows with the rare classes repeated, in the published order.
+def oversampled_rows(
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    *,
+    copies: Mapping[int, int] = PUBLISHED_COPIES,
+) -> NDArray[np.int64]:
+    """Training rows with rare classes repeated: by default those of CinC 2017, as published.
 
     Args:
         labels: int64 (record,), classes of all records in name order.
         train: int64, the training records.
+        copies: by class, how many more times its rows are given. The published ones are of CinC
+            2017's classes, {3: 5, 1: 1}: noise five times, then atrial fibrillation once.
 
     Returns:
-        int64 (row,), records: `train`, then the block of its noise records five times, then its
-        atrial fibrillation records once (9,589 rows with the published split).
+        int64 (row,), records: `train`, then for each class of `copies`, in its order, the block of
+        its records so many times (9,589 rows with the published split and copies).
+
+    Raises:
+        ValueError: a number of copies that is no whole number from 0.
 
     Source: ADV_ECG's data preparation.
     """
-    noise = train[labels[train] == NOISE]
-    atrial_fibrillation = train[labels[train] == ATRIAL_FIBRILLATION]
-    return np.concatenate([train, np.tile(noise, NOISE_COPIES), atrial_fibrillation])
+    blocks = [train]
+    for label, times in copies.items():
+        check_count(f"copies[{label}]", times, least=0)
+        blocks.append(np.tile(train[labels[train] == label], times))
+    return np.concatenate(blocks)
 
 
 def subsample(

@@ -98,6 +98,16 @@ def test_oversampling_appends_noise_five_times_then_fibrillation_once() -> None:
     assert oversampled_rows(labels, train).tolist() == expected
 
 
+def test_copies_are_the_callers_in_their_order() -> None:
+    labels, train = np.array([0, 4, 0, 2, 4]), np.array([4, 0, 3, 1])
+    rows = oversampled_rows(labels, train, copies={4: 2, 0: 1, 2: 0})
+    assert rows.tolist() == [4, 0, 3, 1] + [4, 1] * 2 + [0]
+    assert oversampled_rows(labels, train, copies={}).tolist() == train.tolist()
+    for times in (-1, 1.5):
+        with pytest.raises(ValueError, match=rf"copies\[4\] is {times}; .* whole numbers from 0"):
+            oversampled_rows(labels, train, copies={4: times})
+
+
 def test_a_subsample_keeps_order_and_class_shares() -> None:
     labels = labels_of(500, 80, 240, 40)
     indices = np.random.default_rng(1).permutation(860)[:600]
