@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
 
+from dnalib.array_arguments import check_count
 from dnalib.units import RATE
 
 from .records import DataError, Records
@@ -71,6 +73,7 @@ def prepare(
     Raises:
         ValueError: an option is not one of those.
     """
+    check_options(length=length, rate=rate, cut=cut)
     signals = np.zeros((len(records), length), dtype=np.int16)
     starts = np.zeros(len(records), dtype=np.int64)
     lengths = np.zeros(len(records), dtype=np.int64)
@@ -116,10 +119,9 @@ def prepare_signal(
 
 def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) -> None:
     """Raise a ValueError for the first of these options that `prepare_signal` does not take."""
-    if length < 1:
-        raise ValueError(f"length is {length}; accepted: 1 or more samples.")
-    if rate <= 0 or source_rate % rate:
-        raise ValueError(f"rate is {rate} Hz; accepted: a whole part of {source_rate} Hz.")
+    check_count("length", length, least=1)
+    if not isinstance(rate, Real) or rate <= 0 or source_rate % rate:
+        raise ValueError(f"rate is {rate!r} Hz; accepted: a whole part of {source_rate} Hz.")
     if cut not in CUTS:
         raise ValueError(f"cut is {cut!r}; accepted: {', '.join(CUTS)}.")
 

@@ -42,6 +42,9 @@ class Records:
         lengths: int64 (record,), samples a record.
         labels: int64 (record,), positions in `SHORT_CLASS_NAMES`.
         digest: sha256 (hexadecimal) of `samples` as little-endian int16.
+
+    Raises:
+        DataError: samples of another type, such as millivolts, of which int16 would leave nothing.
     """
 
     names: tuple[str, ...]
@@ -49,6 +52,12 @@ class Records:
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64]
     digest: str
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.int16:
+            raise DataError(
+                f"samples have type {self.samples.dtype}; accepted are raw units (µV) as int16"
+            )
 
     def __len__(self) -> int:
         return len(self.names)

@@ -22,6 +22,14 @@ def test_signals_are_views_of_the_samples() -> None:
         records.signal(3)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32, np.uint16])
+def test_samples_of_another_type_are_refused(kind: type) -> None:
+    millivolts = np.array([0.3, -0.2, 0.9]).astype(kind)
+    lengths, labels = np.array([3]), np.array([0])
+    with pytest.raises(DataError, match=f"samples have type {np.dtype(kind)}; accepted .* int16"):
+        Records(("A",), millivolts, lengths, labels, digest="")
+
+
 def test_labels_are_read_in_any_line_ending(tmp_path: Path) -> None:
     unix, windows = tmp_path / "unix.csv", tmp_path / "windows.csv"
     unix.write_bytes(b"A1,N\nA2,A\nA3,O\nA4,~\n")
