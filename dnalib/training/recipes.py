@@ -4,6 +4,7 @@ import hashlib
 import math
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,6 +21,8 @@ CHOICES = {
     "precision": get_args(Precision),
     "method": get_args(Method),
 }
+# The least that is accepted of each whole number.
+COUNTS = {"epochs": 1, "batch_size": 1, "projected_dimension": 1, "adversarial_steps": 0, "seed": 0}
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # of processors, as Linux names them
 
 
@@ -34,7 +37,7 @@ class Recipe:
         schedule: "one-cycle" (rise and cosine fall) or "constant" (the paper's).
         precision: "32-true", "bf16-mixed", or "auto": bf16 where the device multiplies it in
             hardware.
-        seed: of the weights' start, the order of rows, dropout and projections.
+        seed: from 0; of the weights' start, the order of rows, dropout and projections.
         decorrelation_weight: factor of the decorrelation loss.
         projected_dimension: columns of the random projection.
         swap_persists: leave out the decorrelation terms that have no gradient in the journal
@@ -44,6 +47,8 @@ class Recipe:
         adversarial_epsilon: largest change of a sample in inputs that an attack makes for training,
             raw units; with "alone", 0 trains on natural records.
         adversarial_steps: gradient steps of that attack.
+
+    Numbers and truth values of NumPy become Python's own, which the JSON of a checkpoint can hold.
 
     Raises:
         ValueError: a value that no training can follow, or "dverge", which learns from inputs that
@@ -64,9 +69,14 @@ class Recipe:
     adversarial_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "projected_dimension"):
-            check_count(name, getattr(self, name), least=1)
-        check_count("adversarial_steps", self.adversarial_steps, least=0)
+        for name, least in COUNTS.items():
+            check_count(name, getattr(self, name), least=least)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for name in ("learning_rate", "decorrelation_weight", "adversarial_epsilon"):
+            if not isinstance(getattr(self, name), Real):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are numbers")
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "swap_persists", bool(self.swap_persists))
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(
                 f"learning_rate is {self.learning_rate}; accepted are finite values above 0"

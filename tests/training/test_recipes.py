@@ -1,6 +1,7 @@
 """Recipes: schedules, precision and seeds."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -58,6 +59,10 @@ ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
         ({"projected_dimension": 9.5}, "projected_dimension is 9.5; accepted are whole numbers"),
         (ATTACK | {"adversarial_steps": 1.5}, "adversarial_steps is 1.5; .* whole numbers from 0"),
         (ATTACK | {"adversarial_epsilon": float("inf")}, "adversarial_epsilon is inf; .* finite"),
+        ({"seed": -1}, "seed is -1; accepted are whole numbers from 0"),
+        ({"seed": 1.5}, "seed is 1.5; accepted are whole numbers from 0"),
+        ({"seed": None}, "seed is None; accepted are whole numbers from 0"),
+        ({"learning_rate": "1e-3"}, "learning_rate is '1e-3'; accepted are numbers"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"learning_rate": float("inf")}, "learning_rate is inf; accepted are finite values above"),
         ({"decorrelation_weight": float("inf")}, "decorrelation_weight is inf; .* finite values"),
@@ -74,9 +79,17 @@ def test_a_recipe_that_no_training_can_follow_is_refused(changes, message):
         dataclasses.replace(RECIPE, **changes)
 
 
-def test_whole_numbers_of_every_type_are_taken():
-    recipe = dataclasses.replace(RECIPE, epochs=np.int64(2), batch_size=np.int32(60))
-    assert (recipe.epochs, recipe.batch_size) == (2, 60)
+def test_numbers_of_every_type_are_taken_and_become_what_a_checkpoint_holds():
+    numbers = {"epochs": np.int64(2), "batch_size": np.int32(60), "seed": np.uint8(7)}
+    numbers |= {"adversarial_steps": np.int16(3), "projected_dimension": np.int64(20)}
+    numbers |= {"learning_rate": np.float32(0.25), "decorrelation_weight": np.float64(0.5)}
+    recipe = dataclasses.replace(
+        RECIPE, **numbers, adversarial_epsilon=np.int64(5), swap_persists=np.True_
+    )
+    given = dataclasses.asdict(recipe)
+    assert json.loads(json.dumps(given)) == given
+    assert {name: given[name] for name in numbers} == numbers and given["adversarial_epsilon"] == 5
+    assert recipe.swap_persists is True
 
 
 def test_recipes_of_every_method_are_taken():
