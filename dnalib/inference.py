@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dnalib.memory import records_that_fit
 from dnalib.model import Network, evaluation_mode
-from dnalib.signals import PackedSignals, check_batches, check_tensor
+from dnalib.signals import PackedSignals, check_batches, check_padded
 from dnalib.trimming import TrimmedNetwork, folded
 
 SIMILAR = 0.8  # of a batch's longest record
@@ -93,7 +93,8 @@ def infer(
     Args:
         network: on any device; it is left as it is.
         signals: a tensor (record, time), int16 or floating point, raw units, or `PackedSignals`;
-            on any device.
+            on any device. Pad as in training: features are means over time, padding included, so
+            that the same record on another axis has others.
         batch_size: records a forward pass; None for what fits into memory, 64 at most.
         with_features: return the features instead.
 
@@ -104,7 +105,7 @@ def infer(
         ValueError: signals that are neither, and as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
-        check_tensor("signals", signals)
+        check_padded("signals", signals)
         signals = PackedSignals.pack(signals)
     evaluator = Evaluator(network, length=signals.length)
     if batch_size is None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from dnalib.array_arguments import check_count
+
 
 @dataclass(frozen=True)
 class PackedSignals:
@@ -35,17 +37,16 @@ class PackedSignals:
 
         Args:
             padded: a tensor (record, time).
-            starts, lengths: tensors (record,), int64, where each record lies; None: it fills the
-                axis.
+            starts, lengths: tensors (record,), whole numbers, where each record lies; None: it
+                fills the axis.
 
         Raises:
-            ValueError: what is no tensor, a record that leaves the axis, or shapes that do not fit.
+            ValueError: what is no tensor, places that are no whole numbers, a record that leaves
+                the axis, or shapes that do not fit.
         """
-        for name, given in {"padded": padded, "starts": starts, "lengths": lengths}.items():
-            if given is not None or name == "padded":
-                check_tensor(name, given)
-        if padded.ndim != 2:
-            raise ValueError(f"padded has shape {tuple(padded.shape)}; accepted is (record, time)")
+        check_padded("padded", padded)
+        starts = None if starts is None else as_places("starts", starts)
+        lengths = None if lengths is None else as_places("lengths", lengths)
         records, length = padded.shape
         device = padded.device
         starts = torch.zeros(records, dtype=torch.int64) if starts is None else starts
@@ -98,8 +99,9 @@ class PackedSignals:
             perturbation: (record, time) on the padded axis, raw units, zero on the padding.
 
         Raises:
-            ValueError: another shape, or a value on the padding, which would be lost.
+            ValueError: no tensor, another shape, or a value on the padding, which would be lost.
         """
+        check_tensor("perturbation", perturbation)
         if perturbation.shape != (len(self), self.length):
             raise ValueError(
                 f"perturbation has shape {tuple(perturbation.shape)}; accepted is "
@@ -143,6 +145,25 @@ def check_tensor(name: str, value: object) -> None:
         )
 
 
+def check_padded(name: str, padded: Tensor) -> None:
+    """Raise a ValueError unless records are a tensor (record, time)."""
+    check_tensor(name, padded)
+    if padded.ndim != 2:
+        raise ValueError(f"{name} has shape {tuple(padded.shape)}; accepted is (record, time)")
+
+
+def as_places(name: str, places: Tensor) -> Tensor:
+    """Whole numbers as int64, in which sums of narrow ones do not overflow.
+
+    Raises:
+        ValueError: no tensor, or another type, such as floats: they are no positions.
+    """
+    check_tensor(name, places)
+    if places.is_floating_point() or places.is_complex() or places.dtype == torch.bool:
+        raise ValueError(f"{name} have type {places.dtype}; accepted are whole numbers, int64")
+    return places.long()
+
+
 def check_labels(name: str, labels: Tensor, *, records: int) -> None:
     """Raise a ValueError unless labels are a class for each record: a tensor (record,), int64.
 
@@ -162,5 +183,4 @@ def check_batches(*, records: int, batch_size: int) -> None:
     """Raise a ValueError unless there are records, and room for one in a batch."""
     if records < 1:
         raise ValueError("signals hold no record; at least one is needed")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; accepted are whole numbers from 1")
+    check_count("batch_size", batch_size, least=1)

@@ -127,11 +127,18 @@ def test_memory_does_not_grow_with_the_number_of_records():
 def test_signals_that_are_no_tensor_are_refused(signals):
     with pytest.raises(ValueError, match="^signals is of type ndarray; accepted is a tensor"):
         infer(Network(width=0.02), signals.numpy())
+    with pytest.raises(ValueError, match=r"^signals has shape \(40, 1, 300\); .* \(record, time\)"):
+        infer(Network(width=0.02), signals[:, None])
 
 
 @pytest.mark.parametrize(
     ("records", "batch_size", "message"),
-    [(0, None, "signals hold no record"), (3, 0, "batch_size is 0"), (3, -1, "batch_size is -1")],
+    [
+        (0, None, "signals hold no record"),
+        (3, 0, "batch_size is 0"),
+        (3, -1, "batch_size is -1"),
+        (3, 2.0, "batch_size is 2.0; accepted are whole numbers from 1"),
+    ],
 )
 def test_nothing_to_infer_and_batches_of_nothing_are_refused(signals, records, batch_size, message):
     with pytest.raises(ValueError, match=message):

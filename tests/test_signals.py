@@ -83,6 +83,22 @@ def test_arrays_are_refused_before_they_are_packed(padded):
             PackedSignals.pack(padded, **{name: [1, 1, 1]})
 
 
+@pytest.mark.parametrize("name", ["starts", "lengths"])
+@pytest.mark.parametrize("kind", [torch.float32, torch.complex64, torch.bool])
+def test_places_that_are_no_whole_numbers_are_refused(padded, name, kind):
+    with pytest.raises(ValueError, match=f"^{name} have type {kind}; accepted are whole numbers"):
+        PackedSignals.pack(padded, **{name: torch.ones(3).to(kind)})
+
+
+def test_places_of_narrow_types_do_not_overflow():
+    lengths = torch.tensor([200, 200], dtype=torch.uint8)
+    packed = PackedSignals.pack(torch.ones(2, 300), starts=lengths // 2, lengths=lengths)
+    assert packed.starts.dtype == packed.lengths.dtype == packed.offsets.dtype == torch.int64
+    expected = torch.zeros(2, 300)
+    expected[:, 100:] = 1
+    assert torch.equal(packed.batch(torch.arange(2)), expected)
+
+
 def test_a_perturbation_is_added_to_each_record(padded, packed):
     perturbation = torch.zeros(3, 10)
     perturbation[0, 3:7] = torch.tensor([0.5, -1.0, 2.0, 0.25])
@@ -92,6 +108,8 @@ def test_a_perturbation_is_added_to_each_record(padded, packed):
     few = packed.select(torch.tensor([2, 0])).plus(perturbation[[2, 0]].half())
     assert torch.equal(few.batch(torch.arange(2)), (padded + perturbation)[[2, 0]])
     assert few.samples.dtype == torch.float32
+    with pytest.raises(ValueError, match="^perturbation is of type ndarray; accepted is a tensor"):
+        packed.plus(perturbation.numpy())
     with pytest.raises(ValueError, match=r"\(2, 10\); accepted is \(3, 10\)"):
         packed.plus(perturbation[:2])
     perturbation[0, 0] = 1
