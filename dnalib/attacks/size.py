@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from dnalib.signals import check_tensor
 from dnalib.units import GAIN
 
 Bound = TypeVar("Bound", float, Tensor)
@@ -57,8 +58,12 @@ def perturbation_size(
             padding.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: what is no tensor, shapes that differ, or a validity that is not bool.
     """
+    check_tensor("perturbation", perturbation)
+    check_tensor("signals", signals)
+    if valid is not None:
+        check_tensor("valid", valid)
     valid = torch.ones_like(signals, dtype=torch.bool) if valid is None else valid
     if not perturbation.shape == signals.shape == valid.shape or signals.ndim != 3:
         raise ValueError(
@@ -66,6 +71,8 @@ def perturbation_size(
             f"{tuple(signals.shape)} and {tuple(valid.shape)}; accepted is one and the same, "
             "(batch, lead, time)"
         )
+    if valid.dtype != torch.bool:
+        raise ValueError(f"valid has type {valid.dtype}; accepted is bool")
     delta = perturbation.double().masked_fill(~valid, 0)  # (batch, lead, time)
     samples = valid.sum(dim=2, keepdim=True).clamp_min(1)  # (batch, lead, 1)
     own = signals.double().masked_fill(~valid, 0)

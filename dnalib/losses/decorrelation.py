@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dnalib.signals import check_tensor
+
 from .fits import (
     centred,
     check_features,
@@ -43,12 +45,13 @@ def decorrelation_loss(
         Scalar, float64.
 
     Raises:
-        ValueError: no earlier model, shapes that differ, or too few records: a fit on
-            `projected_dimension` + 1 columns needs more records than that.
+        ValueError: no earlier model, features that are no tensors, shapes that differ, or too few
+            records: a fit on `projected_dimension` + 1 columns needs more records than that.
 
     Source: :eq:`eq-decorrelation` and the mean in :eq:`eq-total` of chapter 4; Wiedeman & Wang,
     equations 4–6, with the centred SS_tot of the authors' code.
     """
+    check_tensor("features", features)
     projections = draw_projections(
         steps=1,
         models=len(earlier),
@@ -87,7 +90,9 @@ def projected_decorrelation(
             f"there are features of {len(earlier)} earlier models and projections for "
             f"{len(matrices)}; accepted is one projection a model"
         )
-    for fixed in earlier:
+    check_tensor("features", features)
+    for place, fixed in enumerate(earlier):
+        check_tensor(f"earlier[{place}]", fixed)
         check_features(features, fixed, columns=matrices.shape[-1] + 1)
         check_widths(features, fixed)  # each may be projected by the same matrix
     choices = projections.current_is_regressor[step]
@@ -107,14 +112,16 @@ def mutual_decorrelation(features: Sequence[Tensor]) -> Tensor:
         Scalar, float64.
 
     Raises:
-        ValueError: fewer than two networks, features of different widths, or no more records than
-            columns and one.
+        ValueError: fewer than two networks, features that are no tensors or of different widths, or
+            no more records than columns and one.
 
     Source: the sum over pairs in :eq:`eq-parallel` of chapter A2; Wiedeman & Wang 2022, with the
     loss of :eq:`eq-decorrelation` of chapter 4.
     """
     if len(features) < 2:
         raise ValueError(f"features are of {len(features)} networks; at least two are needed")
+    for number, one in enumerate(features):
+        check_tensor(f"features[{number}]", one)
     losses = []
     for number, regressor in enumerate(features):
         others = [one for other, one in enumerate(features) if other != number]
@@ -140,11 +147,14 @@ def projected_loss(regressor: Tensor, regressand: Tensor, *, projection: Tensor)
         Scalar, float64. Gradients reach both feature matrices.
 
     Raises:
-        ValueError: different records, no more of them than columns and one, or a projection of
-            other features.
+        ValueError: what is no tensor, different records, no more of them than columns and one, or a
+            projection of other features.
 
     Source: :eq:`eq-fit` and :eq:`eq-decorrelation` of chapter 4; Wiedeman & Wang, equations 4–6.
     """
+    check_tensor("regressor", regressor)
+    check_tensor("regressand", regressand)
+    check_tensor("projection", projection)
     check_features(regressor, regressand, columns=projection.shape[-1] + 1)
     if projection.ndim != 2 or len(projection) != regressor.shape[1]:
         raise ValueError(

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from dnalib.signals import check_tensor
+
 from .fits import centred, check_features, sum_of_squares
 
 LEFT_OUT = 2e-7  # of the largest singular value: directions below are the rounding of float32
@@ -22,8 +24,8 @@ def r_squared(regressor: Tensor, regressand: Tensor) -> float:
         the regressand is constant: there is no variance to explain.
 
     Raises:
-        ValueError: different records, no more of them than columns and one, or a value that is not
-            finite.
+        ValueError: what is no tensor, different records, no more of them than columns and one, or a
+            value that is not finite.
 
     Source: :eq:`eq-r-squared` of chapter 3; Wiedeman & Wang, Figure 6.
     """
@@ -36,6 +38,8 @@ def share_and_rank(regressor: Tensor, regressand: Tensor) -> tuple[float, int]:
 
     Arguments, errors as in `r_squared`.
     """
+    check_tensor("regressor", regressor)
+    check_tensor("regressand", regressand)
     check_features(regressor, regressand, columns=regressor.shape[-1] + 1)
     for name, features in (("regressor", regressor), ("regressand", regressand)):
         if not features.isfinite().all():

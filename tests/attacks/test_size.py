@@ -49,6 +49,21 @@ def test_shapes_that_differ_are_refused():
             perturbation_size(perturbation, signals, valid=valid)
 
 
+@pytest.mark.parametrize("name", ["perturbation", "signals", "valid"])
+def test_arrays_are_refused(name):
+    given = dict.fromkeys(("perturbation", "signals"), torch.zeros(2, 1, 9))
+    given["valid"] = torch.ones(2, 1, 9, dtype=torch.bool)
+    given[name] = given[name].numpy()
+    with pytest.raises(ValueError, match=f"^{name} is of type ndarray; accepted is a tensor"):
+        perturbation_size(**given)
+
+
+def test_a_validity_of_numbers_is_refused():
+    signals = torch.zeros(2, 1, 9)
+    with pytest.raises(ValueError, match="valid has type torch.float32; accepted is bool"):
+        perturbation_size(signals, signals, valid=torch.ones_like(signals))
+
+
 def test_a_flat_record_that_nothing_perturbs_has_an_infinite_ratio():
     flat = torch.zeros(2, 1, 30)
     size = perturbation_size(torch.zeros_like(flat), flat)

@@ -1,6 +1,7 @@
 """The decorrelation loss against NumPy's SVD fit, finite differences and known values."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from feature_pairs import CASES, random_features, related, sums_by_svd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dnalib.losses import (
+    adjusted_r_squared,
     chance_loss,
     decorrelation_loss,
     draw_projections,
@@ -389,6 +391,25 @@ def test_arguments_that_do_not_fit_are_refused():
     for dimension in (0, 65):
         with pytest.raises(ValueError, match="projected_dimension is .* 1 to 64"):
             decorrelation_loss(enough, [enough], projected_dimension=dimension, generator=generator)
+
+
+def test_arrays_are_refused_by_their_names():
+    generator, tensor, array = torch.Generator(), random_features(80), np.zeros((80, 64))
+
+    def refused(name, call, *arguments, **options):
+        with pytest.raises(ValueError, match=rf"^{re.escape(name)} is of type ndarray; accepted"):
+            call(*arguments, **options)
+
+    refused("features", decorrelation_loss, array, [tensor], generator=generator)
+    refused("earlier[1]", decorrelation_loss, tensor, [tensor, array], generator=generator)
+    refused("features[1]", mutual_decorrelation, [tensor, array])
+    projection = torch.ones(64, 50)
+    refused("regressor", projected_loss, array, tensor, projection=projection)
+    refused("regressand", projected_loss, tensor, array, projection=projection)
+    refused("projection", projected_loss, tensor, tensor, projection=projection.numpy())
+    for measure in (r_squared, adjusted_r_squared):
+        refused("regressor", measure, array, tensor)
+        refused("regressand", measure, tensor, array)
 
 
 def test_features_of_another_width_are_always_refused():
