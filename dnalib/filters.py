@@ -41,6 +41,9 @@ def ring_filters(*, bands: int = 10, length: int = 18_000) -> Tensor:
 class FourierFilter(nn.Module):
     """Multiply a signal's spectrum by a fixed real mask; gradients pass through.
 
+    A state dict does not hold the mask, as the published checkpoints do not: make the filter again
+    before weights that were trained behind it are loaded.
+
     Args:
         mask: a tensor (length // 2 + 1,), float, such as a row of `ring_filters`: the weights
             of the bins of `torch.fft.rfft`.

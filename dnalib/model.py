@@ -107,6 +107,8 @@ class Network(nn.Module):
 
     Blocks of Conv → BatchNorm → ReLU → (MaxPool) → Dropout, the mean over time, a linear layer.
     Names in the state dict are the published ones: `conv1.weight` … `bn13.running_var`, `fc.bias`.
+    It does not hold the filter, and loads without one: make the network with the filter that it was
+    trained behind before loading.
 
     Args:
         width: factor on the channels of blocks 1–11, in (0, 4]; 1 is the paper's network with
