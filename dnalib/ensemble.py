@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dnalib.classifiers import are_several, classifier_logits
 from dnalib.data import RATE, check_options, prepare_signal, raw_units, read_physical
 from dnalib.metrics import softmax
 from dnalib.model import evaluation_mode
@@ -53,7 +54,7 @@ class Ensemble(nn.Module):
             take at that rate; and the part of longer records that is kept, "start" or "middle".
 
     Raises:
-        ValueError: no members, or what `dnalib.data.prepare_signal` does not take.
+        ValueError: no sequence of modules, or what `dnalib.data.prepare_signal` does not take.
 
     Source: Wiedeman & Wang, section "Ensembles".
     """
@@ -67,8 +68,7 @@ class Ensemble(nn.Module):
         cut: str = "start",
     ) -> None:
         super().__init__()
-        if not members:
-            raise ValueError("members is empty; an ensemble needs at least one")
+        check_members(members)
         check_options(length=length, rate=rate, cut=cut)
         self.members = nn.ModuleList(members)
         self.rate = rate
@@ -76,8 +76,23 @@ class Ensemble(nn.Module):
         self.cut = cut
 
     def forward(self, signals: Tensor) -> Tensor:
-        """Signals (batch, lead, time), raw units -> logits (member, batch, class)."""
-        return torch.stack([member(signals) for member in self.members])
+        """Signals (batch, lead, time), raw units -> logits (member, batch, class).
+
+        Raises:
+            ValueError: a member does not take the signals, or gives no logits (batch, class), those
+                of a single class, or of other classes than the first.
+        """
+        each = [
+            classifier_logits(member, signals, name=f"members[{place}]")
+            for place, member in enumerate(self.members)
+        ]
+        for place, logits in enumerate(each):
+            if logits.shape != each[0].shape:
+                raise ValueError(
+                    f"members[{place}] tells {logits.shape[1]} classes apart and members[0] "
+                    f"{each[0].shape[1]}; accepted are members of the same classes"
+                )
+        return torch.stack(each)
 
     @torch.no_grad()
     def predict(
@@ -104,6 +119,7 @@ class Ensemble(nn.Module):
         Raises:
             data.DataError: the record is none or cannot be read, has no such lead, is not in volts,
                 holds a value that is not finite, or lasts less than a second.
+            ValueError: as in `forward`.
         """
         if isinstance(record, str | PathLike):
             record = read_physical(record)
@@ -120,3 +136,21 @@ class Ensemble(nn.Module):
             votes=np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]),
             mutual_information=float(mutual_information(probabilities[:, None])[0]),
         )
+
+
+def check_members(members: object) -> None:
+    """Raise a ValueError unless these are modules, one at least, in a sequence."""
+    if not are_several(members):
+        raise ValueError(
+            f"members is of type {type(members).__name__}; accepted is a sequence of networks, "
+            "such as a list"
+        )
+    members = list(cast("Sequence[object]", members))
+    if not members:
+        raise ValueError("members is empty; an ensemble needs at least one")
+    for place, member in enumerate(members):
+        if not isinstance(member, nn.Module):
+            raise ValueError(
+                f"members[{place}] is of type {type(member).__name__}; accepted is a "
+                "torch.nn.Module"
+            )

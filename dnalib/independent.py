@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dnalib.attacks.arguments import as_bound, check_arguments
 from dnalib.attacks.ascent import check_gradients_exist, frozen_parameters
 from dnalib.attacks.losses import check_reach
+from dnalib.classifiers import classifier_logits
 
 try:
     from art.attacks.evasion import ProjectedGradientDescentPyTorch, SquareAttack
@@ -45,12 +46,15 @@ def art_classifier(
         shape: of one input, such as (lead, time).
         interval: least and largest sample that an attack may make, raw units.
         device: where the model is: the CPU, or the current CUDA device.
+
+    Raises:
+        ValueError: the model does not take float32, gives no logits, those of a single class, or
+            an ensemble's: ART would take its members for the records.
     """
-    caller = _Caller(model)
     with torch.no_grad():
-        classes = caller(torch.zeros(1, *shape, device=device)).shape[1]
+        classes = classifier_logits(model, torch.zeros(1, *shape, device=device)).shape[1]
     return PyTorchClassifier(
-        caller,
+        _Caller(model),
         # The sum keeps each record's gradient independent of the batch that it stands in.
         loss=nn.CrossEntropyLoss(reduction="sum"),
         input_shape=shape,

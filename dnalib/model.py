@@ -290,7 +290,7 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
 
 
 def check_evaluation_mode(module: nn.Module, *, name: str, before: str) -> None:
-    """Raise a ValueError if a module, or any part of it, is in training mode.
+    """Raise a ValueError if something is no module, or any part of it is in training mode.
 
     Parts count one by one: a member or a batch norm that was put back into training mode answers
     otherwise at each call, whatever the mode of the whole.
@@ -300,6 +300,11 @@ def check_evaluation_mode(module: nn.Module, *, name: str, before: str) -> None:
         name: of it, in the sentence.
         before: what it is wanted for, in the sentence.
     """
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"{name} is of type {type(module).__name__}; accepted is a torch.nn.Module, whose "
+            "forward may call any function"
+        )
     training = next((part for part, one in module.named_modules() if one.training), None)
     if training is not None:
         whose = f"{name}'s part {training!r}" if training else name

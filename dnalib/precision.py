@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from dnalib.classifiers import logits_of
+
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
@@ -27,7 +29,7 @@ class InPrecision(nn.Module):
     def forward(self, signals: Tensor) -> Tensor:
         """(batch, lead, time) -> the model's logits, (batch, class) of a classifier, float32."""
         with torch.autocast(signals.device.type, torch.bfloat16, enabled=self.in_bf16):
-            return self.model(signals).float()
+            return logits_of(self.model, signals).float()
 
 
 def check_precision(precision: str) -> None:

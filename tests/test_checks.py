@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dnalib import checks
 from dnalib.attacks import pgd
+from dnalib.ensemble import Ensemble
 from dnalib.independent import square
 
 EPSILON = 25.0  # steps of a tenth are then 2.5 raw units
@@ -378,6 +379,44 @@ def test_refuses_what_cannot_be_checked(classifiers):
     for epsilons in ([10], [10, 10], [20, 10]):
         with pytest.raises(ValueError, match="two or more that rise"):
             checks.success_rises_with_epsilon(honest, signals, labels, epsilons=epsilons)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda signals, labels: (signals, labels[:, None]),
+            r"labels have shape \(8, 1\) for 8 rec",
+        ),
+        (lambda signals, labels: (signals, labels[:1]), r"labels have shape \(1,\) for 8 records"),
+        (lambda signals, labels: (signals, labels.int()), "labels have type torch.int32"),
+        (lambda signals, labels: (signals, labels + 1), "labels reach 3 and the model has 3 class"),
+        (lambda signals, labels: (signals.numpy(), labels), "signals is of type ndarray"),
+        (lambda signals, labels: (signals.double(), labels), "signals have type torch.float64 and"),
+        (lambda signals, labels: (signals / 0, labels), "signals hold a value that is not finite"),
+    ],
+)
+def test_a_check_takes_what_an_attack_takes(classifiers, change, message):
+    honest, _ = classifiers
+    signals, _ = made_up_records(8, seed=2)
+    labels = torch.tensor([0, 1, 2] * 3)[:8]
+    with pytest.raises(ValueError, match=message):
+        checks.zero_gradients(honest, *change(signals, labels))
+
+
+def test_a_validity_of_another_shape_is_refused(classifiers):
+    honest, _ = classifiers
+    signals, labels = made_up_records(8, seed=2)
+    with pytest.raises(ValueError, match=r"valid has shape \(8, 128\)"):
+        checks.float64_agrees(honest, signals, labels, valid=torch.ones(8, 128, dtype=torch.bool))
+
+
+def test_an_ensemble_is_not_taken_for_a_classifier(classifiers):
+    """With as many records as classes its members' axis would pass for that of the records."""
+    signals, labels = made_up_records(2, seed=2)
+    ensemble = Ensemble(classifiers).eval()
+    with pytest.raises(ValueError, match=r"logits of shape \(2, 2, 3\).*attacks.log_mean_softmax"):
+        checks.large_epsilon_succeeds(ensemble, signals, labels, epsilon=EPSILON)
 
 
 def test_records_in_several_batches_answer_as_in_one(

@@ -7,6 +7,7 @@ import pytest
 import torch
 import wfdb
 from scipy.special import softmax
+from torch import nn
 from wfdb_files import ecg, write
 
 from dnalib.data import SHORT_CLASS_NAMES, DataError, prepare_signal
@@ -227,6 +228,48 @@ def test_an_ensemble_has_members():
             Ensemble([member(0)], **option)
     with pytest.raises(ValueError, match="members is empty"):
         Ensemble([])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(LENGTH, 2)), "members is of type Sequential; acc"),
+        (nn.Linear(LENGTH, 2), "members is of type Linear; accepted is a sequence of networks"),
+        ("fdec", "members is of type str; accepted is a sequence"),
+        (None, "members is of type NoneType; accepted is a sequence"),
+        (["a.pt"], r"members\[0\] is of type str; accepted is a torch.nn.Module"),
+    ],
+)
+def test_members_are_a_sequence_of_networks(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Ensemble(wrong)
+
+
+def test_a_length_is_whole(members):
+    with pytest.raises(ValueError, match="length is 900.0; accepted are whole numbers from 1"):
+        Ensemble(members, length=900.0)
+
+
+def linear(classes, *, leads=1):
+    """A classifier of one's own."""
+    pooled = (nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    return nn.Sequential(nn.Conv1d(leads, 2, 5), *pooled, nn.Linear(2, classes)).eval()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (linear(5), r"members\[1\] tells 5 classes apart and members\[0\] 2; .* the same classes"),
+        (linear(1), r"members\[1\] gives logits of shape \(1, 1\) .* two classes at least"),
+        (linear(2, leads=12), r"members\[1\] takes 12 leads; accepted is \(batch, 12, time\)"),
+        (linear(2).double(), r"signals have type torch.float32 and the parameters of members\[1\]"),
+    ],
+)
+def test_members_that_cannot_answer_together_are_named(wrong, message):
+    record = wfdb.Record(p_signal=ecg(2, 300)[:, None], fs=300, units=["mV"], sig_name=["II"])
+    Ensemble([linear(2), linear(2)], length=LENGTH).predict(record)
+    with pytest.raises(ValueError, match=message):
+        Ensemble([linear(2), wrong], length=LENGTH).predict(record)
 
 
 def test_modes_are_left_as_they_were(members, tmp_path):

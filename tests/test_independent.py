@@ -11,6 +11,7 @@ from random_network import random_network, random_records
 from torch import nn
 
 from dnalib import attacks, independent
+from dnalib.ensemble import Ensemble
 
 EPSILON = 20.0
 LENGTHS = [600, 400, 500, 600, 350, 500]
@@ -169,6 +170,27 @@ def test_refuses_what_art_would_take_amiss(network, records, attack):
         attack(network, signals, labels.clone().fill_(4), epsilon=1.0, valid=valid)
     with pytest.raises(ValueError, match="valid has shape"):
         attack(network, signals, labels, epsilon=1.0, valid=valid[:1])
+
+
+@pytest.mark.parametrize("attack", [independent.pgd, art_square()], ids=["pgd", "square"])
+def test_an_ensemble_is_not_taken_for_a_classifier(network, records, attack):
+    signals, valid, labels = records
+    ensemble = Ensemble([network, network]).eval()
+    with pytest.raises(ValueError, match=r"logits of shape \(2, 1, 4\).*attacks.log_mean_softmax"):
+        attack(ensemble, signals, labels, epsilon=1.0, valid=valid)
+
+    class Answer(nn.Module):
+        """What the message names."""
+
+        def __init__(self):
+            super().__init__()
+            self.ensemble = ensemble
+            self.eval()
+
+        def forward(self, signals):
+            return attacks.log_mean_softmax(self.ensemble(signals))
+
+    assert independent.art_classifier(Answer(), shape=(1, 600)).nb_classes == 4
 
 
 def test_says_what_to_install_where_art_is_missing(monkeypatch):

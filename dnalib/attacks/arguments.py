@@ -97,14 +97,19 @@ def check_arguments(
 ) -> None:
     """Raise a ValueError with one sentence for the first argument that an attack cannot take."""
     check_evaluation_mode(model, name="the model", before="an attack")
+    check_labelled(signals, labels, valid=valid)
+    check_count("steps", steps, least=0)
+    check_padding(padding)
+
+
+def check_labelled(signals: Tensor, labels: Tensor, *, valid: Tensor | None) -> None:
+    """Raise a ValueError with one sentence unless these are finite signals and their classes."""
     check_signals(signals, valid=valid)
     check_labels("labels", labels, records=len(signals))
     if (labels < 0).any():
         raise ValueError(f"labels hold {labels.min().item()}; accepted are classes from 0")
     if not torch.isfinite(signals).all():
         raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
-    check_count("steps", steps, least=0)
-    check_padding(padding)
 
 
 def check_padding(padding: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dnalib.attacks.losses import Loss, of_each
+from dnalib.classifiers import logits_of
 
 Schedule = Literal["constant", "apgd"]
 SCHEDULES: tuple[Schedule, ...] = ("constant", "apgd")
@@ -41,12 +42,12 @@ class Objective:
 
         Raises:
             ValueError: PyTorch keeps no gradients here, the loss does not depend on the signals, or
-                what `of_each` refuses.
+                what `logits_of` and `of_each` refuse.
         """
         check_gradients_exist()
         theta = theta.detach().requires_grad_(True)
         with torch.enable_grad(), frozen_parameters(self.model):
-            logits = self.model(self.signals + self.change(theta))
+            logits = logits_of(self.model, self.signals + self.change(theta))
             values = of_each(self.loss, logits, self.labels)
             # The sum keeps each record's gradient independent of the batch that it stands in.
             gradient = gradient_of(values.sum(), theta)

@@ -21,6 +21,7 @@ from dnalib.attacks.ascent import Objective, Schedule, climb, project
 from dnalib.attacks.losses import Loss, cross_entropy, of_each
 from dnalib.attacks.restarts import random_perturbation, worst_of
 from dnalib.attacks.smoothing import smooth, smoothing_kernel
+from dnalib.classifiers import logits_of
 
 
 class Search(TypedDict):
@@ -82,9 +83,9 @@ def pgd(
         kept).
 
     Raises:
-        ValueError: shapes that do not fit, non-finite signals, a model with a part in training
-            mode, a parameter out of range, random starts without generators, or a loss or a
-            gradient that is NaN.
+        ValueError: shapes or types that do not fit, non-finite signals, a model that is no module,
+            has a part in training mode or answers no tensor, a parameter out of range, random
+            starts without generators, or a loss or a gradient that is no tensor or NaN.
 
     Source: :eq:`eq-pgd` of chapter 7; Madry et al. 2018; start and step size as in Han et al.
     2020. For momentum and "apgd" see `dnalib.attacks.ascent`.
@@ -204,4 +205,4 @@ def loss_under(
     model: nn.Module, signals: Tensor, labels: Tensor, perturbation: Tensor, *, loss: Loss
 ) -> Tensor:
     """Each record's loss with the perturbation added: (batch,)."""
-    return of_each(loss, model(signals + perturbation), labels)
+    return of_each(loss, logits_of(model, signals + perturbation), labels)

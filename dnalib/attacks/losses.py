@@ -15,15 +15,24 @@ def of_each(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """A loss of each record, (batch,).
 
     Raises:
-        ValueError: a label is of a class that the logits do not have, as seen on a CPU; or the loss
-            gives another shape, such as a mean.
+        ValueError: the loss is no function, gives no tensor or another shape, such as a mean; or a
+            label is of a class that the logits do not have, as seen on a CPU.
     """
+    if not callable(loss):
+        raise ValueError(
+            f"loss is {loss!r}; accepted is a function of logits and labels, such as attacks.margin"
+        )
     try:
         values = loss(logits, labels)
     except (IndexError, RuntimeError):
         # Asked for here alone: to ask at every step would make a GPU wait.
         check_reach(labels, classes=logits.shape[-1])
         raise
+    if not isinstance(values, Tensor):
+        raise ValueError(
+            f"the loss gives a {type(values).__name__}; accepted is a tensor, one value a record, "
+            "(batch,)"
+        )
     if values.shape != labels.shape[:1]:
         raise ValueError(
             f"the loss gives shape {tuple(values.shape)} for {len(labels)} records; accepted is "

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dnalib.attacks import pgd
+from dnalib.attacks.arguments import check_labelled
 from dnalib.attacks.ascent import frozen_parameters
+from dnalib.attacks.losses import check_reach
+from dnalib.classifiers import classifier_logits, logits_of
 from dnalib.memory import records_that_fit
 from dnalib.model import check_evaluation_mode
 
@@ -71,11 +74,16 @@ def rightly_classified(
     """The records that an attack has to turn: signals, labels and validity, (batch, …) each.
 
     Raises:
-        ValueError: a model with a part in training mode, or one that gets no record right.
+        ValueError: what `check_labelled` and `classifier_logits` refuse, a label of a class that
+            the model does not have, a model with a part in training mode, or one that gets no
+            record right.
     """
     check_evaluation_mode(model, name="the model", before="a check")
+    check_labelled(signals, labels, valid=valid)
     with torch.no_grad():
-        right = model(signals).argmax(1) == labels  # (batch,)
+        logits = classifier_logits(model, signals)  # (batch, class)
+    check_reach(labels, classes=logits.shape[1])
+    right = logits.argmax(1) == labels  # (batch,)
     if not right.any():
         raise ValueError("the model gets no record right; a check needs at least one to attack")
     valid = torch.ones_like(signals, dtype=torch.bool) if valid is None else valid
@@ -95,7 +103,7 @@ class Connected(nn.Module):
 
     def forward(self, signals: Tensor) -> Tensor:
         """(batch, lead, time) -> logits (batch, class)."""
-        return self.model(signals) + 0 * signals.sum()
+        return logits_of(self.model, signals) + 0 * signals.sum()
 
 
 def gradient(model: nn.Module, signals: Tensor, labels: Tensor) -> Tensor:

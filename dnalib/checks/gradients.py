@@ -25,7 +25,8 @@ def zero_gradients(
         threshold: largest share that passes.
 
     Raises:
-        ValueError: a model in training mode, or one that gets no record right.
+        ValueError: signals, labels or a model that `dnalib.attacks.pgd` would not take either, an
+            ensemble, whose logits are several, or a model that gets no record right.
 
     Source: section `check-zero-gradients` of the book's page on masked gradients; Athalye et al.
     2018; Croce & Hein 2020.

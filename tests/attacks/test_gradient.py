@@ -378,6 +378,34 @@ def test_a_part_in_training_mode_is_refused_and_named(attack):
         attack(model, **ACCEPTED)
 
 
+def test_a_function_is_refused(attack):
+    model = Linear(torch.ones(1, 30))
+    with pytest.raises(ValueError, match="the model is of type function; accepted is a torch.nn.M"):
+        attack(lambda signals: model(signals), **ACCEPTED)
+
+
+class Packaging(Linear):
+    """Gives its logits in a dictionary."""
+
+    def forward(self, signals):
+        return {"logits": super().forward(signals)}
+
+
+def test_an_answer_that_is_no_tensor_is_refused(attack):
+    with pytest.raises(ValueError, match="the model gives a dict; accepted is a tensor of logits"):
+        attack(Packaging(torch.ones(1, 30)), **ACCEPTED)
+    generators = record_generators(range(2), seed=0)
+    with pytest.raises(ValueError, match="the model gives a dict"):
+        options = {"steps": 0, "restarts": 2, "generators": generators}
+        attack(Packaging(torch.ones(1, 30)), **(ACCEPTED | options))
+
+
+def test_signals_of_another_type_than_the_model_are_named(attack):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(30, 2)).eval()
+    with pytest.raises(ValueError, match="signals have type torch.float64 and the parameters of t"):
+        attack(model, **(ACCEPTED | {"signals": ACCEPTED["signals"].double()}))
+
+
 def test_starts_that_do_not_fit_are_refused():
     model = Linear(torch.ones(1, 30))
     for start, message in (

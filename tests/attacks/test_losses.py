@@ -116,6 +116,19 @@ def test_a_loss_that_is_not_one_value_a_record_is_refused(loss, shape):
         pgd(nn.Flatten().eval(), LOGITS[:, None], LABELS, epsilon=1, loss=loss)
 
 
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("margin", "loss is 'margin'; accepted is a function of logits and labels, such as att"),
+        (lambda logits, labels: 1.0, r"the loss gives a float; accepted is a tensor.* \(batch,\)"),
+        (lambda logits, labels: logits.numpy()[:, 0], "the loss gives a ndarray; accepted is a t"),
+    ],
+)
+def test_a_loss_that_gives_no_tensor_is_refused(loss, message):
+    with pytest.raises(ValueError, match=message):
+        of_each(loss, LOGITS, LABELS)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_shape_of_a_loss_is_told_without_waiting_for_a_device(loss):
     logits = torch.empty(5, 4, device="meta")
