@@ -16,6 +16,13 @@ def check_dimensions(name: str, array: NDArray[np.generic], dimensions: int) -> 
         raise ValueError(f"{name} has shape {array.shape}; at least one record is needed")
 
 
+def check_logits(name: str, logits: NDArray[np.generic], dimensions: int) -> None:
+    """Refuse logits that `check_dimensions` does, or of a single class: every answer is right."""
+    check_dimensions(name, logits, dimensions)
+    if logits.shape[-1] < 2:
+        raise ValueError(f"{name} has shape {logits.shape}; at least two classes are needed")
+
+
 def check_numbers(name: str, array: NDArray[np.generic]) -> None:
     """Refuse NaN: it has no place in an order, and would be the largest of any logits."""
     lost = np.isnan(array).sum()

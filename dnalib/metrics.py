@@ -15,6 +15,7 @@ from dnalib.array_arguments import (
     check_classes,
     check_dimensions,
     check_finite,
+    check_logits,
     check_records,
     check_same_shape,
 )
@@ -58,11 +59,11 @@ def correct_predictions(logits: ArrayLike, labels: ArrayLike) -> Booleans:
         (member, record) bool.
 
     Raises:
-        ValueError: the shapes do not fit, a label is not one of the classes, or a logit is not
-            finite.
+        ValueError: the shapes do not fit, there is a single class, a label is not one of the
+            classes, or a logit is not finite.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
-    check_dimensions("logits", logits, 3)
+    check_logits("logits", logits, 3)
     check_records("logits", logits, 1, "labels", labels)
     check_classes("labels", labels, logits.shape[-1])
     check_finite("logits", logits)
@@ -253,10 +254,11 @@ def mean_softmax_prediction(logits: ArrayLike) -> Integers:
         logits: (member, record, class).
 
     Raises:
-        ValueError: another number of axes, no record, or a logit that is not finite.
+        ValueError: another number of axes, no record, a single class, or a logit that is not
+            finite.
     """
     logits = np.asarray(logits)
-    check_dimensions("logits", logits, 3)
+    check_logits("logits", logits, 3)
     return softmax(logits).mean(axis=0).argmax(axis=-1)
 
 
@@ -266,7 +268,7 @@ def majority_vote(logits: ArrayLike) -> Integers:
     Arguments and errors as in `mean_softmax_prediction`.
     """
     logits = np.asarray(logits)
-    check_dimensions("logits", logits, 3)
+    check_logits("logits", logits, 3)
     mean = softmax(logits).mean(axis=0)  # (record, class)
     answers = logits.argmax(axis=-1)  # (member, record)
     votes = (answers[..., None] == np.arange(logits.shape[-1])).sum(axis=0)  # (record, class)
@@ -292,7 +294,7 @@ def with_constants(
         (1 + constants, record, class).
     """
     logits = np.asarray(logits, dtype=float)
-    check_dimensions("logits", logits, 2)
+    check_logits("logits", logits, 2)
     check_classes("constants", np.asarray(constants), logits.shape[-1])
     one_hot = scale * np.eye(logits.shape[-1])[list(constants)]  # (constant, class)
     return np.concatenate([logits[None], np.repeat(one_hot[:, None], len(logits), axis=1)])

@@ -1,5 +1,6 @@
 """Metrics against brute force and known values."""
 
+import re
 import warnings
 from itertools import product
 
@@ -195,6 +196,22 @@ def test_nothing_is_answered_for_logits_that_are_not_finite(rule, kind, number) 
     what = "NaN" if np.isnan(number) else "infinite"
     with pytest.raises(ValueError, match=f"logits: 1 values are {what}; accepted are"):
         rule(logits)
+
+
+@pytest.mark.parametrize(
+    ("rule", "shape"),
+    [
+        (lambda logits: metrics.correct_predictions(logits, np.zeros(5, int)), (3, 5, 1)),
+        (metrics.mean_softmax_prediction, (3, 5, 1)),
+        (metrics.majority_vote, (3, 5, 1)),
+        (lambda logits: metrics.with_constants(logits, constants=(0,)), (5, 1)),
+    ],
+)
+def test_a_single_class_is_refused_as_every_answer_would_be_right(rule, shape) -> None:
+    message = f"logits has shape {re.escape(str(shape))}; at least two classes are needed"
+    with pytest.raises(ValueError, match=message):
+        rule(np.zeros(shape))
+    rule(np.zeros((*shape[:-1], 2)))
 
 
 def test_a_record_whose_logits_are_all_infinite_has_no_class() -> None:
