@@ -93,15 +93,24 @@ def are_several(models: object) -> bool:
 
 
 def check_network(name: str, network: object, *, also: str = "") -> Network:
-    """The network; a ValueError unless it is one of this library's, which is read layer by layer.
+    """The network, unless it cannot be one that is read layer by layer and fed with float32.
 
     Args:
         name: of the parameter.
         network: of any type.
         also: what else is accepted, for the message.
+
+    Raises:
+        ValueError: it is none of this library's, or its parameters are not float32.
     """
     if not isinstance(network, Network):
         raise ValueError(
             f"{name} is of type {type(network).__name__}; accepted is a dnalib.model.Network{also}"
+        )
+    kept = type_of_parameters(network)
+    if kept != torch.float32:
+        raise ValueError(
+            f"{name} has parameters of type {kept}; accepted is torch.float32, as float() makes "
+            "them"
         )
     return network

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from dnalib.classifiers import check_network
 from dnalib.memory import records_that_fit
 from dnalib.model import Network, evaluation_mode
 from dnalib.signals import PackedSignals, check_batches, check_padded
@@ -17,11 +18,15 @@ class Evaluator:
     """A network in evaluation mode, computed on as little of the padded axis as is exact.
 
     Args:
-        network: on any device; it is copied, and its mode does not matter.
+        network: float32, on any device; it is copied, and its mode does not matter.
         length: samples of the padded axis.
+
+    Raises:
+        ValueError: a network that is none of this library's, or not float32.
     """
 
     def __init__(self, network: Network, *, length: int) -> None:
+        check_network("network", network)
         self.length = length
         self.trimmed: TrimmedNetwork | None = None
         with evaluation_mode(network):
@@ -91,7 +96,8 @@ def infer(
     at a time, and a network without a filter computes only where they are (`dnalib.trimming`).
 
     Args:
-        network: on any device; it is left as it is.
+        network: a `dnalib.model.Network`, float32, on any device; it is left as it is. Another
+            model, or an ensemble, is called on batches of its own.
         signals: a tensor (record, time), int16 or floating point, raw units, or `PackedSignals`;
             on any device. Pad as in training: features are means over time, padding included, so
             that the same record on another axis has others.
@@ -102,7 +108,8 @@ def infer(
         (record, class) logits or (record, 64) features, float32, on the CPU, in the records' order.
 
     Raises:
-        ValueError: signals that are neither, and as in `batches_by_length`.
+        ValueError: signals that are neither, a network that is none of this library's or not
+            float32, and as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
         check_padded("signals", signals)

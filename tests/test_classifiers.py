@@ -111,6 +111,10 @@ def test_several_are_a_sequence_and_one_is_not() -> None:
 def test_a_network_is_this_librarys() -> None:
     network = Network(width=0.01)
     assert check_network("network", network) is network
+    with pytest.raises(
+        ValueError, match="it has parameters of type torch.float64; accepted is tor"
+    ):
+        check_network("it", Network(width=0.01).double())
     for other in (nn.Linear(2, 2), [network], None):
         found = type(other).__name__
         with pytest.raises(ValueError, match=f"^it is of type {found}; .*model.Network, or so$"):

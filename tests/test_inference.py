@@ -7,8 +7,10 @@ import pytest
 import torch
 from peak import PRINT_PEAK
 from random_network import random_network, random_records
+from torch import nn
 
 from dnalib import inference
+from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import Evaluator, infer
 from dnalib.model import Network
@@ -129,6 +131,18 @@ def test_signals_that_are_no_tensor_are_refused(signals):
         infer(Network(width=0.02), signals.numpy())
     with pytest.raises(ValueError, match=r"^signals has shape \(40, 1, 300\); .* \(record, time\)"):
         infer(Network(width=0.02), signals[:, None])
+
+
+def test_networks_of_ones_own_are_refused(signals):
+    network = Network(width=0.02)
+    for own in (nn.Linear(300, 4), Ensemble([network, network]), [network]):
+        found = type(own).__name__
+        with pytest.raises(
+            ValueError, match=f"^network is of type {found}; .*dnalib.model.Network"
+        ):
+            infer(own, signals)
+    with pytest.raises(ValueError, match="^network has parameters of type torch.float64; accepted"):
+        infer(Network(width=0.02).double(), signals)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from dnalib.classifiers import check_network
 from dnalib.model import Network
 from dnalib.training.acceleration import compiled_of
 
@@ -17,13 +18,15 @@ class JointNetwork(nn.Module):
         members: networks, at least two.
 
     Raises:
-        ValueError: fewer than two.
+        ValueError: fewer than two, or one that is none of this library's.
     """
 
     def __init__(self, members: Sequence[Network]) -> None:
         super().__init__()
         if len(members) < 2:
             raise ValueError(f"there are {len(members)} members; accepted are two and more")
+        for place, member in enumerate(members):
+            check_network(f"members[{place}]", member)
         self.members = nn.ModuleList(members)
 
     def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import pandas
 import torch
 from torch import Tensor
 
+from dnalib.classifiers import check_network
 from dnalib.inference import infer
 from dnalib.losses import Projections, draw_projections
 from dnalib.model import Network
@@ -100,7 +101,8 @@ def train(
 
     Raises:
         ValueError: too few rows a batch for the decorrelation fit, or no rows; a label that is no
-            class of the network; times that make no sense; a checkpoint of another recipe, network
+            class of the network; times that make no sense; a network instead of what makes one, or
+            another network than the recipe's method trains; a checkpoint of another recipe, network
             or data.
         TooManyProcessesError: some would have no row of a batch, or no test record.
         FloatingPointError: the loss, the weights or an answer stopped being finite; the checkpoint
@@ -111,6 +113,7 @@ def train(
     Source: :eq:`eq-cross-entropy` of chapter 2; with earlier models :eq:`eq-total` of chapter 4.
     """
     started = time.monotonic()
+    check_maker(make_network)
     check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)
     batches = number_of_batches(data, recipe)
     processes = processes or processes_of_launch()
@@ -145,15 +148,25 @@ def train(
     return network, pandas.DataFrame(state.history)
 
 
+def check_maker(make_network: object) -> None:
+    """Raise a ValueError unless something can be called for a network; a network itself cannot."""
+    if isinstance(make_network, torch.nn.Module) or not callable(make_network):
+        raise ValueError(
+            f"make_network is of type {type(make_network).__name__}; accepted is a function "
+            "without arguments that builds a network: it is called once the seed is set"
+        )
+
+
 def check_method(network: Network | JointNetwork, recipe: Recipe) -> None:
     """Raise a ValueError unless the network is one that the recipe's method trains."""
-    together = isinstance(network, JointNetwork)
-    if together == (recipe.method == "alone"):
-        wanted = "a Network" if together else "a JointNetwork"
+    wanted = Network if recipe.method == "alone" else JointNetwork
+    if not isinstance(network, wanted):
         raise ValueError(
             f"make_network gives a {type(network).__name__}; accepted with the method "
-            f"{recipe.method!r} is {wanted}"
+            f"{recipe.method!r} is a {wanted.__name__} of dnalib"
         )
+    for one in networks_of(network):
+        check_network("the network of make_network", one)
 
 
 def set_up(

@@ -36,3 +36,8 @@ def test_networks_of_one_or_several(members):
 def test_one_member_is_too_few(members):
     with pytest.raises(ValueError, match="there are 1 members; accepted are two and more"):
         JointNetwork(members[:1])
+
+
+def test_a_member_of_ones_own_is_refused(members):
+    with pytest.raises(ValueError, match=r"members\[1\] is of type Linear; accepted is a dnalib"):
+        JointNetwork([members[0], torch.nn.Linear(3, 4)])

@@ -579,5 +579,14 @@ def test_a_network_that_the_method_does_not_train_is_refused(data):
     )
     with pytest.raises(ValueError, match="gives a Network; accepted with the method 'dverge' is"):
         train(network, data, recipe=together, report=quiet)
+    for own in (torch.nn.Linear(3, 4), [network()], None):
+        found = type(own).__name__
+        with pytest.raises(ValueError, match=f"make_network gives a {found}; .* 'alone' is a Netw"):
+            train(lambda made=own: made, data, recipe=RECIPE, report=quiet)
+    with pytest.raises(ValueError, match="network of make_network has parameters of type torch.fl"):
+        train(lambda: network().double(), data, recipe=RECIPE, report=quiet)
+    for maker in (network(), [network], None):
+        with pytest.raises(ValueError, match="make_network is of type .*; accepted is a function"):
+            train(maker, data, recipe=RECIPE, report=quiet)
     with pytest.raises(ValueError, match="accepted with the method 'alone' is a Network"):
         train(lambda: JointNetwork([network(), network()]), data, recipe=RECIPE, report=quiet)
