@@ -1,7 +1,7 @@
 """Attack many records: batches of similar length, sized to memory, computed where records are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,12 @@ from torch.nn import functional
 from dnalib.attacks import Padding
 from dnalib.attacks.arguments import check_padding
 from dnalib.attacks.smoothing import SMOOTHING_REACH
+from dnalib.classifiers import are_several, check_network
 from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
 from dnalib.precision import InPrecision, check_precision
-from dnalib.signals import PackedSignals, check_batches, check_packed
+from dnalib.signals import PackedSignals, check_batches, check_labels, check_packed
 
 
 class Attack(Protocol):
@@ -22,7 +23,11 @@ class Attack(Protocol):
 
     With the classifier or ensemble, inputs (batch, 1, time), float32, raw units, labels (batch,)
     and valid (batch, 1, time), bool; and, where `attack_records` was given generators, with those
-    of the batch as `generators`. It returns perturbations by name, shaped like the inputs.
+    of the batch as `generators`. It returns perturbations by name, shaped like the inputs::
+
+        def attack(model, inputs, labels, valid):
+            options = {"epsilon": 50, "valid": valid, "padding": "mask"}
+            return {"pgd": attacks.pgd(model, inputs, labels, **options)}
     """
 
     def __call__(
@@ -47,7 +52,8 @@ def attack_records(
     reaches are computed: the same gradients, up to rounding, for less work.
 
     Args:
-        attack: see `Attack`. With "mask" it must leave the padding alone.
+        attack: see `Attack`. With "mask" it must leave the padding alone, as attacks do that are
+            given `valid` and `padding="mask"`.
         network: the target, a `dnalib.model.Network` on the device that computes; it is left as
             it is. A sequence of them, such as an `Ensemble`'s `members`, is attacked as an
             ensemble: its logits are (member, batch, class). A network of one's own is attacked by
@@ -66,18 +72,16 @@ def attack_records(
         float32, on the CPU.
 
     Raises:
-        ValueError: signals that are not packed, a network that is none of this library's, an
-            unknown padding or precision, no network, no record, a batch size below 1, or another
-            number of labels or generators than records. What the attack raises comes with its
-            batch.
+        ValueError: signals that are not packed, a network that is none of this library's or not
+            float32, labels that are not a class for each record, an unknown padding or precision,
+            no network, no record, a batch size below 1, or another number of generators than
+            records. What the attack raises comes with its batch, and so does a ValueError for what
+            it returns: no perturbations by name, another shape, or, with "mask", a change of the
+            padding.
     """
     check_packed("signals", signals)
     networks = _checked_networks(network)
-    if len(labels) != len(signals):
-        raise ValueError(
-            f"there are {len(labels)} labels and {len(signals)} records; accepted is one label a "
-            "record"
-        )
+    check_labels("labels", labels, records=len(signals))
     if generators is not None and len(generators) != len(signals):
         raise ValueError(
             f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
@@ -102,22 +106,13 @@ def attack_records(
 def _checked_networks(network: object) -> list[Network]:
     """The networks of one or a sequence; a ValueError for anything else."""
     named: dict[str, object] = {"network": network}
-    # Of modules a list alone: others that can be iterated over, such as `nn.Sequential`, are one.
-    if isinstance(network, nn.ModuleList) or (
-        isinstance(network, Sequence) and not isinstance(network, nn.Module | str)
-    ):
-        named = {f"network[{place}]": one for place, one in enumerate(network)}
+    if are_several(network):
+        several = cast("Sequence[object]", network)
+        named = {f"network[{place}]": one for place, one in enumerate(several)}
     if not named:
         raise ValueError("network is an empty sequence; an attack needs at least one")
-    networks = []
-    for name, one in named.items():
-        if not isinstance(one, Network):
-            raise ValueError(
-                f"{name} is of type {type(one).__name__}; accepted is a dnalib.model.Network, or a "
-                "sequence of them, such as the members of an ensemble"
-            )
-        networks.append(one)
-    return networks
+    also = ", or a sequence of them, such as the members of an ensemble"
+    return [check_network(name, one, also=also) for name, one in named.items()]
 
 
 def _attacked_batches(
@@ -155,14 +150,42 @@ def _attacked_batches(
             valid.to(device).unsqueeze(1),
             **options,
         )
+        check_perturbations(found, shape=(len(inputs), 1, last - first))
+        deltas = {name: delta.squeeze(1).float().cpu() for name, delta in found.items()}
+        if padding == "mask":
+            check_padding_left(deltas, valid.cpu())
         margins = (first, signals.length - last)
-        yield (
-            records.cpu(),
-            {
-                name: functional.pad(delta.squeeze(1).float().cpu(), margins)
-                for name, delta in found.items()
-            },
+        yield records.cpu(), {name: functional.pad(one, margins) for name, one in deltas.items()}
+
+
+def check_perturbations(found: object, *, shape: tuple[int, ...]) -> None:
+    """Raise a ValueError unless an attack gave perturbations of a shape by their names."""
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"attack gives a {type(found).__name__}; accepted are perturbations by name, such as "
+            "{'pgd': perturbation}"
         )
+    for name, delta in found.items():
+        if not isinstance(delta, Tensor) or delta.shape != shape:
+            what = f"has shape {tuple(delta.shape)}" if isinstance(delta, Tensor) else "is none"
+            raise ValueError(
+                f"attack's perturbation {name!r} {what}; accepted is a tensor shaped like the "
+                f"inputs, {shape}"
+            )
+
+
+def check_padding_left(deltas: Mapping[str, Tensor], valid: Tensor) -> None:
+    """Raise a ValueError if a perturbation by name, (batch, time), changes the padding.
+
+    It was made on part of the padding alone, so that what it is there means nothing.
+    """
+    for name, delta in deltas.items():
+        if delta[~valid].any():
+            raise ValueError(
+                f"attack's perturbation {name!r} changes the padding; accepted with "
+                "padding='mask' is an attack that leaves it alone, as those of dnalib.attacks that "
+                "are given valid and padding='mask'"
+            )
 
 
 def reach(signals: PackedSignals, records: Tensor, *, padding: Padding) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Attacks on many records: the same perturbations as one by one, wherever they are computed."""
 
+import inspect
+import textwrap
 from functools import partial
 
 import pytest
@@ -11,6 +13,7 @@ from dnalib import attacks, crafting
 from dnalib.crafting import attack_records
 from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
+from dnalib.model import Network
 from dnalib.signals import PackedSignals
 
 LENGTH = 9_000  # long enough for windows
@@ -243,13 +246,10 @@ def started(model, inputs, labels, valid, *, padding, generators):
     return {"start": start}
 
 
-class ElsewhereLabels:
+class ElsewhereLabels(torch.Tensor):
     """Labels on another device than the signals, which refuse positions that are not there."""
 
     device = torch.device("meta")
-
-    def __len__(self):
-        return len(LENGTHS)
 
     def __getitem__(self, records):
         assert records.device == self.device, "PyTorch refuses a GPU's positions in what is not"
@@ -257,7 +257,8 @@ class ElsewhereLabels:
 
 
 def test_labels_may_lie_on_another_device_than_the_signals(network, signals):
-    found = collected(network, signals, ElsewhereLabels(), padding="mask")
+    elsewhere = torch.zeros(len(LENGTHS), dtype=int).as_subclass(ElsewhereLabels)
+    found = collected(network, signals, elsewhere, padding="mask")
     assert torch.equal(
         found, collected(network, signals, torch.zeros(len(LENGTHS), dtype=int), padding="mask")
     )
@@ -271,7 +272,8 @@ def test_what_cannot_be_attacked_is_refused_at_once(network, signals, labels):
 
     refused("at least one", networks=[])
     some = signals.select(torch.tensor([3, 4]))
-    refused("6 labels and 2 records", records=some)
+    refused(r"labels have shape \(6,\) for 2 records; accepted is one label", records=some)
+    refused("network has parameters of type torch.float64", networks=Network(width=0.01).double())
     generators = attacks.record_generators([0], seed=0)
     refused("1 generators and 6 records", generators=generators)
     refused("padding is 'zero'; accepted are 'strip', 'mask', 'keep'", padding="zero")
@@ -287,6 +289,68 @@ def test_signals_that_are_not_packed_are_refused(network, padded, labels, conver
     signals = convert(padded.squeeze(1))
     with pytest.raises(ValueError, match="signals is of type .*which PackedSignals.pack makes"):
         attack_records(pgd, network, signals, labels, padding="mask")
+
+
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (torch.Tensor.numpy, "labels is of type ndarray; accepted is a tensor, as torch.from_nu"),
+        (torch.Tensor.tolist, "labels is of type list; accepted is a tensor"),
+        (torch.Tensor.int, "labels have type torch.int32; accepted are classes as int64"),
+        (lambda labels: labels[:, None], r"labels have shape \(6, 1\) for 6 records"),
+    ],
+)
+def test_labels_that_are_not_a_class_a_record_are_refused(
+    network, signals, labels, convert, message
+):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        attack_records(pgd, network, signals, convert(labels), padding="mask")
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (lambda *given: given[1], "attack gives a Tensor; accepted are perturbations by name"),
+        (lambda *given: None, "attack gives a NoneType; accepted are perturbations by name"),
+        (lambda *given: {"own": 0}, "perturbation 'own' is none; accepted is a tensor shaped"),
+        (
+            lambda *given: {"own": given[1][..., :-1]},
+            r"perturbation 'own' has shape \(6, 1, 59\); accepted .* inputs, \(6, 1, 60\)",
+        ),
+    ],
+)
+def test_what_is_no_perturbation_by_name_is_refused(network, attack, message):
+    signals = PackedSignals.pack(torch.ones(6, 60))
+    batches = attack_records(attack, network, signals, torch.zeros(6, dtype=int), padding="mask")
+    with pytest.raises(ValueError, match=message):
+        next(batches)
+
+
+@pytest.mark.parametrize("padding", ["mask", "strip", "keep"])
+def test_a_perturbation_of_the_padding_is_refused_where_it_would_mean_nothing(
+    network, signals, labels, padding
+):
+    def careless(model, inputs, labels, valid):
+        return {"own": valid.float(), "all": torch.ones_like(inputs)}
+
+    batches = attack_records(careless, network, signals, labels, padding=padding, batch_size=1)
+    next(batches)  # the longest record has no padding
+    if padding == "mask":
+        with pytest.raises(ValueError, match="perturbation 'all' changes the padding; accepted wi"):
+            next(batches)
+    else:
+        assert all(found["all"].all() for _, found in batches)
+
+
+def test_the_attack_of_the_documentation_is_one(network, signals, labels):
+    lines = inspect.getdoc(crafting.Attack).split("::\n\n")[1]
+    names = {"attacks": attacks}
+    exec(textwrap.dedent(lines), names)
+    found = dict(
+        enumerate(attack_records(names["attack"], network, signals, labels, padding="mask"))
+    )
+    assert sum(len(records) for records, _ in found.values()) == len(signals)
+    assert all(made["pgd"].abs().max() == 50 for _, made in found.values())
 
 
 @pytest.mark.parametrize(
