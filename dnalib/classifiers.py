@@ -22,11 +22,9 @@ def logits_of(model: nn.Module, signals: Tensor, *, name: str = "the model") -> 
     """
     try:
         logits = model(signals)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
         # Asked for here alone: a model may well convert what it is given.
-        misfit = misfit_of(model, signals, name=name)
+        misfit = misfit_of(model, signals, name=name, error=error)
         if misfit is None:
             raise
         raise ValueError(misfit) from error
@@ -60,20 +58,20 @@ def classifier_logits(model: nn.Module, signals: Tensor, *, name: str = "the mod
     return logits
 
 
-def misfit_of(model: nn.Module, signals: Tensor, *, name: str) -> str | None:
-    """A sentence on what keeps a model from taking signals, if it is their type or their leads."""
+def misfit_of(model: nn.Module, signals: Tensor, *, name: str, error: Exception) -> str | None:
+    """A sentence on why a model failed with signals, if it is for their type or their leads."""
     kept = type_of_parameters(model)
-    if kept not in (None, signals.dtype):
+    if "type" in str(error) and kept not in (None, signals.dtype):
         return (
             f"signals have type {signals.dtype} and the parameters of {name} {kept}; accepted is "
             f"one type for both, as signals.to({kept}) makes it"
         )
     layers = (one for one in model.modules() if isinstance(one, nn.Conv1d))
     leads = next((one.in_channels for one in layers), None)
-    if leads not in (None, signals.shape[1]):
+    if "channels" in str(error) and leads not in (None, signals.shape[1]):
         return (
-            f"signals have shape {tuple(signals.shape)} and {name} takes {leads} leads; accepted "
-            f"is (batch, {leads}, time)"
+            f"signals have shape {tuple(signals.shape)}; accepted by the first convolution of "
+            f"{name} is (batch, {leads}, time)"
         )
     return None
 

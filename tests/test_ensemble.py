@@ -261,7 +261,7 @@ def linear(classes, *, leads=1):
     [
         (linear(5), r"members\[1\] tells 5 classes apart and members\[0\] 2; .* the same classes"),
         (linear(1), r"members\[1\] gives logits of shape \(1, 1\) .* two classes at least"),
-        (linear(2, leads=12), r"members\[1\] takes 12 leads; accepted is \(batch, 12, time\)"),
+        (linear(2, leads=12), r"accepted by .* of members\[1\] is \(batch, 12, time\)"),
         (linear(2).double(), r"signals have type torch.float32 and the parameters of members\[1\]"),
     ],
 )
