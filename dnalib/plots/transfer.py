@@ -12,11 +12,12 @@ CELL = 0.52  # inches: room for an interval in the smallest text
 LEVEL = 7  # characters of a name that fit below a cell
 
 
-def transfer(table: pd.DataFrame) -> Figure:
+def transfer(table: pd.DataFrame, *, unit: str = "Model") -> Figure:
     """A cell a pair of models: the share fooled in %, and its 95 % interval below.
 
     Args:
         table: from `transfer.transfer_table`, of one attack; models stand in its order.
+        unit: what a row and a column are, for the axes.
 
     Raises:
         ValueError: the table is empty, or has two rows for a pair of models.
@@ -41,8 +42,8 @@ def transfer(table: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(columns)), columns, **(slanted if too_long else {}))
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(labelsize=SMALL, length=0)
-    axes.set_xlabel("Model that the perturbed records are shown to", fontsize=TEXT)
-    axes.set_ylabel("Model that they are crafted on", fontsize=TEXT)
+    axes.set_xlabel(f"{unit} that the perturbed records are shown to", fontsize=TEXT)
+    axes.set_ylabel(f"{unit} that they are crafted on", fontsize=TEXT)
     shade_bar(figure, image, [axes], label="Share of records fooled (%)")
     return figure
 

@@ -178,28 +178,34 @@ def differences(
     return by_names(rows, ["records", "pair"])
 
 
-def doubt(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
-    """R_cc, R_iu and UA in % by one uncertainty, under both scalings, with ends in whole numbers.
+def scored(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:
+    """`deferral.scores_table`; answers under "natural" set the first scale."""
+    return deferral.scores_table(
+        shown, natural=shown["natural"], uncertainty=uncertainty, seed=INTERVAL_SEED
+    )
+
+
+def doubt(table: pandas.DataFrame) -> pandas.DataFrame:
+    """R_cc, R_iu and UA in %, under both scalings, with ends in whole numbers.
 
     Args:
-        shown: condition -> answers; those under "natural" set the first scale.
-        uncertainty: one of `deferral.UNCERTAINTIES`.
+        table: of `scored`.
     """
-    found = deferral.scores_table(shown, natural=shown["natural"], seed=INTERVAL_SEED)
-    chosen = selected(found, uncertainty=uncertainty)
     cells = {
         score: [
             narrow(*ends)
             for ends in zip(
-                chosen[score], chosen[f"{score}, low"], chosen[f"{score}, high"], strict=True
+                table[score], table[f"{score}, low"], table[f"{score}, high"], strict=True
             )
         ]
         for score in SCORES
     }
-    scores = chosen.assign(**cells)
-    table = scores.pivot(index=["condition", "ensemble"], columns="scaling", values=list(SCORES))
-    order = chosen[["condition", "ensemble"]].drop_duplicates().itertuples(index=False, name=None)
-    return table.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
+    scores, places = table.assign(**cells), ["condition", "ensemble"]
+    shown = scores.pivot(index=places, columns="scaling", values=list(SCORES))
+    constant = table.drop_duplicates(places).set_index(places)["UA, constant doubt"]
+    shown["UA", "constant doubt"] = constant.map(percent)
+    shown.index.names = ["records", "ensemble"]
+    return shown.reindex(constant.index.rename(shown.index.names))
 
 
 def detected(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:

@@ -276,9 +276,10 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
     scores = deferral.scores_table(
         {attack: answers_of(logits, labels)},
         natural=answers_of(*natural(run, MEMBERS)),
+        uncertainty="mutual information",
         seed=INTERVAL_SEED,
     )
-    chosen = selected(scores, uncertainty="mutual information", scaling="natural set")
+    chosen = selected(scores, scaling="natural set")
     shares = chosen.set_index("ensemble").loc[list(ENSEMBLES), ["R_cc", "R_iu", "UA"]]
     return with_rows(shares.map(percent), "ensemble")
 

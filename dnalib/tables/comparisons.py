@@ -16,6 +16,7 @@ from dnalib.tables import (
     between,
     by_names,
     decimals,
+    deferral,
     natural,
     percent,
     r_squared,
@@ -163,8 +164,8 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
     At the run's ε that is nearest to the published one, which the corner names; published values
     stand beside ours only where the two are the same, and are of all test records. Ours are of
     those that were attacked; of all, with the others all wrong or all right, the accuracy lies
-    between the two ends of the second column. The last column is the UA of a doubt that
-    calls every record uncertain: the share of wrong answers.
+    between the two ends of the second column. The last column is the UA of a doubt that is the
+    same for every record.
 
     Source: :eq:`eq-uncertainty` of chapter 8.
     """
@@ -184,7 +185,7 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
             "published accuracy": percent(theirs.get((ensemble, "accuracy"))),
             **scores.loc[ensemble],
             "published UA": percent(theirs.get((ensemble, "UA"))),
-            "UA, all uncertain": percent(1 - hits.mean()),
+            "UA, constant doubt": percent(deferral.of_constant_doubt(hits)),
         }
     found = pandas.DataFrame.from_dict(rows, orient="index")
     return with_rows(found, f"PGD, ε = {epsilon:g} µV")

@@ -31,40 +31,53 @@ UNCERTAINTIES: Mapping[str, Callable[[ArrayLike], Floats]] = {
 SCALINGS = ("natural set", "each set")
 
 
-def scores_table(conditions: Mapping[str, Answers], *, natural: Answers, seed: int) -> pd.DataFrame:
-    """R_cc, R_iu and UA, by each uncertainty and under both scalings.
+def scores_table(
+    conditions: Mapping[str, Answers], *, natural: Answers, uncertainty: str, seed: int
+) -> pd.DataFrame:
+    """R_cc, R_iu and UA under both scalings, and the UA of a doubt that says nothing.
 
     Args:
         conditions: caption -> answers.
         natural: answers of the same ensembles on unperturbed records, which set the first scale.
+        uncertainty: one of `UNCERTAINTIES`.
         seed: of the 95 % intervals.
 
     Returns:
-        Columns condition, ensemble, uncertainty, scaling (of `SCALINGS`), R_cc, R_iu, UA
-        (fractions), the ends of their intervals ("R_cc, low" and so on), records. Scores are NaN
-        where the reference does not vary: it gives no scale.
+        Columns condition, ensemble, scaling (of `SCALINGS`), R_cc, R_iu, UA (fractions), the ends
+        of their intervals ("R_cc, low" and so on), "UA, constant doubt", records. Scores are NaN
+        where the reference does not vary: it gives no scale. A doubt that is the same for every
+        record calls all certain or all uncertain; the larger of the two UAs is given.
 
     Raises:
-        ValueError: no condition, or one with an ensemble that `natural` lacks.
+        ValueError: no condition, one with an ensemble that `natural` lacks, or another uncertainty.
 
     Source: :eq:`eq-uncertainty` of chapter 8.
     """
     check_conditions(conditions)
-    references = {name: doubts(natural, uncertainty=name) for name in UNCERTAINTIES}
+    references = doubts(natural, uncertainty=uncertainty)
     rows = []
     for condition, answers in conditions.items():
-        for name in UNCERTAINTIES:
-            for ensemble, (doubt, correct) in doubts(answers, uncertainty=name).items():
-                natural.check_ensemble(f"an ensemble of {condition!r}", ensemble)
-                natural_doubt = references[name][ensemble][0]
-                scales = dict(zip(SCALINGS, (natural_doubt, doubt), strict=True))
-                for scaling, reference in scales.items():
-                    place = (condition, ensemble, name, scaling)
-                    scores = _scores(doubt, correct, reference=reference, seed=seed)
-                    names = ("condition", "ensemble", "uncertainty", "scaling")
-                    rows.append({**dict(zip(names, place, strict=True)), **scores})
-                    rows[-1]["records"] = len(correct)
+        for ensemble, (doubt, correct) in doubts(answers, uncertainty=uncertainty).items():
+            natural.check_ensemble(f"an ensemble of {condition!r}", ensemble)
+            scales = dict(zip(SCALINGS, (references[ensemble][0], doubt), strict=True))
+            for scaling, reference in scales.items():
+                rows.append(
+                    {
+                        "condition": condition,
+                        "ensemble": ensemble,
+                        "scaling": scaling,
+                        **_scores(doubt, correct, reference=reference, seed=seed),
+                        "UA, constant doubt": of_constant_doubt(correct),
+                        "records": len(correct),
+                    }
+                )
     return pd.DataFrame(rows)
+
+
+def of_constant_doubt(correct: Booleans) -> float:
+    """The UA of a doubt that is the same for every record: of all certain, or all uncertain."""
+    accuracy = float(np.mean(correct))
+    return max(accuracy, 1 - accuracy)
 
 
 def detection_table(

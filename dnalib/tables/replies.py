@@ -147,6 +147,27 @@ def doubt(table: pandas.DataFrame) -> Banner:
     return Banner("\n".join(lines))
 
 
+def beside_constant_doubt(table: pandas.DataFrame) -> Banner:
+    """Whose doubt earns a higher UA than one that is the same for every record, and whose a lower.
+
+    That is, on which side of that doubt's UA the interval lies, with the natural set's scale.
+
+    Args:
+        table: of `adaptive.scored`.
+    """
+    lines = []
+    for condition, rows in selected(table, scaling="natural set").groupby("condition", sort=False):
+        constant = rows["UA, constant doubt"]
+        kinds = {
+            "above": rows[rows["UA, low"] > constant],
+            "below": rows[rows["UA, high"] < constant],
+            "not told apart": rows[(rows["UA, low"] <= constant) & (rows["UA, high"] >= constant)],
+            "without a scale": rows[rows.UA.isna()],
+        }
+        lines.append(f"- {condition}: {named(kinds)}.")
+    return Banner("\n".join(lines))
+
+
 def named(kinds: Mapping[str, pandas.DataFrame]) -> str:
     """The ensembles of each kind, kinds without one left out."""
     return "; ".join(

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from dnalib import intervals, losses, metrics, tables
 from dnalib.model import FEATURES
 from dnalib.runs import Run
-from dnalib.stages import ENSEMBLES
+from dnalib.stages import ENSEMBLES, SHORT_CLASS_NAMES
 from dnalib.stages.costs import COSTS
 from dnalib.stages.rivals import (
     RIVAL_EARLIER,
@@ -173,7 +173,8 @@ def near_the_floor(run: Run) -> Banner:
     """Which ensembles, and which rivals' networks, learnt no more than a constant scores, in words.
 
     Those that are right, unperturbed, no more often than always answering the commonest class, by
-    their paired difference to it; an ensemble by its mean softmax.
+    their paired difference to it; an ensemble by its mean softmax. And which of the other networks
+    leave a class out.
     """
     floor, lost = percent(tables.majority_share(run)), failed(run)
     lines = [
@@ -185,17 +186,46 @@ def near_the_floor(run: Run) -> Banner:
     ]
     _, labels = tables.natural(run, ["base"])
     constant = tables.hits_of_commonest(labels)
+    named = {name for rival in lost for name in rivals_of(run.settings).get(rival, ())}
     for rival, names in rivals_of(run.settings).items():
         right = metrics.correct_predictions(natural_logits(run, rival), labels)
         single = at_the_floor(dict(zip(names, right, strict=True)), constant=constant)
         if len(names) > 1 and single and rival not in lost:
+            named |= set(single)
             accuracies = ", ".join(f"*{name}* {accuracy} %" for name, accuracy in single.items())
             lines.append(
                 f"- Of {rival}'s {len(names)} networks, the following do no better by "
                 "themselves than always answering the commonest class, which is right on "
                 f"{floor} %: {accuracies}."
             )
-    return Banner("\n".join(lines) or "Every ensemble does better than one constant answer.")
+    if not lines:
+        lines.append("Every ensemble does better than one constant answer.\n")
+    others = leaving_out(run, besides=named).values()
+    return Banner("\n".join([*lines, *(f"- {words}" for words in others)]))
+
+
+def leaving_out(run: Run, *, besides: Collection[str] = ()) -> dict[str, str]:
+    """Rivals with networks that never answer some class, unperturbed -> which, in a sentence.
+
+    Of the networks `besides` nothing is said.
+    """
+    found = {}
+    for rival, names in rivals_of(run.settings).items():
+        answered = natural_logits(run, rival).argmax(axis=-1)  # (network, record)
+        clauses = []
+        for name, classes in zip(names, answered, strict=True):
+            missing = [
+                label for number, label in enumerate(SHORT_CLASS_NAMES) if number not in classes
+            ]
+            if missing and name not in besides:
+                clauses.append(f"*{name}* never answers {' or '.join(missing)}")
+        if clauses:
+            found[rival] = (
+                f"Of the networks of {rival}, {tables.in_a_sentence(clauses)} on "
+                f"{answered.shape[1]} unperturbed records: part of what such a network adds to "
+                "P(≥1) is what a constant adds."
+            )
+    return found
 
 
 def failed(run: Run) -> dict[str, str]:
@@ -332,9 +362,11 @@ def beside_rivals(run: Run) -> str:
     rows = selected(bought_at(run, known, epsilon=epsilon), name=BOUGHT["at least 1"])
     by_ensemble = rows.set_index("ensemble")
     settings = run.settings
+    kept = most_kept(by_ensemble, without=without)
+    remarks = [f"{words} " for rival, words in leaving_out(run).items() if f"*{rival}*" in kept]
     return (
         f"Of all methods of [appendix A2](A2_rivals), attacked likewise at ε = {epsilon:g} µV, "
-        f"{most_kept(by_ensemble, without=without)}. The control of two constants keeps "
+        f"{kept}. {''.join(remarks)}The control of two constants keeps "
         f"{percent(by_ensemble.value[metrics.CONTROL])} %. Adversarial training takes "
         f"{settings.adversarial_steps} gradient steps at ε = {settings.adversarial_epsilon:g} µV "
         "here; more of them cost more."

@@ -13,7 +13,7 @@ from dnalib.tables.knowledge import middle, transfer_of
 
 
 def pairs_table(run: Run) -> pandas.DataFrame:
-    """Every pair of members of an ensemble: what they share, and how often they are fooled alike.
+    """Every pair of members of an ensemble: what they share, and how often attacks travel.
 
     Returns:
         Columns ensemble, first, second (names of models); adjusted R² of their features, and for
@@ -52,7 +52,7 @@ def shown(run: Run) -> pandas.DataFrame:
 
 
 def told(run: Run) -> Banner:
-    """How far the order of pairs by what they share is that by how often they are fooled alike.
+    """How far the order of pairs by what they share is that by how often attacks travel.
 
     Source: Spearman 1904, "The proof and measurement of association between two things".
     """
@@ -64,19 +64,19 @@ def told(run: Run) -> Banner:
         for attack in ATTACKS
     ]
     against = [
-        f"{ensemble} ({one.first} and {one.second}, R² {decimals(one.adjusted)}, under PGD "
-        f"{percent(one.pgd)} %)"
+        f"{ensemble} ({one.first} and {one.second}, adjusted R² {decimals(one.adjusted)}, under "
+        f"PGD {percent(one.pgd)} %)"
         for ensemble, rows in table.groupby("ensemble", sort=False)
         if (one := rows.loc[rows.adjusted.idxmin()]).pgd == rows.pgd.max()
     ]
     text = (
         f"Over the {len(table)} pairs, the rank correlation between what they share and how often "
-        f"they are fooled alike is {in_a_sentence(found)}; it would be 1 if sharing alone decided, "
-        "and 0 if it did not matter."
+        f"what misleads one misleads the other is {in_a_sentence(found)}; it would be 1 if sharing "
+        "alone decided, and 0 if it did not matter."
     )
     if against:
         text += (
-            f" In {in_a_sentence(against)}, the pair that shares least is the one that is fooled "
-            "alike most often."
+            f" In {in_a_sentence(against)}, the pair that shares least is the one between which "
+            "most attacks travel."
         )
     return Banner(text)

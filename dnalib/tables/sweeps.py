@@ -90,8 +90,8 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
     """What another value of a parameter changes in the ensembles that it is trained into.
 
     Each value is compared with the run's own, or the first one where that is not among them; each
-    number of networks with one network fewer. Intervals are paired: every resample takes the same
-    seeds and records at both values.
+    number of networks with one network fewer. Intervals are of differences on the same records and
+    seeds.
 
     Args:
         run, parameter: as in `sweep_table`.
@@ -122,7 +122,7 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
 def control_table(run: Run, parameter: str) -> pandas.DataFrame:
     """What each ensemble keeps more than the control, at each value of a parameter.
 
-    Intervals are paired: every resample takes the same seeds and records of both.
+    Intervals are of differences on the same records and seeds.
 
     Args:
         run, parameter: as in `sweep_table`.

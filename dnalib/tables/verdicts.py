@@ -61,7 +61,8 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
         f"- **The same attack, aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
-        "and on the ensemble as a whole, with more steps where a member is still right, on "
+        "and on the ensemble as a whole, with more steps, by another rule and loss, where a member "
+        "is still right, on "
         f"{in_a_sentence(list(records))} records a seed: "
         f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. "
         f"What is kept is an upper limit: the last doubling of the steps took {of_each(taken)}."
@@ -84,8 +85,8 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         "all attacks on each record, most of which need not be smooth: "
         f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. What is kept "
-        f"is an upper limit: twice the steps of the longest of these attacks took {of_each(taken)} "
-        f"(seed {runs[0].settings.seed})."
+        "is an upper limit: of what the longest of these attacks leaves by itself, twice its steps "
+        f"took {of_each(taken)} (seed {runs[0].settings.seed})."
     )
 
 

@@ -40,22 +40,26 @@ def test_doubts_are_of_the_mean_softmax(attacked):
                 np.testing.assert_array_equal(one, other)
 
 
-def test_scores_under_both_scalings(natural, attacked):
-    table = deferral.scores_table({"natural": natural, "PGD": attacked}, natural=natural, seed=3)
-    assert len(table) == 2 * 2 * 2 * 2  # condition, uncertainty, ensemble, scaling
+@pytest.mark.parametrize("name", MEASURES)
+def test_scores_under_both_scalings(natural, attacked, name):
+    conditions = {"natural": natural, "PGD": attacked}
+    table = deferral.scores_table(conditions, natural=natural, uncertainty=name, seed=3)
+    assert len(table) == 2 * 2 * 2  # condition, ensemble, scaling
     for row in table.itertuples():
-        answers = {"natural": natural, "PGD": attacked}[row.condition]
-        place = {"ensemble": row.ensemble, "name": row.uncertainty}
+        answers = conditions[row.condition]
+        place = {"ensemble": row.ensemble, "name": name}
         doubt, correct = doubt_of(answers, **place)
         reference = doubt_of(natural, **place)[0] if row.scaling == "natural set" else doubt
         expected = uncertainty.uncertainty_scores(doubt, correct, reference=reference)
         found = {"R_cc": row.R_cc, "R_iu": row.R_iu, "UA": row.UA}
         assert found == pytest.approx(expected) and row.records == len(correct)
+        constant = max(correct.mean(), (~correct).mean())  # all certain, or all uncertain
+        assert table.loc[row.Index, "UA, constant doubt"] == pytest.approx(constant)
         ends = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
         for score, found in ends.items():
             columns = [score, f"{score}, low", f"{score}, high"]
             np.testing.assert_array_equal(table.loc[row.Index, columns].astype(float), found)
-    by_scaling = table.set_index(["condition", "ensemble", "uncertainty", "scaling"])["UA"]
+    by_scaling = table.set_index(["condition", "ensemble", "scaling"])["UA"]
     by_scaling = by_scaling.unstack()
     same = by_scaling["natural set"] == by_scaling["each set"]
     assert same["natural"].all() and not same["PGD"].all()
@@ -64,7 +68,9 @@ def test_scores_under_both_scalings(natural, attacked):
 def test_scores_without_a_scale_are_undefined(attacked):
     flat = {name: np.zeros((3, 5, 4)) for name in SKILL}  # always the same doubt
     natural = Answers(flat, np.zeros(5, dtype=int))
-    table = deferral.scores_table({"PGD": attacked}, natural=natural, seed=0)
+    table = deferral.scores_table(
+        {"PGD": attacked}, natural=natural, uncertainty="mutual information", seed=0
+    )
     undefined = table[list(deferral.SCORES)].isna().all(axis=1)
     assert (undefined == (table.scaling == "natural set")).all()
 
@@ -114,7 +120,12 @@ def test_the_curve_keeps_the_most_certain(attacked):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a: deferral.scores_table({}, natural=a, seed=0), "conditions is empty"),
+        (
+            lambda a: deferral.scores_table(
+                {}, natural=a, uncertainty="mutual information", seed=0
+            ),
+            "conditions is empty",
+        ),
         (
             lambda a: deferral.detection_table({}, uncertainty="mutual information", seed=0),
             "conditions is empty",
@@ -122,7 +133,10 @@ def test_the_curve_keeps_the_most_certain(attacked):
         (lambda a: deferral.risk_coverage_table({}), "conditions is empty"),
         (
             lambda a: deferral.scores_table(
-                {"PGD": a}, natural=made_up_ensembles(0, skill={"cor": 1.0}), seed=0
+                {"PGD": a},
+                natural=made_up_ensembles(0, skill={"cor": 1.0}),
+                uncertainty="mutual information",
+                seed=0,
             ),
             "an ensemble of 'PGD' is 'dec'; accepted are cor$",
         ),

@@ -124,6 +124,24 @@ def test_doubt_is_judged_by_its_interval_beside_one_half():
     )
 
 
+def test_scores_are_read_beside_those_of_a_constant_doubt():
+    none = float("nan")
+    made = pandas.DataFrame(
+        {
+            "condition": "natural",
+            "ensemble": ["cor", "dec", "fcor", "wide", "cor"],
+            "scaling": [*["natural set"] * 4, "each set"],
+            "UA": [0.7, 0.4, 0.5, none, 0.1],
+            "UA, low": [0.65, 0.3, 0.4, none, 0.0],
+            "UA, high": [0.8, 0.45, 0.7, none, 0.2],
+            "UA, constant doubt": [0.6, 0.5, 0.55, 0.9, 0.6],
+        }
+    )
+    assert replies.beside_constant_doubt(made).markdown == (
+        "- natural: above: cor; below: dec; not told apart: fcor; without a scale: wide."
+    )
+
+
 def test_the_gain_is_that_of_the_tables(run):
     found = knowledge.summary(run, epsilon=50)
     both = found[knowledge.PAPER], found[knowledge.ALL]

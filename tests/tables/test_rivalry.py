@@ -101,11 +101,30 @@ def test_a_network_that_answers_no_better_than_a_constant_is_named(run, monkeypa
         monkeypatch.setattr(
             rivalry, "natural_logits", lambda run, rival, logits=logits: logits[rival]
         )
-        lines = [
-            line for line in rivalry.near_the_floor(run).markdown.splitlines() if "Of " in line
-        ]
+        lines = rivalry.near_the_floor(run).markdown.splitlines()
+        lines = [line for line in lines if "do no better" in line]
         assert [line.split("*")[1] for line in lines] == named
         assert all("Of dverge's 3 networks" in line for line in lines)
+
+
+def test_a_network_that_never_answers_some_class_is_named(run, known, monkeypatch):
+    labels = rivalry.natural_answers(run).labels
+    logits = {rival: np.stack([np.eye(4)[labels]] * len(names)) for rival, names in RIVALS.items()}
+    logits["dverge"][2][labels == 3, 0] = 2
+    monkeypatch.setattr(rivalry, "natural_logits", lambda run, rival: logits[rival])
+    monkeypatch.setattr(rivalry, "failed", lambda run: {})
+    (*_, line) = rivalry.near_the_floor(run).markdown.splitlines()
+    said = f"Of the networks of dverge, *dverge3* never answers ~ on {len(labels)} unperturbed"
+    assert said in line
+    bought = rivalry.bought_at(run, known, epsilon=50)
+    for best in ("dverge", "adversarial"):
+        value = bought.ensemble.map({best: 0.9, "wide": 0.3}).fillna(0.1)
+        monkeypatch.setattr(
+            rivalry,
+            "bought_at",
+            lambda run, known, *, epsilon, value=value: bought.assign(value=value),
+        )
+        assert (said in rivalry.beside_rivals(run)) == (best == "dverge")
 
 
 def test_chance_explains_what_a_fit_on_so_many_columns_leaves_it(run):

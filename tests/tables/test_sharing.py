@@ -46,10 +46,11 @@ def test_the_order_is_told_and_where_it_is_turned_round(run, monkeypatch):
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
     assert sharing.told(run).markdown == (
-        "Over the 4 pairs, the rank correlation between what they share and how often they are "
-        "fooled alike is 0.80 under PGD and −1.00 under SAP; it would be 1 if sharing alone "
-        "decided, and 0 if it did not matter. In dec (dec1 and dec2, R² 0.200, under PGD 40.0 %), "
-        "the pair that shares least is the one that is fooled alike most often."
+        "Over the 4 pairs, the rank correlation between what they share and how often what "
+        "misleads one misleads the other is 0.80 under PGD and −1.00 under SAP; it would be 1 if "
+        "sharing alone decided, and 0 if it did not matter. In dec (dec1 and dec2, adjusted R² "
+        "0.200, under PGD 40.0 %), the pair that shares least is the one between which most "
+        "attacks travel."
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table[:2])
     assert "shares least" not in sharing.told(run).markdown
