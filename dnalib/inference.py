@@ -31,8 +31,8 @@ class Evaluator:
         self.trimmed: TrimmedNetwork | None = None
         with evaluation_mode(network):
             self.full = folded(network)
-            if network.fourier_filter is None:
-                self.trimmed = TrimmedNetwork(network, length=length)
+        if network.fourier_filter is None:
+            self.trimmed = TrimmedNetwork(self.full, length=length)
 
     @property
     def trims(self) -> bool:
@@ -84,7 +84,7 @@ def span(signals: PackedSignals, records: Tensor) -> tuple[int, int]:
 
 @torch.no_grad()
 def infer(
-    network: Network,
+    network: Network | Evaluator,
     signals: Tensor | PackedSignals,
     *,
     batch_size: int | None = None,
@@ -97,7 +97,8 @@ def infer(
 
     Args:
         network: a `dnalib.model.Network`, float32, on any device; it is left as it is. Another
-            model, or an ensemble, is called on batches of its own.
+            model, or an ensemble, is called on batches of its own. For many calls, an `Evaluator`
+            that is made once.
         signals: a tensor (record, time), int16 or floating point, raw units, or `PackedSignals`;
             on any device. Pad as in training: features are means over time, padding included, so
             that the same record on another axis has others.
@@ -108,13 +109,20 @@ def infer(
         (record, class) logits or (record, 64) features, float32, on the CPU, in the records' order.
 
     Raises:
-        ValueError: signals that are neither, a network that is none of this library's or not
-            float32, and as in `batches_by_length`.
+        ValueError: signals that are neither, or of another length than the evaluator's; a network
+            that is none of this library's or not float32; and as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
         check_padded("signals", signals)
         signals = PackedSignals.pack(signals)
-    evaluator = Evaluator(network, length=signals.length)
+    evaluator = network
+    if not isinstance(evaluator, Evaluator):
+        evaluator = Evaluator(evaluator, length=signals.length)
+    if signals.length != evaluator.length:
+        raise ValueError(
+            f"signals are padded to {signals.length} samples; accepted by this evaluator are "
+            f"{evaluator.length}"
+        )
     if batch_size is None:
         batch_size = fitting_batch(evaluator)
     order, parts = [], []

@@ -76,13 +76,19 @@ def folded(network: Network) -> Network:
     return copy.eval()  # what took the batch norms' place as well
 
 
+def is_folded(network: Network) -> bool:
+    """Whether `folded` has made it: nothing is where its batch norms were."""
+    return isinstance(network.bn1, nn.Identity)
+
+
 class TrimmedNetwork(nn.Module):
     """A network's logits from a window that holds the record: (batch, 1, time) -> (batch, class).
 
     Gradients with respect to the window are those of the full computation.
 
     Args:
-        network: in evaluation mode, without a Fourier filter (behind one, a record has no end).
+        network: in evaluation mode, as it is or `folded`, without a Fourier filter (behind one, a
+            record has no end).
         length: samples of the padded axis.
 
     Raises:
@@ -101,7 +107,7 @@ class TrimmedNetwork(nn.Module):
                 "accepted are networks without one"
             )
         self.length = length
-        plain = folded(network)
+        plain = network if is_folded(network) else folded(network)
         self.fc = plain.fc
         constant = next(network.parameters()).new_zeros(1)  # (channel,): the input's
         for number in range(1, len(BLOCKS) + 1):

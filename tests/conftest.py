@@ -12,6 +12,7 @@ from tiny import open_tiny
 
 from dnalib.runs import ComputingRun
 from dnalib.runs.turns import turn
+from dnalib.stages import costs
 
 SLOW_FIXTURES = {"tiny_run", "browser", "served", "on_disk"}  # a run; the book in a browser
 
@@ -50,14 +51,19 @@ def tiny_run(
 
     It takes longer than any module, so that processes that test side by side compute it together,
     every second one beginning with what comes last. Each has a copy: some tests record it, or open
-    runs beside it.
+    runs beside it. Its trainings are timed by one step instead of the median of several.
     """
     together = common_folder / "tiny"
     made = open_tiny(together)
     names = list(made.stages)
     if re.fullmatch("gw[0-9]*[13579]", worker_id):
         names.reverse()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        patch.setattr(costs, "ROUNDS", 1)
         for name in names:
             made.obtain(name)
     for name in names:  # another process may be clearing away what it needed to compute one

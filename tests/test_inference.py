@@ -48,6 +48,18 @@ def test_inference_does_not_depend_on_the_batch(signals):
     assert not infer(model.eval(), signals).requires_grad and not model.training
 
 
+@pytest.mark.parametrize("filtered", [False, True])
+def test_an_evaluator_that_is_made_once_answers_as_its_network(signals, filtered):
+    mask = FourierFilter(ring_filters(length=300)[0], length=300) if filtered else None
+    network = random_network(width=0.05, fourier_filter=mask)
+    evaluator = Evaluator(network, length=300)
+    for with_features in (False, True):
+        expected = infer(network, signals, with_features=with_features)
+        assert torch.equal(infer(evaluator, signals, with_features=with_features), expected)
+    with pytest.raises(ValueError, match="padded to 200 samples; accepted by this evaluator are 3"):
+        infer(evaluator, signals[:, :200])
+
+
 def test_batches_hold_nothing_shorter_than_four_fifths_of_their_longest():
     lengths = torch.tensor([70, 100, 58, 85])  # each is four fifths of the next
     packed = PackedSignals.pack(torch.zeros(4, 100), starts=100 - lengths, lengths=lengths)

@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ComputingRun:
     """A run with random networks in place of trained ones: those of the tiny run hardly answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(members, "train_member", store_random_member)
-        made = open_tiny(tmp_path_factory.mktemp("runs"), synthetic_records=240)
+        made = open_tiny(tmp_path_factory.mktemp("runs"), synthetic_records=240, rivals=("wide",))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         for name in made.stages:
             if name.startswith(("natural", "attacked", "examples")):

@@ -111,6 +111,14 @@ def test_every_window_that_is_given_is_exact(length):
     assert given == {600: 0, 1_200: 0, 3_000: 0, 7_001: 9, 18_000: 18}[length]
 
 
+@torch.no_grad()
+def test_a_folded_network_is_trimmed_as_the_network_itself():
+    network = random_network(width=0.02, seed=1)
+    one, other = (TrimmedNetwork(some, length=7_001) for some in (network, folded(network)))
+    window = random_records([2_000], length=7_001)[..., slice(*one.window(*place(2_000, 7_001)))]
+    assert torch.equal(one(window), other(window))
+
+
 @pytest.mark.parametrize("end", ["left", "right"])
 @torch.no_grad()
 def test_a_record_off_the_centre_is_exact_as_near_to_an_end_as_is_given(end):

@@ -112,10 +112,8 @@ def load_member(run: Run, member: str) -> Network:
 
 def load_weights(network: Network | JointNetwork, path: Path) -> None:
     """Fill a network with the weights of a file, in the network's own precision."""
-    weights = load_file(path)
-    network.load_state_dict(
-        {name: value.to(network.state_dict()[name].dtype) for name, value in weights.items()}
-    )
+    weights, own = load_file(path), network.state_dict()
+    network.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()})
 
 
 def train_member(

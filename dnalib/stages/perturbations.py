@@ -15,7 +15,7 @@ from dnalib import attacks
 from dnalib.attacks import Padding
 from dnalib.attacks.arguments import within
 from dnalib.crafting import attack_records
-from dnalib.inference import infer
+from dnalib.inference import Evaluator, infer
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Portions, Settings, Stage
 from dnalib.signals import PackedSignals
@@ -311,7 +311,7 @@ def records_at(run: ComputingRun, positions: Tensor) -> tuple[PackedSignals, Ten
 
 
 def logits_under(
-    perturbation: Tensor, networks: Sequence[Network], signals: PackedSignals
+    perturbation: Tensor, networks: Sequence[Network | Evaluator], signals: PackedSignals
 ) -> Tensor:
     """What several networks answer to perturbed records: (network, record, class), fp16."""
     attacked = signals.plus(perturbation)
@@ -319,7 +319,9 @@ def logits_under(
 
 
 def logits_under_each(
-    perturbations: Mapping[str, Tensor], networks: Sequence[Network], signals: PackedSignals
+    perturbations: Mapping[str, Tensor],
+    networks: Sequence[Network | Evaluator],
+    signals: PackedSignals,
 ) -> dict[str, Tensor]:
     """The same under each of several perturbations of the records, in common batches, by name."""
     every = torch.cat(list(perturbations.values()))  # (perturbation · record, time)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dnalib.filters import FourierFilter, ring_filters
+from dnalib.inference import Evaluator
 from dnalib.runs import ComputingRun, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
@@ -69,11 +70,12 @@ def store_everyone(
 
     The file holds "<crafted on>/<attack>" and "positions".
     """
-    networks = [load(run, model) for model in crafted]
+    length = run.settings.length
+    evaluators = [Evaluator(load(run, model), length=length) for model in crafted]
 
     def show(model: str, made: Mapping[str, Tensor], signals: PackedSignals) -> dict[str, Tensor]:
         shown = {f"{model}/{attack}": made[attack] for attack in ATTACKS}
-        return logits_under_each(shown, networks, signals)
+        return logits_under_each(shown, evaluators, signals)
 
     found = shown_of_each(run, crafted, show)
     save_file(found, path)
@@ -95,7 +97,7 @@ def store_transfer(
             BANDS, ring_filters(bands=settings.bands, length=settings.length), strict=True
         )
     }
-    networks = [load_member(run, model) for model in MEMBERS]
+    evaluators = [Evaluator(load_member(run, model), length=settings.length) for model in MEMBERS]
 
     def show(model: str, made: Mapping[str, Tensor], signals: PackedSignals) -> dict[str, Tensor]:
         shown = {}
@@ -104,7 +106,7 @@ def store_transfer(
             for band, fourier_filter in filters.items():
                 part = project(made[attack], fourier_filter, signals, epsilon=epsilon)
                 shown[f"{model}/{attack}/{band}"] = part
-        return logits_under_each(shown, networks, signals)
+        return logits_under_each(shown, evaluators, signals)
 
     found = shown_of_each(run, crafted, show)
     save_file(found, path)
