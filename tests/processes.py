@@ -1,6 +1,7 @@
-"""Train in one of several processes, or alone: `processes.py FOLDER ROWS BATCH EARLIER RATE`.
+"""Train in one of several processes, or alone: `processes.py FOLDER TRAININGS`.
 
-The folder gets the checkpoint, history.json, and steps.json, each step's losses over its batch.
+Trainings are JSON: by name rows, batch_size, earlier_models and learning_rate. The folder gets one
+for each, with the checkpoint, history.json, and steps.json, each step's losses over its batch.
 """
 
 import dataclasses
@@ -23,8 +24,8 @@ def network() -> Network:
 class Steps:
     """Takes each step as the library does, and notes its losses over the whole batch."""
 
-    def __init__(self) -> None:
-        self.step, self.losses = loop.train_step, []
+    def __init__(self, step) -> None:
+        self.step, self.losses = step, []
 
     def __call__(self, fabric, state, data, records, **options):
         sums = self.step(fabric, state, data, records, **options)
@@ -34,16 +35,29 @@ class Steps:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    rows, batch_size, earlier_models = (int(text) for text in sys.argv[2:5])
-    loop.train_step = steps = Steps()
     torch.set_num_threads(1)
+    step = loop.train_step
+    for name, options in json.loads(sys.argv[2]).items():
+        loop.train_step = steps = Steps(step)
+        train(Path(sys.argv[1]) / name, steps, **options)
+
+
+def train(
+    folder: Path,
+    steps: Steps,
+    *,
+    rows: int,
+    batch_size: int,
+    earlier_models: int,
+    learning_rate: float,
+) -> None:
+    folder.mkdir(exist_ok=True)
     data = make_data(earlier_models=earlier_models)
     trained, history = loop.train(
         network,
         dataclasses.replace(data, rows=torch.arange(rows) % 120),
         recipe=dataclasses.replace(
-            RECIPE, epochs=1, batch_size=batch_size, learning_rate=float(sys.argv[5])
+            RECIPE, epochs=1, batch_size=batch_size, learning_rate=learning_rate
         ),
         checkpoint=folder / "checkpoint",
         report=quiet,

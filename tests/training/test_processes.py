@@ -27,35 +27,48 @@ pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).parents[1] / "processes.py"
 
 
+TRAININGS = {
+    # One batch of 119 rows: shares of 60 and of 59.
+    "one step": {"rows": 119, "batch_size": 119, "earlier_models": 2, "learning_rate": 3e-4},
+    "alone": {"rows": 719, "batch_size": 60, "earlier_models": 0, "learning_rate": 1e-4},
+    # The decorrelation loss's gradient on an untrained network is so steep that rounding, even of
+    # one process, changes the next steps by more than is compared unless they are small.
+    "decorrelated": {"rows": 719, "batch_size": 60, "earlier_models": 2, "learning_rate": 1e-6},
+}
+
+
 class Trained:
     """What a training with some number of processes left: history, steps and last checkpoint."""
 
-    def __init__(self, root: Path, folder: Path, *options: float, processes: int) -> None:
-        folder.mkdir()
-        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        command = [*(launch if processes > 1 else []), PROGRAM, folder, *options]
-        done = subprocess.run(
-            [sys.executable, *map(str, command)], capture_output=True, text=True, cwd=root
-        )
-        assert done.returncode == 0, done.stderr
+    def __init__(self, folder: Path) -> None:
         self.history = pandas.read_json(folder / "history.json", precise_float=True)
         self.steps = json.loads((folder / "steps.json").read_text())
         self.tensors, self.content = CheckpointFolder(folder / "checkpoint").read()
 
 
-def by_one_and_by_two(root: Path, folder: Path, **options: float) -> tuple[Trained, Trained]:
-    """The same training by one process and by two; options are the program's, in its order."""
-    return tuple(
-        Trained(root, folder / str(count), *options.values(), processes=count) for count in (1, 2)
-    )
+@pytest.fixture(scope="module")
+def by_one_and_by_two(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Trained, Trained]]:
+    """Each of the trainings by one process and by two."""
+    folders = []
+    for processes in (1, 2):
+        folders.append(tmp_path_factory.mktemp("trained"))
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*(launch if processes > 1 else []), PROGRAM, folders[-1], json.dumps(TRAININGS)]
+        done = subprocess.run(
+            [sys.executable, *map(str, command)], capture_output=True, text=True, cwd=root
+        )
+        assert done.returncode == 0, done.stderr
+    return {name: tuple(Trained(folder / name) for folder in folders) for name in TRAININGS}
 
 
-def test_a_step_of_two_processes_has_the_gradient_of_one(root: Path, tmp_path: Path) -> None:
-    # One batch of 119 rows: shares of 60 and of 59. After one step Adam's first moment is a tenth
-    # of the gradient, of the cross-entropy and of the decorrelation loss over the whole batch.
-    alone, together = by_one_and_by_two(
-        root, tmp_path, rows=119, batch_size=119, earlier_models=2, learning_rate=3e-4
-    )
+def test_a_step_of_two_processes_has_the_gradient_of_one(
+    by_one_and_by_two: dict[str, tuple[Trained, Trained]],
+) -> None:
+    # After one step Adam's first moment is a tenth of the gradient, of the cross-entropy and of the
+    # decorrelation loss over the whole batch.
+    alone, together = by_one_and_by_two["one step"]
     one, two = alone.tensors, together.tensors
     # A convolution's bias has no gradient before a batch norm, but for rounding.
     moments = {
@@ -73,22 +86,13 @@ def test_a_step_of_two_processes_has_the_gradient_of_one(root: Path, tmp_path: P
     assert together.history.train_accuracy[0] == alone.history.train_accuracy[0]
 
 
-@pytest.mark.parametrize(("earlier_models", "learning_rate"), [(0, 1e-4), (2, 1e-6)])
+@pytest.mark.parametrize("name", ["alone", "decorrelated"])
 def test_the_loss_curve_of_two_processes_is_that_of_one(
-    root: Path, tmp_path: Path, earlier_models: int, learning_rate: float
+    by_one_and_by_two: dict[str, tuple[Trained, Trained]], name: str
 ) -> None:
-    # The decorrelation loss's gradient on an untrained network is so steep that rounding, even of
-    # one process, changes the next steps by more than this unless they are small.
-    alone, together = by_one_and_by_two(
-        root,
-        tmp_path,
-        rows=719,
-        batch_size=60,
-        earlier_models=earlier_models,
-        learning_rate=learning_rate,
-    )
+    alone, together = by_one_and_by_two[name]
     assert np.shape(alone.steps) == (12, 2)  # cross-entropy and decorrelation loss of each
-    assert len(set(np.ravel(alone.steps))) == (24 if earlier_models else 13)
+    assert len(set(np.ravel(alone.steps))) == (24 if name == "decorrelated" else 13)
     np.testing.assert_allclose(together.steps, alone.steps, rtol=0, atol=1e-4)
     assert np.mean(alone.steps, axis=0)[0] == pytest.approx(alone.history.train_loss[0], abs=0.01)
     for column in ("train_loss", "test_accuracy", "learning_rate"):
