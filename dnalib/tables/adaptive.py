@@ -200,12 +200,10 @@ def doubt(table: pandas.DataFrame) -> pandas.DataFrame:
         ]
         for score in SCORES
     }
-    scores, places = table.assign(**cells), ["condition", "ensemble"]
-    shown = scores.pivot(index=places, columns="scaling", values=list(SCORES))
-    constant = table.drop_duplicates(places).set_index(places)["UA, constant doubt"]
-    shown["UA", "constant doubt"] = constant.map(percent)
-    shown.index.names = ["records", "ensemble"]
-    return shown.reindex(constant.index.rename(shown.index.names))
+    scores = table.assign(**cells)
+    shown = scores.pivot(index=["condition", "ensemble"], columns="scaling", values=list(SCORES))
+    order = table[["condition", "ensemble"]].drop_duplicates().itertuples(index=False, name=None)
+    return shown.reindex(pandas.MultiIndex.from_tuples(list(order), names=["records", "ensemble"]))
 
 
 def detected(shown: Mapping[str, Answers], *, uncertainty: str) -> pandas.DataFrame:

@@ -17,6 +17,7 @@ from dnalib.tables import (
     in_a_sentence,
     knowledge,
     longer,
+    percent,
     selected,
     sweeps,
 )
@@ -150,7 +151,8 @@ def doubt(table: pandas.DataFrame) -> Banner:
 def beside_constant_doubt(table: pandas.DataFrame) -> Banner:
     """Whose doubt earns a higher UA than one that is the same for every record, and whose a lower.
 
-    That is, on which side of that doubt's UA the interval lies, with the natural set's scale.
+    That is, on which side of that doubt's UA, in brackets in %, the interval lies, with the natural
+    set's scale.
 
     Args:
         table: of `adaptive.scored`.
@@ -158,6 +160,7 @@ def beside_constant_doubt(table: pandas.DataFrame) -> Banner:
     lines = []
     for condition, rows in selected(table, scaling="natural set").groupby("condition", sort=False):
         constant = rows["UA, constant doubt"]
+        rows = rows.assign(ensemble=rows.ensemble + " (" + constant.map(percent) + ")")
         kinds = {
             "above": rows[rows["UA, low"] > constant],
             "below": rows[rows["UA, high"] < constant],

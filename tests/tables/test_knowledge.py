@@ -368,15 +368,12 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     assert len(adaptive.differences(attacked, rule="majority vote")) == 2 * (len(NAMES) - 1)
     scored = adaptive.scored(shown, uncertainty="predictive entropy")
     doubt = adaptive.doubt(scored)
-    assert len(doubt) == 4 * len(NAMES) and doubt.shape[1] == 7
+    assert len(doubt) == 4 * len(NAMES) and doubt.shape[1] == 6
     assert doubt.index[0] == ("natural", "cor")
     for place, one in (
         scored[scored.scaling == "each set"].set_index(["condition", "ensemble"]).iterrows()
     ):
         assert doubt.loc[place, ("UA", "each set")].split()[0] == tables.percent(one.UA)
-        assert doubt.loc[place, ("UA", "constant doubt")] == tables.percent(
-            one["UA, constant doubt"]
-        )
     detected = adaptive.detected(shown, uncertainty="mutual information")
     detection = adaptive.detection(detected, measure="error detection")
     assert list(detection.columns) == ["natural", *knowledge.DOUBT]

@@ -138,7 +138,8 @@ def test_scores_are_read_beside_those_of_a_constant_doubt():
         }
     )
     assert replies.beside_constant_doubt(made).markdown == (
-        "- natural: above: cor; below: dec; not told apart: fcor; without a scale: wide."
+        "- natural: above: cor (60.0); below: dec (50.0); not told apart: fcor (55.0); without a "
+        "scale: wide (90.0)."
     )
 
 
