@@ -15,7 +15,13 @@ from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, batches_by_length, fitting_batch, span
 from dnalib.model import Network
 from dnalib.precision import InPrecision, check_precision
-from dnalib.signals import PackedSignals, check_batches, check_labels, check_packed
+from dnalib.signals import (
+    PackedSignals,
+    check_batches,
+    check_generators,
+    check_labels,
+    check_packed,
+)
 
 
 class Attack(Protocol):
@@ -82,11 +88,8 @@ def attack_records(
     check_packed("signals", signals)
     networks = _checked_networks(network)
     check_labels("labels", labels, records=len(signals))
-    if generators is not None and len(generators) != len(signals):
-        raise ValueError(
-            f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
-            "generator a record"
-        )
+    if generators is not None:
+        check_generators(generators, records=len(signals))
     check_padding(padding)
     check_precision(precision)
     check_batches(records=len(signals), batch_size=1 if batch_size is None else batch_size)

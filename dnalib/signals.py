@@ -1,5 +1,6 @@
 """Records packed end to end, padded only when a batch is needed: small enough to stay on a GPU."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -143,6 +144,35 @@ def check_tensor(name: str, value: object) -> None:
             f"{name} is of type {type(value).__name__}; accepted is a tensor, as torch.from_numpy "
             "makes of an array"
         )
+
+
+def check_generator(name: str, generator: object) -> None:
+    """Raise a ValueError unless something is a generator: without one, PyTorch draws from its own.
+
+    What is drawn on the CPU is the same on every machine.
+    """
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(
+            f"{name} is of type {type(generator).__name__}; accepted is a torch.Generator"
+        )
+    if generator.device.type != "cpu":
+        raise ValueError(f"{name} is on {generator.device}; accepted is one on the CPU")
+
+
+def check_generators(generators: object, *, records: int) -> None:
+    """Raise a ValueError unless these are generators, one a record."""
+    if not isinstance(generators, Sequence):
+        raise ValueError(
+            f"generators is of type {type(generators).__name__}; accepted is a sequence, one "
+            "torch.Generator a record"
+        )
+    if len(generators) != records:
+        raise ValueError(
+            f"there are {len(generators)} generators and {records} records; accepted is one "
+            "generator a record"
+        )
+    for place, one in enumerate(generators):
+        check_generator(f"generators[{place}]", one)
 
 
 def check_padded(name: str, padded: Tensor) -> None:

@@ -333,6 +333,19 @@ def test_neighbours_are_near_and_the_planted_point_is_at_the_full_distance(class
     assert torch.allclose(changes[16, :, 40:].abs(), torch.tensor(EPSILON))
 
 
+def test_points_are_planted_by_a_generator_alone(classifiers):
+    (honest, _), signals = classifiers, torch.zeros(1, 1, SAMPLES)
+    with pytest.raises(ValueError, match="generator is of type int; accepted is a torch.Generator"):
+        checks.planted_example_is_found(
+            honest,
+            signals,
+            honest(signals).argmax(1),
+            epsilon=EPSILON,
+            features=honest.features,
+            generator=0,
+        )
+
+
 def test_where_nothing_can_be_planted_nothing_is_found(classifiers):
     honest, _ = classifiers
     result = checks.planted_example_is_found(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dnalib.array_arguments import check_count
 from dnalib.attacks.ascent import SCHEDULES
 from dnalib.model import check_evaluation_mode
-from dnalib.signals import check_labels, check_tensor
+from dnalib.signals import check_generators, check_labels, check_tensor
 
 Padding = Literal["strip", "mask", "keep"]
 PADDINGS: tuple[Padding, ...] = ("strip", "mask", "keep")
@@ -177,14 +177,13 @@ def check_search(
     check_count("restarts", restarts, least=1)
     if (random_start or restarts > 1) and generators is None:
         raise ValueError("random starts need generators, one a record; see record_generators")
-    if generators is not None and len(generators) != len(signals):
-        raise ValueError(
-            f"there are {len(generators)} generators and {len(signals)} records; accepted is one "
-            "generator a record"
-        )
+    if generators is not None:
+        check_generators(generators, records=len(signals))
 
 
 def check_step_size(step_size: float | None) -> None:
     """Raise a ValueError unless it is left to the attack or is a number above 0."""
-    if step_size is not None and not (step_size > 0 and math.isfinite(step_size)):
-        raise ValueError(f"step_size is {step_size}; accepted are finite values above 0")
+    if step_size is None:
+        return
+    if not isinstance(step_size, Real) or not 0 < step_size < math.inf:
+        raise ValueError(f"step_size is {step_size!r}; accepted are finite numbers above 0")

@@ -16,7 +16,7 @@ from dnalib.attacks.arguments import (
 )
 from dnalib.attacks.ascent import Objective, check_numbers, project, signs
 from dnalib.attacks.losses import Loss, cross_entropy, cut
-from dnalib.signals import check_batches
+from dnalib.signals import check_batches, check_generator
 
 
 def universal_perturbation(
@@ -73,6 +73,7 @@ def universal_perturbation(
     at_once = batch_size if at_once is None else at_once
     check_count("at_once", at_once, least=1)
     check_step_size(step_size)
+    check_generator("generator", generator)
     loss = cut(loss, largest_loss=largest_loss)
     bound = as_bound(epsilon, signals[:1])
     mask = perturbation_mask(signals, valid, padding=padding).expand_as(signals)

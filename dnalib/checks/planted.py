@@ -14,6 +14,7 @@ from dnalib.checks.common import (
     rightly_classified,
     success,
 )
+from dnalib.signals import check_generator
 
 
 def planted_example_is_found(
@@ -53,6 +54,7 @@ def planted_example_is_found(
     Source: section `check-planted` of the book's page on masked gradients; Zimmermann et al. 2022,
     with a head fitted by least squares.
     """
+    check_generator("generator", generator)
     records = zip(*rightly_classified(model, signals, labels, valid), strict=True)
     plant = partial(
         _plant,

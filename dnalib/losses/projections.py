@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from dnalib.signals import check_generator
+
 
 @dataclass(frozen=True)
 class Projections:
@@ -52,8 +54,9 @@ def draw_projections(
         generator: on the CPU.
 
     Raises:
-        ValueError: `projected_dimension` is not in 1 … features.
+        ValueError: `projected_dimension` is not in 1 … features, or no generator on the CPU.
     """
+    check_generator("generator", generator)
     check_projected_dimension(projected_dimension, features=features)
     shape = (steps, models, features, projected_dimension)
     # Drawn in float32, which takes a fifth of the time; the fit itself is in float64.

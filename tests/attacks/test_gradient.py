@@ -590,13 +590,16 @@ def test_apgd_is_stronger_than_equal_steps(rippled):
         ({"momentum": -0.5}, "momentum is -0.5"),
         ({"schedule": "apgd", "momentum": 0.5}, "accepted is to name neither"),
         ({"schedule": "apgd", "step_size": 0.5}, "accepted is to name neither"),
-        ({"step_size": -5}, "step_size is -5; accepted are finite values above 0"),
+        ({"step_size": -5}, "step_size is -5; accepted are finite numbers above 0"),
         ({"step_size": torch.nan}, "step_size is nan"),
+        ({"step_size": torch.ones(2)}, r"step_size is tensor.* accepted are finite numbers"),
         ({"restarts": 0}, "restarts is 0"),
         ({"restarts": 1.5}, "restarts is 1.5; accepted are whole numbers from 1"),
         ({"restarts": 2}, "need generators"),
         ({"random_start": True}, "need generators"),
         ({"generators": [torch.Generator()]}, "1 generators and 2 records"),
+        ({"generators": torch.Generator()}, "generators is of type Generator; accepted is a seq"),
+        ({"generators": [torch.Generator(), 3]}, r"generators\[1\] is of type int; accepted"),
     ],
 )
 def test_searches_that_cannot_be_are_refused(attack, changed, message):

@@ -8,10 +8,8 @@ from dnalib.attacks import end_to_end, margin, universal_perturbation
 
 
 def learnt(model, signals, labels, *, seed=0, **options):
-    generator = torch.Generator().manual_seed(seed)
-    return universal_perturbation(
-        model, signals, labels, generator=generator, **({"epsilon": 0.5} | options)
-    )
+    usual = {"epsilon": 0.5, "generator": torch.Generator().manual_seed(seed)}
+    return universal_perturbation(model, signals, labels, **(usual | options))
 
 
 @pytest.fixture
@@ -150,6 +148,7 @@ def test_a_bound_a_sample_holds_exactly(answered):
         ({"largest_loss": 0.0}, "largest_loss is 0.0"),
         ({"epochs": -1}, "epochs is -1"),
         ({"padding": "none"}, "padding is 'none'"),
+        ({"generator": None}, "generator is of type NoneType"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(answered, changed, message):

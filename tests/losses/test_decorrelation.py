@@ -388,6 +388,8 @@ def test_arguments_that_do_not_fit_are_refused():
         projected_loss(enough, enough, projection=torch.ones(32, 50))
     with pytest.raises(ValueError, match="at least one earlier model"):
         decorrelation_loss(enough, [], generator=generator)
+    with pytest.raises(ValueError, match="generator is of type NoneType; accepted is a torch.Gen"):
+        decorrelation_loss(enough, [enough], generator=None)  # PyTorch would draw from its own
     for dimension in (0, 65):
         with pytest.raises(ValueError, match="projected_dimension is .* 1 to 64"):
             decorrelation_loss(enough, [enough], projected_dimension=dimension, generator=generator)
