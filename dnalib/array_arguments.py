@@ -1,6 +1,6 @@
 """What functions accept as arrays and counts; each message names the argument and what it is."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,6 +101,11 @@ def as_booleans(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     if array.dtype != bool:
         raise ValueError(f"{name} has dtype {array.dtype}; it must be bool")
     return array
+
+
+def is_number(value: object) -> bool:
+    """Whether something is a real number, of Python's or NumPy's, and no tensor or text."""
+    return isinstance(value, Real)
 
 
 def check_count(name: str, value: object, *, least: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dnalib.array_arguments import check_count
+from dnalib.array_arguments import check_count, is_number
 from dnalib.filters import FourierFilter
 
 FEATURES = 64
@@ -78,8 +78,8 @@ class Dropout(nn.Module):
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        if not 0 <= probability < 1:
-            raise ValueError(f"dropout is {probability}; accepted are values in [0, 1)")
+        if not is_number(probability) or not 0 <= probability < 1:
+            raise ValueError(f"dropout is {probability!r}; accepted are values in [0, 1)")
         self.probability = probability
 
     def forward(self, features: Tensor) -> Tensor:
@@ -138,8 +138,8 @@ class Network(nn.Module):
         classes: int = CLASSES,
     ) -> None:
         super().__init__()
-        if not 0 < width <= WIDEST:
-            raise ValueError(f"width is {width}; accepted are values in (0, {WIDEST}]")
+        if not is_number(width) or not 0 < width <= WIDEST:
+            raise ValueError(f"width is {width!r}; accepted are values in (0, {WIDEST}]")
         if not isinstance(fourier_filter, FourierFilter | None):
             raise ValueError(
                 f"fourier_filter is of type {type(fourier_filter).__name__}; accepted is a "

@@ -306,10 +306,10 @@ def test_signals_of_another_shape_are_refused(shape):
 
 
 def test_widths_and_dropouts_out_of_range_are_refused():
-    for width in (0, -1, 4.01):
+    for width in (0, -1, 4.01, "1"):
         with pytest.raises(ValueError, match="width is"):
             Network(width=width)
-    for dropout in (-0.1, 1):
+    for dropout in (-0.1, 1, None):
         with pytest.raises(ValueError, match="dropout is"):
             Network(dropout=dropout)
 

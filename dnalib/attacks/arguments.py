@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dnalib.array_arguments import check_count
+from dnalib.array_arguments import check_count, is_number
 from dnalib.attacks.ascent import SCHEDULES
 from dnalib.model import check_evaluation_mode
 from dnalib.signals import check_generators, check_labels, check_tensor
@@ -185,5 +185,5 @@ def check_step_size(step_size: float | None) -> None:
     """Raise a ValueError unless it is left to the attack or is a number above 0."""
     if step_size is None:
         return
-    if not isinstance(step_size, Real) or not 0 < step_size < math.inf:
+    if not is_number(step_size) or not 0 < step_size < math.inf:
         raise ValueError(f"step_size is {step_size!r}; accepted are finite numbers above 0")

@@ -4,13 +4,12 @@ import hashlib
 import math
 import warnings
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 
-from dnalib.array_arguments import check_count
+from dnalib.array_arguments import check_count, is_number
 
 Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -73,7 +72,7 @@ class Recipe:
             check_count(name, getattr(self, name), least=least)
             object.__setattr__(self, name, int(getattr(self, name)))
         for name in ("learning_rate", "decorrelation_weight", "adversarial_epsilon"):
-            if not isinstance(getattr(self, name), Real):
+            if not is_number(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are numbers")
             object.__setattr__(self, name, float(getattr(self, name)))
         object.__setattr__(self, "swap_persists", bool(self.swap_persists))
