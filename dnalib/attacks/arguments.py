@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Literal
 
 import torch
@@ -31,7 +30,7 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
     Raises:
         ValueError: neither a number nor a tensor, a value out of range, or another shape.
     """
-    if not isinstance(epsilon, Tensor | Real):
+    if not isinstance(epsilon, Tensor) and not is_number(epsilon):
         raise ValueError(
             f"epsilon is of type {type(epsilon).__name__}; accepted are numbers and tensors"
         )

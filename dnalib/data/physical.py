@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
 
+from dnalib.array_arguments import is_number
 from dnalib.units import GAIN, RATE
 
 from .records import DataError
@@ -106,7 +107,7 @@ def _name(record: wfdb.Record) -> str:
 def _rate(record: wfdb.Record) -> float:
     """Samples a second, Hz."""
     rate = record.fs
-    if not isinstance(rate, Real) or not 0 < float(rate) <= FASTEST:  # NaN is not, either
+    if not is_number(rate) or not 0 < float(rate) <= FASTEST:  # NaN is not, either
         raise DataError(
             f"{_name(record)}: fs is {rate!r}; accepted is a rate above 0 Hz, {FASTEST} Hz at most"
         )

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import scipy  # loads scipy.signal where it is used: that takes a second
 from numpy.typing import NDArray
 
-from dnalib.array_arguments import check_count
+from dnalib.array_arguments import check_count, is_number
 from dnalib.units import RATE
 
 from .records import DataError, Records
@@ -120,7 +119,7 @@ def prepare_signal(
 def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) -> None:
     """Raise a ValueError for the first of these options that `prepare_signal` does not take."""
     check_count("length", length, least=1)
-    if not isinstance(rate, Real) or rate <= 0 or source_rate % rate:
+    if not is_number(rate) or rate <= 0 or source_rate % rate:
         raise ValueError(f"rate is {rate!r} Hz; accepted: a whole part of {source_rate} Hz.")
     if cut not in CUTS:
         raise ValueError(f"cut is {cut!r}; accepted: {', '.join(CUTS)}.")

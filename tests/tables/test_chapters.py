@@ -1,11 +1,13 @@
 """Tables agree with the artefacts that they are made of."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tiny import open_tiny
 
 from dnalib import intervals, metrics, stages, tables
 from dnalib.runs import ComputingRun
@@ -33,6 +35,15 @@ def test_banner_says_what_a_run_changes_of_its_profile(tiny_run: ComputingRun) -
     )
     for unchanged in (demo, recorded, tiny_run):
         assert "Changed" not in tables.banner(unchanged).markdown
+
+
+def test_the_commonest_class_is_counted_without_a_network(
+    tiny_run: ComputingRun, tmp_path: Path
+) -> None:
+    labels = tables.natural(tiny_run, ["base"])[1]
+    run = open_tiny(tmp_path)
+    assert tables.majority_share(run) == tables.hits_of_commonest(labels).mean()
+    assert run.find("survey") and not run.find("base"), "nothing was trained for it"
 
 
 def test_members_table(tiny_run: ComputingRun) -> None:
