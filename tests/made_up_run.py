@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from made_up_answers import made_up
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tiny import SETTINGS
 
 from dnalib.runs import Artefact
@@ -149,3 +149,8 @@ class MadeUpRun:
                 {"name": "planted", "passed": True, **common},
             ],
         }
+
+
+def stored(run: MadeUpRun, name: str) -> dict[str, np.ndarray]:
+    """The arrays of an artefact."""
+    return load_file(run.obtain(name).path)

@@ -10,7 +10,7 @@ from dnalib import metrics, stages, tables
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.rivals import rivals_of
-from dnalib.tables import claims, effects, knowledge, noise, rivalry, seeds, verdicts
+from dnalib.tables import claims, effects, knowledge, noise, rival_costs, seeds, verdicts
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
 ELSEWHERE = (
@@ -31,7 +31,7 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     parts.append(alone + noise.beside_headline(runs[0]))
     parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
     if all(holds_attacks_on(runs[0], rival) for rival in rivals_of(runs[0].settings)):
-        parts.append(rivalry.beside_rivals(runs[0]))
+        parts.append(rival_costs.beside_rivals(runs[0]))
     (folder / "run.md").write_text("\n\n".join(parts) + "\n")
     effects.write_effects(runs[0], folder / "measured_effects.md")
 

@@ -25,7 +25,7 @@ def costs(table: pd.DataFrame) -> Figure:
     Ensembles of one cost stand beside each other.
 
     Args:
-        table: from `rivalry.bought_at`.
+        table: from `rival_costs.bought_at`.
 
     Raises:
         ValueError: the table is empty, or a cost is not above 0.

@@ -249,7 +249,7 @@ def gains_of(found: Answers, *, attacks: Mapping[str, Answers] | None = None) ->
         found: under one attack, or under the strongest of several per record.
         attacks: those several; a vote then counts where it is right under each of them.
     """
-    votes = None if attacks is None else answers.votes_under_all(attacks)
+    votes = None if attacks is None else answers.kept_under_all(attacks)
     return gains.remaining_gain(found, votes=votes, seed=INTERVAL_SEED)
 
 

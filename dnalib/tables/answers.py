@@ -242,10 +242,9 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
     """
     survived = _indicators_of_each(conditions)
     rows = []
-    for ensemble, measures in next(iter(survived.values())).items():
-        for measure in measures:
+    for ensemble, measures in _kept_under_each(survived).items():
+        for measure, worst in measures.items():
             one = {condition: found[ensemble][measure] for condition, found in survived.items()}
-            worst = metrics.worst_case(list(one.values()))  # (record,)
             low, high = intervals.bootstrap_interval(worst, seed=seed)
             alone = {condition: indicator.mean() for condition, indicator in one.items()}
             strongest = min(alone, key=alone.__getitem__)
@@ -258,8 +257,10 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
     return pd.DataFrame(rows, columns=names)
 
 
-def votes_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Booleans]]:
-    """Which records each of `RULES` gets right under every attack: ensemble -> rule -> (record,).
+def kept_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Booleans]]:
+    """Which records stay right under every attack: ensemble -> measure -> (record,).
+
+    Measures are those of `Answers.indicators`, each under the attack that is strongest by it.
 
     Args:
         conditions: caption of the attack -> answers, as `worst_case_table` takes them.
@@ -267,13 +268,19 @@ def votes_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Bo
     Raises:
         ValueError: as in `worst_case_table`.
     """
-    survived = _indicators_of_each(conditions)
+    return _kept_under_each(_indicators_of_each(conditions))
+
+
+def _kept_under_each(
+    survived: Mapping[str, Mapping[str, Mapping[str, Booleans]]],
+) -> dict[str, dict[str, Booleans]]:
+    """`_indicators_of_each` -> ensemble -> measure -> (record,), right under every condition."""
     return {
         ensemble: {
-            rule: metrics.worst_case([found[ensemble][rule] for found in survived.values()])
-            for rule in RULES
+            measure: metrics.worst_case([found[ensemble][measure] for found in survived.values()])
+            for measure in measures
         }
-        for ensemble in next(iter(survived.values()))
+        for ensemble, measures in next(iter(survived.values())).items()
     }
 
 

@@ -97,7 +97,7 @@ def remaining_gain(
         answers: under one attack, or those of `knowledge.fewest_right`.
         first, second, control: names of ensembles.
         votes: which records the majority vote and the mean softmax get right, as
-            `answers.votes_under_all` gives them; None for those of the answers.
+            `answers.kept_under_all` gives them; None for those of the answers.
         seed: of the 95 % intervals, which are paired for differences.
 
     Returns:

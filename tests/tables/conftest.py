@@ -1,10 +1,13 @@
-"""Fewer resamples: tables are compared with the same functions, not with the binomial law."""
+"""A made-up run, and fewer resamples: tables are compared with the same functions."""
 
 from collections.abc import Iterator
 
+import pandas
 import pytest
+from made_up_run import MadeUpRun
 
 from dnalib import intervals
+from dnalib.tables import rivalry
 
 RESAMPLED = (
     intervals.bootstrap_interval,
@@ -25,3 +28,15 @@ def few_resamples(request: pytest.FixtureRequest) -> Iterator[None]:
             defaults = {**function.__kwdefaults__, "resamples": 100}
             patch.setattr(function, "__kwdefaults__", defaults)
         yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> MadeUpRun:
+    """A run whose logits are drawn at random."""
+    return MadeUpRun(tmp_path_factory.mktemp("made up"))
+
+
+@pytest.fixture(scope="module")
+def known(run: MadeUpRun) -> pandas.DataFrame:
+    """What all its ensembles keep, by what the attacker knows."""
+    return rivalry.knowledge_table(run)

@@ -14,8 +14,8 @@ from dnalib.tables.answers import (
     Answers,
     accuracy_differences,
     answers_of,
+    kept_under_all,
     performance_table,
-    votes_under_all,
     worst_case_table,
 )
 
@@ -204,16 +204,19 @@ def test_arguments_that_do_not_fit_are_refused(call, message):
         call(made_up_ensembles(0, skill=SKILL))
 
 
-def test_votes_under_all_attacks_are_those_of_the_worst_case_table():
+def test_what_is_kept_under_all_attacks_is_that_of_the_worst_case_table():
     attacks = {name: made_up_ensembles(seed, skill=SKILL) for seed, name in enumerate("abc")}
-    votes = votes_under_all(attacks)
+    kept = kept_under_all(attacks)
     table = worst_case_table(attacks, seed=0).set_index(["ensemble", "measure"])
-    assert set(votes) == set(SKILL)
-    for ensemble, rules in votes.items():
-        for rule, hits in rules.items():
-            assert hits.mean() == table.value[ensemble, rule] < table.alone[ensemble, rule]
+    assert list(table.index) == [(name, one) for name, measures in kept.items() for one in measures]
+    assert set(kept) == set(SKILL)
+    for ensemble, measures in kept.items():
+        for measure, hits in measures.items():
+            every = [answers.indicators()[ensemble][measure] for answers in attacks.values()]
+            assert np.array_equal(hits, np.all(every, axis=0))
+            assert hits.mean() == table.value[ensemble, measure]
     with pytest.raises(ValueError, match="conditions is empty"):
-        votes_under_all({})
+        kept_under_all({})
 
 
 def test_attacks_that_do_as_much_are_counted():

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from made_up_run import ATTACKED, LONGER, MadeUpRun
+from made_up_run import ATTACKED, LONGER
 from safetensors.numpy import load_file
 
 from dnalib import metrics, tables
@@ -16,11 +16,6 @@ NAMES = {
     "end to end/apgd": "APGD of 10 steps, end to end",
     "least misled member/apgd": "APGD of 10 steps, least misled member",
 }
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
 
 
 def test_each_ensemble_is_attacked_by_itself_and_so_is_the_control(run):

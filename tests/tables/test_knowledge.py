@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up_answers import made_up_ensembles
-from made_up_run import ATTACKED, MadeUpRun
-from safetensors.numpy import load_file
+from made_up_run import ATTACKED, stored
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
@@ -17,17 +16,8 @@ NAMES = [*ENSEMBLES, metrics.CONTROL]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
-
-
-@pytest.fixture(scope="module")
 def attacks(run):
     return knowledge.conditions(run, epsilon=50)
-
-
-def stored(run, name):
-    return load_file(run.obtain(name).path)
 
 
 def test_every_stored_condition_is_read_under_a_name_that_all_ensembles_share(run, attacks):

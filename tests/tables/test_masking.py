@@ -1,15 +1,7 @@
 """What a run's checks of the gradient say, on results that are made up."""
 
-import pytest
-from made_up_run import MadeUpRun
-
 from dnalib.stages import ENSEMBLES
 from dnalib.tables import masking
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
 
 
 def test_tables_of_checks_name_what_fires(run):

@@ -4,7 +4,7 @@ import re
 
 import pandas
 import pytest
-from made_up_run import ATTACKED, MadeUpRun
+from made_up_run import ATTACKED
 
 from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
@@ -17,11 +17,6 @@ from dnalib.tables import (
     replies,
     rivalry,
 )
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
 
 
 @pytest.fixture(scope="module")

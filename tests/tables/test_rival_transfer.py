@@ -2,22 +2,12 @@
 
 import numpy as np
 import pytest
-from made_up_run import MadeUpRun
-from safetensors.numpy import load_file
+from made_up_run import stored
 
 from dnalib import plots, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
 from dnalib.tables import rival_transfer, rivalry
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
-
-
-def stored(run, name):
-    return load_file(run.obtain(name).path)
 
 
 def test_transfer_within_an_ensemble_tells_itself_from_another(run):

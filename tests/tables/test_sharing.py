@@ -2,16 +2,10 @@
 
 import pandas
 import pytest
-from made_up_run import MadeUpRun
 
 from dnalib import tables
 from dnalib.stages import ENSEMBLES
 from dnalib.tables import knowledge, sharing
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return MadeUpRun(tmp_path_factory.mktemp("made up"))
 
 
 def test_a_pair_has_the_mean_of_both_directions(run):
