@@ -15,27 +15,35 @@ from dnalib.training.processes import Alone
 from dnalib.training.recipes import derived_seed, fastest_device, make_schedule, resolve_precision
 
 
-def learning_rates(schedule, steps=10):
+def rates_and_betas(schedule, steps=10):
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=RECIPE.learning_rate)
     recipe = dataclasses.replace(RECIPE, schedule=schedule)
     made = make_schedule(optimizer, recipe, steps=steps)
-    rates = []
+    found = []
     for _ in range(steps):
-        rates.append(made.get_last_lr()[0])
+        (group,) = optimizer.param_groups
+        found.append((group["lr"], group["betas"][0]))
         optimizer.step()
         made.step()
-    return rates
+    return tuple(zip(*found, strict=True))
 
 
-def test_schedules():
-    assert learning_rates("constant") == [pytest.approx(4e-3)] * 10
-    rates = learning_rates("one-cycle", steps=100)
-    peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(4e-3, rel=1e-3)
-    assert 20 < peak < 40
-    assert rates[:peak] == sorted(rates[:peak])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert rates[0] < 4e-4 and rates[-1] < 1e-5
+def test_the_papers_schedule_is_constant():
+    assert rates_and_betas("constant") == ((RECIPE.learning_rate,) * 10, (0.9,) * 10)
+
+
+def test_one_cycle_raises_the_step_size_and_lowers_it_and_does_the_reverse_to_beta():
+    rates, betas = rates_and_betas("one-cycle", steps=101)  # of 102: one follows the last
+    rise, fall = np.arange(30) / 29.6, (np.arange(30, 101) - 29.6) / 71.4  # 0.3 · 102 − 1 = 29.6
+
+    def along_a_cosine(start, end, share):
+        return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
+
+    peak = RECIPE.learning_rate
+    rising, falling = along_a_cosine(peak / 25, peak, rise), along_a_cosine(peak, peak / 25e4, fall)
+    assert rates == pytest.approx([*rising, *falling], rel=1e-9)
+    rising, falling = along_a_cosine(0.95, 0.85, rise), along_a_cosine(0.85, 0.95, fall)
+    assert betas == pytest.approx([*rising, *falling], rel=1e-9)
 
 
 ATTACK = {"adversarial_epsilon": 5.0, "adversarial_steps": 2}
