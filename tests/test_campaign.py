@@ -103,7 +103,15 @@ def kernel(now: list[float], monkeypatch: pytest.MonkeyPatch) -> Papermill:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def records(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which records there are, to be changed: they are not loaded."""
+    found = ["some"]
+    monkeypatch.setattr(steps, "records_of", lambda step, places: found[-1])
+    return found
+
+
+@pytest.fixture
+def places(tmp_path: Path, records: list[str]) -> Places:
     """A project of three chapters and an appendix, older than whatever is executed."""
     (tmp_path / "book").mkdir()
     (tmp_path / "dnalib").mkdir()
@@ -151,6 +159,36 @@ def test_a_step_executes_every_chapter_once(kernel: Papermill, places: Places) -
     (places.root / "dnalib" / "module.py").write_text("changed = True")
     run_step(Step("demo", 2), places, Clock(9))
     assert executed(kernel) == list(NAMES)
+
+
+def test_other_settings_and_other_records_are_executed_anew(
+    kernel: Papermill,
+    places: Places,
+    records: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_step(Step("demo", 2), places, Clock(None))
+    assert executed(kernel) == list(NAMES)
+    records.append("others")
+    run_step(Step("demo", 2), places, Clock(None))
+    assert executed(kernel) == list(NAMES)
+    other = replace(Step("demo").settings, pgd_steps=7)
+    monkeypatch.setattr(steps, "load_profile", lambda profile: other)
+    run_step(Step("demo", 2), places, Clock(None))
+    assert executed(kernel) == list(NAMES), "the profile's file was edited"
+    run_step(Step("demo", 2), places, Clock(None))
+    assert executed(kernel) == []
+
+
+def test_the_records_of_a_step_are_those_that_its_chapters_read(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path / "runs")
+    few, more = (
+        steps.records_of(Step("demo", others={"synthetic_records": number}), places)
+        for number in (20, 24)
+    )
+    assert few != more
+    with pytest.raises(CampaignError, match="^small: .*nowhere"):
+        steps.records_of(Step("small"), replace(places, data=str(tmp_path / "nowhere")))
 
 
 def test_what_one_machine_executed_the_next_does_not(

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dnalib import stages
 from dnalib.campaign.limits import CampaignError, Clock
 from dnalib.campaign.pieces import EXECUTED, LEDGER
+from dnalib.data import DataError
 from dnalib.files import write_json
 from dnalib.runs import OutOfTime, ParameterError, Settings, load_profile
-from dnalib.runs.settings import override
+from dnalib.runs.settings import override, setting_names
 from dnalib.workflow.variants import variant_name
 
 CHAPTERS = "[0-9]*.ipynb"  # every main figure
@@ -106,11 +108,12 @@ def run_step(step: Step, places: Places, clock: Clock, *, notebooks: str = CHAPT
 
     Raises:
         OutOfTime: the call's time ended first; the message names the chapter.
-        CampaignError: a chapter failed.
+        CampaignError: the records are not there, or a chapter failed.
     """
+    records = records_of(step, places)
     for notebook in sorted((places.root / "book").glob(notebooks)):
         chapter = notebook.stem
-        mark = mark_of(notebook, step, places)
+        mark = mark_of(notebook, step, places, records=records)
         if mark.is_file():
             continue
         started = time.monotonic()
@@ -127,12 +130,37 @@ def run_step(step: Step, places: Places, clock: Clock, *, notebooks: str = CHAPT
         print(f"{step.name}: chapter {chapter} done in {seconds:.1f} s", flush=True)
 
 
-def mark_of(notebook: Path, step: Step, places: Places) -> Path:
-    """The file that says that a chapter was executed to the end by this library.
+def records_of(step: Step, places: Places) -> str:
+    """The identity of a step's records and of their split.
+
+    Raises:
+        CampaignError: they are not there, or places are named for synthetic records.
+    """
+    try:
+        run = stages.computing_run(
+            step.settings,
+            profile=step.profile,
+            root=places.root,
+            runs_folder=places.runs,
+            place=places.data,
+            split=places.split,
+        )
+        return run.dataset.identity
+    except (DataError, ParameterError) as error:
+        raise CampaignError(f"{step.name}: {error}") from error
+
+
+def mark_of(notebook: Path, step: Step, places: Places, *, records: str) -> Path:
+    """The file that says that a chapter was executed to the end: by this library, on these records.
 
     It is handed out, and so tells the next machine, which has no executed chapters.
     """
-    digest = hashlib.sha256(json.dumps(step.changes, sort_keys=True).encode())
+    followed = {
+        "changes": step.changes,  # they say where the executed chapter lies
+        "settings": step.settings.values(setting_names()),
+        "records": records,
+    }
+    digest = hashlib.sha256(json.dumps(followed, sort_keys=True).encode())
     for source in (notebook, *sorted((places.root / "dnalib").rglob("*.py"))):
         digest.update(source.read_bytes())
     name = f"{EXECUTED}{step.profile}-{notebook.stem}-{digest.hexdigest()[:16]}.json"
