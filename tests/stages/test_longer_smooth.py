@@ -1,15 +1,18 @@
 """SAP goes on where it left a member right, and nowhere else."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from random_network import random_network, random_records
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import SETTINGS
+from torch.nn import functional
 
 from dnalib import attacks, metrics
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
-from dnalib.stages import ENSEMBLES, longer_smooth
+from dnalib.stages import ENSEMBLES, MEMBERS, longer_smooth
 from dnalib.stages.longer_smooth import CONDITION, craft_longer_smooth
 
 
@@ -88,3 +91,75 @@ def test_more_steps_climb_higher_and_stay_smooth():
             reached.append(loss(ensemble(signals + delta), labels))
     for less, more in zip(reached, reached[1:], strict=False):
         assert more.mean() > less.mean()
+
+
+def answers(labels, *misled):
+    """Logits of members, each wrong on its misled records: (member, record, class), fp16."""
+    answered = labels.repeat(len(misled), 1)  # (member, record)
+    for member, records in enumerate(misled):
+        answered[member, records] = (labels[records] + 1) % 4
+    return functional.one_hot(answered, 4).half()
+
+
+@pytest.fixture
+def searched(monkeypatch, tmp_path):
+    """What each pass attacked, how many were left, and the stored logits, of made-up answers."""
+
+    def store(labels, stored, *, passes, constants):
+        attacked = []
+
+        def attack(run, networks, records, theirs, **options):
+            assert torch.equal(theirs, labels[records])
+            misled = torch.isin(records, torch.tensor(passes[len(attacked)])).nonzero()[:, 0]
+            attacked.append(records.tolist())
+            return answers(theirs, *[misled] * len(networks))
+
+        # The records are their positions, so that what is selected of them is known.
+        signals = SimpleNamespace(select=lambda chosen: chosen)
+        monkeypatch.setattr(longer_smooth, "records_at", lambda run, positions: (signals, labels))
+        monkeypatch.setattr(longer_smooth, "load_member", lambda run, member: member)
+        monkeypatch.setattr(longer_smooth, "logits_under_longer", attack)
+        shorter, path = tmp_path / "shorter.safetensors", tmp_path / "longer.safetensors"
+        save_file({**stored, "positions": torch.arange(len(labels))}, shorter)
+        results = longer_smooth.store_longer_smooth(
+            SimpleNamespace(settings=SETTINGS, obtain=lambda name: SimpleNamespace(path=shorter)),
+            path,
+            members=MEMBERS[: len(stored[CONDITION])],
+            shorter="shorter",
+            epsilon=50.0,
+            constants=constants,
+        )
+        return attacked, results["left"], load_file(path)[CONDITION]
+
+    return store
+
+
+def test_what_any_aim_misled_is_never_attacked_again(searched):
+    labels = torch.tensor([0, 1, 2, 3, 0, 1, 2])
+    stored = {
+        "end to end/sap": answers(labels, [0, 1, 4], [0, 1]),
+        "mean of members/sap": answers(labels, [2], [2, 4]),  # neither misled all on the fifth
+        CONDITION: answers(labels, [3], [3]),
+        "end to end/pgd": answers(labels, [5, 6], [5, 6]),  # which is not smooth
+    }
+    attacked, left, logits = searched(labels, stored, passes=[[5], [4]], constants=False)
+    assert attacked == [[4, 5, 6], [4, 6]] and left == [3, 2, 1]
+    assert torch.equal(logits, answers(labels, [3, 4, 5], [3, 4, 5]))
+
+
+def test_what_a_constant_has_right_is_left_and_not_attacked(searched):
+    labels = torch.tensor([0, 1, 2, 3, 1, 3, 2])  # the constants are 0 and 2
+    stored = {
+        "base/sap": answers(labels, [0, 1]),
+        CONDITION: answers(labels, [2, 3]),
+    }
+    attacked, left, logits = searched(labels, stored, passes=[[4], [5]], constants=True)
+    assert attacked == [[4, 5], [5]] and left == [5, 4, 3]
+    assert torch.equal(logits, answers(labels, [2, 3, 4, 5]))
+
+
+def test_nothing_is_attacked_once_nothing_is_left(searched):
+    labels = torch.tensor([1, 3, 1])
+    stored = {CONDITION: answers(labels, [0], [0])}
+    attacked, left, _ = searched(labels, stored, passes=[[1, 2]], constants=False)
+    assert attacked == [[1, 2]] and left == [2, 0, 0]
