@@ -1,9 +1,12 @@
 """Inputs that an attack makes for training."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from random_network import random_network
 from torch.nn import functional
+from toy_classifiers import TwoClasses, random_numbers
 
 from dnalib.training import adversarial
 from dnalib.training.adversarial import (
@@ -68,6 +71,31 @@ def test_adversarial_examples_start_at_random_and_from_the_global_generator(netw
     start = (found[0] - signals)[valid]
     assert start.min() < -0.95 * EPSILON and start.max() > 0.95 * EPSILON
     assert start.mean().abs() < 0.1 * EPSILON
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10])
+def test_adversarial_examples_take_steps_that_add_up_to_two_and_a_half_epsilon(
+    batch, steps, monkeypatch
+):
+    signals, _, valid = batch
+    labels = torch.arange(8) % 2  # the score rises for the first class and falls for the second
+    weight = random_numbers(1, 300).float()
+    seen = []
+
+    def score(inputs):
+        seen.append(inputs.detach() - signals)
+        return (inputs * weight).sum((1, 2)) / 1e4
+
+    monkeypatch.setattr(adversarial, "attacked_copy", lambda network: network)
+    options = {**OPTIONS, "steps": steps}
+    torch.manual_seed(0)
+    found = adversarial_examples(TwoClasses(score), signals, labels, valid=valid, **options)
+    seen.append(found - signals)
+    assert len(seen) == steps + 1
+    step = 2.5 * EPSILON / steps * weight.sign() * (1 - 2 * labels[:, None, None]) * valid
+    for before, after in pairwise(seen):
+        expected = (before + step).clamp(-EPSILON, EPSILON)
+        torch.testing.assert_close(after, expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("block", [1, 6, 13])
