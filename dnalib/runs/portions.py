@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -90,6 +90,34 @@ class Portions:
                 synchronise(part)
             synchronise(self.folder)
         self._began = time.monotonic()
+
+    def each(
+        self,
+        names: Collection[str],
+        make: Callable[[str], dict[str, Tensor]],
+        *,
+        made_for: str,
+        done: str,
+    ) -> dict[str, dict[str, Tensor]]:
+        """A portion for each name, by name: kept by an earlier call, or made and kept now.
+
+        Args:
+            names: in the order in which they are made.
+            make: takes a name; its portion, on the CPU.
+            made_for: as in `read`.
+            done: what portions are when they are made, for the message: "3 of 5 `done`".
+
+        Raises:
+            OSError: as in `keep`.
+            OutOfTime: as in `check_time`.
+        """
+        kept = self.read(made_for=made_for)
+        for number, name in enumerate(names):
+            if name not in kept:
+                self.check_time(f"{number} of {len(names)} {done}")
+                kept[name] = make(name)
+                self.keep(name, kept[name], made_for=made_for)
+        return {name: kept[name] for name in names}
 
     def check_time(self, done: str) -> None:
         """Make sure that there is time for another portion, at the pace of this call's last.

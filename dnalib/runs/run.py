@@ -1,8 +1,9 @@
 """A run: what was computed with one set of parameters, and what is still missing."""
 
+import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
@@ -201,6 +202,10 @@ class ComputingRun:
         name = self._making
         folder = self.portions_folder(name) / part if name else None
         return Portions(folder, minutes_left=self.minutes_left)
+
+    def contents(self, names: Iterable[str]) -> str:
+        """What artefacts hold, as text that other contents change: what portions follow from."""
+        return json.dumps({name: self.obtain(name).sidecar["sha256"] for name in names})
 
     def portions_folder(self, name: str) -> Path:
         """Where a stage that computes portion by portion keeps them until its artefact is there."""

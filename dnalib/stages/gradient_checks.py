@@ -1,8 +1,10 @@
 """Checks whether a trained ensemble masks its gradient, over a few records."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +25,19 @@ RECORDS = 100  # at most: the check of twice the steps asks for a gain under one
 FEW = 32  # of those that are classified right, for all other checks
 SQUARE_TIMES = 15  # proposals of the search without gradients, for each step of PGD
 SQUARE_EACH = 10  # and at most for each record: of few records more would say no more
+AGREEMENT = "agreement"  # the part beside the checks
+FOUND = "found"  # what a portion holds: a part's results, as bytes
+PAGE = (  # the checks in the order of their page
+    "zero-gradients",
+    "iterative",
+    "rising",
+    "large-epsilon",
+    "steps",
+    "gradient-free",
+    "transferred",
+    "float64",
+    "planted",
+)
 
 
 class MeanSoftmax(nn.Module):
@@ -95,6 +110,9 @@ def store_checks(
     """Every check of `dnalib.checks`, in the order of its page; none where no record is right.
 
     The results hold also how far ART's PGD agrees with ours, of `independent.agreement`.
+
+    Raises:
+        OutOfTime: the run's minutes ended first; what is checked stays for the next call.
     """
     positions = load_file(run.obtain(records).path)["positions"][:RECORDS]
     chosen = run.dataset.split.test[positions.numpy()]
@@ -105,12 +123,11 @@ def store_checks(
     valid = run.dataset.valid(chosen).unsqueeze(1).to(device)
     with torch.no_grad():
         right = model(signals).argmax(1) == labels  # (record,)
-    found: list[checks.CheckResult] = []
-    agreement = None
+    attacked = (model, signals[right], labels[right], valid[right])
+    steps = run.settings.pgd_steps
+    planned: dict[str, Callable[[], Any]] = {}
     if right.any():
-        attacked = (model, signals[right], labels[right], valid[right])
-        steps = run.settings.pgd_steps
-        found = run_checks(
+        checked = planned_checks(
             *attacked,
             stranger=load_member(run, stranger),
             epsilon=epsilon,
@@ -118,12 +135,21 @@ def store_checks(
             steps=steps,
             seed=derived_seed(run.settings.seed, FEW),
         )
-        agreement = agreement_of_searches(*attacked, epsilon=epsilon, steps=steps)
+        planned = {part: partial(as_dictionaries, results) for part, results in checked.items()}
+        planned[AGREEMENT] = partial(agreement_of_searches, *attacked, epsilon=epsilon, steps=steps)
+    kept = run.portions().each(
+        list(planned),
+        lambda part: {FOUND: as_bytes(planned[part]())},
+        made_for=run.contents((*members, stranger, records)),
+        done="parts of the checks are made",
+    )
+    found = {part: from_bytes(portion[FOUND]) for part, portion in kept.items()}
+    agreement = found.pop(AGREEMENT, None)
     path.write_text("{}\n")
     return {
         "epsilon": epsilon,
         "records": int(right.sum()),
-        "checks": [asdict(result) for result in found],
+        "checks": in_page_order(chain.from_iterable(found.values())),
         "agreement": agreement,
     }
 
@@ -154,7 +180,7 @@ def agreement_of_searches(
     return independent.agreement(*both, epsilon=epsilon, valid=valid[few])
 
 
-def run_checks(
+def planned_checks(
     model: MeanSoftmax,
     signals: Tensor,
     labels: Tensor,
@@ -165,49 +191,107 @@ def run_checks(
     epsilons: Sequence[float],
     steps: int,
     seed: int,
-) -> list[checks.CheckResult]:
-    """All checks of one classifier; records (batch, 1, time), all classified right."""
+) -> dict[str, Callable[[], list[checks.CheckResult]]]:
+    """All checks of one classifier, in parts that can be made one without the other.
+
+    Args:
+        model: the classifier.
+        signals, labels, valid: records (batch, 1, time), all classified right.
+        stranger: whose perturbations are shown to the classifier.
+        epsilon: of most checks, raw units.
+        epsilons: of the check that compares several; left out where there is one.
+        steps: of the attack.
+        seed: of the two checks that draw.
+    """
+    attack = partial(attacks.pgd, padding="mask", steps=steps)
+    records = (model, signals[:FEW], labels[:FEW])
+    options: dict[str, Any] = {"attack": attack, "valid": valid[:FEW]}
+
+    def drawn() -> list[checks.CheckResult]:
+        generator = torch.Generator().manual_seed(seed)  # for one after the other
+        return [
+            without_gradients(
+                *records, epsilon=epsilon, steps=steps, generator=generator, **options
+            ),
+            checks.planted_example_is_found(
+                *records, epsilon=epsilon, features=model.features, generator=generator, **options
+            ),
+        ]
+
+    planned = {
+        "zero-gradients": lambda: [checks.zero_gradients(*records, valid=valid[:FEW])],
+        "iterative": lambda: [
+            checks.iterative_beats_one_step(*records, epsilon=epsilon, **options)
+        ],
+        "large-epsilon": lambda: [
+            checks.large_epsilon_succeeds(*records, epsilon=typical_peak(records[1]), **options)
+        ],
+        "steps": lambda: [
+            checks.doubling_steps_gains_little(
+                model, signals, labels, epsilon=epsilon, steps=steps, attack=attack, valid=valid
+            )
+        ],
+        "drawn": drawn,
+        "transferred": lambda: [
+            checks.transferred_stays_below(*records, epsilon=epsilon, source=stranger, **options)
+        ],
+        "float64": lambda: [checks.float64_agrees(*records, valid=valid[:FEW])],
+    }
+    if len(epsilons) > 1:
+        planned["rising"] = lambda: [
+            checks.success_rises_with_epsilon(*records, epsilons=epsilons, **options)
+        ]
+    return planned
+
+
+def without_gradients(
+    model: MeanSoftmax,
+    signals: Tensor,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    steps: int,
+    generator: torch.Generator,
+    attack: checks.Attack,
+    valid: Tensor,
+) -> checks.CheckResult:
+    """What Square finds beside the attack, with more proposals than the attack takes steps."""
     # Only here, since a run without checks needs no other library of attacks.
     from dnalib import independent
 
-    generator = torch.Generator().manual_seed(seed)
-    attack = partial(attacks.pgd, padding="mask", steps=steps)
-    twice_the_steps = checks.doubling_steps_gains_little(
-        model, signals, labels, epsilon=epsilon, steps=steps, attack=attack, valid=valid
-    )
-    signals, labels, valid = signals[:FEW], labels[:FEW], valid[:FEW]
-    records = (model, signals, labels)
-    options: dict[str, Any] = {"attack": attack, "valid": valid}
     proposals = min(SQUARE_TIMES * steps, SQUARE_EACH * len(signals))
-    square = partial(independent.square, generator=generator, steps=proposals)
     # The search takes records of one padding at a time: those without any, where there are some.
     whole = valid.flatten(1).all(dim=1)
     alike = whole if whole.any() else torch.ones_like(whole)
-    found = [
-        checks.zero_gradients(*records, valid=valid),
-        checks.iterative_beats_one_step(*records, epsilon=epsilon, **options),
-    ]
-    if len(epsilons) > 1:
-        found.append(checks.success_rises_with_epsilon(*records, epsilons=epsilons, **options))
-    found += [
-        checks.large_epsilon_succeeds(*records, epsilon=typical_peak(signals), **options),
-        twice_the_steps,
-        checks.gradient_free_stays_below(
-            model,
-            signals[alike],
-            labels[alike],
-            epsilon=epsilon,
-            gradient_free=square,
-            attack=attack,
-            valid=valid[alike],
-        ),
-        checks.transferred_stays_below(*records, epsilon=epsilon, source=stranger, **options),
-        checks.float64_agrees(*records, valid=valid),
-        checks.planted_example_is_found(
-            *records, epsilon=epsilon, features=model.features, generator=generator, **options
-        ),
-    ]
-    return found
+    return checks.gradient_free_stays_below(
+        model,
+        signals[alike],
+        labels[alike],
+        epsilon=epsilon,
+        gradient_free=partial(independent.square, generator=generator, steps=proposals),
+        attack=attack,
+        valid=valid[alike],
+    )
+
+
+def as_dictionaries(results: Callable[[], list[checks.CheckResult]]) -> list[dict[str, Any]]:
+    """The results of a part, as JSON holds them."""
+    return [asdict(one) for one in results()]
+
+
+def in_page_order(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Results of checks, of `as_dictionaries`, in the order of their page."""
+    return sorted(found, key=lambda one: PAGE.index(one["name"]))
+
+
+def as_bytes(content: Any) -> Tensor:
+    """What JSON can hold as a tensor, such as a portion holds: (byte,), uint8."""
+    return torch.frombuffer(bytearray(json.dumps(content).encode()), dtype=torch.uint8)
+
+
+def from_bytes(tensor: Tensor) -> Any:
+    """What `as_bytes` was given."""
+    return json.loads(bytes(tensor.tolist()))
 
 
 def typical_peak(signals: Tensor) -> float:

@@ -1,6 +1,5 @@
 """Several models under the perturbations that were crafted on each of them."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -126,21 +125,23 @@ def shown_of_each(
     Raises:
         OutOfTime: the run's minutes ended first; what is done stays for the next call.
     """
-    sources = {model: run.obtain(source) for model, source in crafted.items()}
-    shown = json.dumps({model: source.sidecar["sha256"] for model, source in sources.items()})
-    portions = run.portions()
-    kept = portions.read(made_for=shown)
-    for number, (model, source) in enumerate(sources.items()):
-        made = load_file(source.path)
-        if model in kept:
-            continue
-        portions.check_time(f"what was crafted on {number} of {len(crafted)} models is shown")
+
+    def logits(model: str) -> dict[str, Tensor]:
+        made = load_file(run.obtain(crafted[model]).path)
         signals, _ = records_at(run, made["positions"])
-        kept[model] = show(model, made, signals)
-        portions.keep(model, kept[model], made_for=shown)
+        found = show(model, made, signals)
         print(f"  shown what was crafted on {model}", flush=True)
-    found = {name: logits for model in crafted for name, logits in kept[model].items()}
-    return {**found, "positions": made["positions"]}
+        return found
+
+    kept = run.portions().each(
+        list(crafted),
+        logits,
+        made_for=run.contents(crafted.values()),
+        done="models' perturbations are shown",
+    )
+    found = {name: one for model in crafted for name, one in kept[model].items()}
+    (first, *_) = crafted.values()
+    return {**found, "positions": load_file(run.obtain(first).path)["positions"]}
 
 
 def project(

@@ -24,6 +24,7 @@ RECORDS = 640  # training records that a universal perturbation is learnt from, 
 RECORDS_EACH = 8  # of them, at most, for each record that it is tried on
 EPOCHS = 5
 BATCH = 20  # records a step: as many against each target, lest one be attacked with fewer steps
+DELTA = "delta"  # what a portion holds: (time,), float32
 LARGEST_LOSS = 5.0  # nats: a record whose true class has less than 1 % left counts no more
 
 
@@ -47,17 +48,29 @@ def store_universal(
 
     The file holds (model, record, class) under "base" and each ensemble, attacked end to end, and
     "positions".
+
+    Raises:
+        OutOfTime: the run's minutes ended first; what is learnt stays for the next call.
     """
     positions = load_file(run.obtain(records).path)["positions"]
     signals, _ = records_at(run, positions)
     valid = signals.valid(torch.arange(len(signals)))  # (record, time)
     networks = [load_member(run, model) for model in MEMBERS]
     chosen = chosen_records(run, tried_on=len(signals))
-    shown = {}
-    for target, members in {"base": ("base",), **ENSEMBLES}.items():
-        delta = learn_universal(run, members, chosen, epsilon=epsilon)  # (time,)
-        shown[target] = half_within(delta, epsilon) * valid
+    targets = {"base": ("base",), **ENSEMBLES}
+
+    def learn(target: str) -> dict[str, Tensor]:
+        delta = learn_universal(run, targets[target], chosen, epsilon=epsilon)  # (time,)
         print(f"  ε = {epsilon:g} µV: learnt one perturbation against {target}", flush=True)
+        return {DELTA: delta}
+
+    learnt = run.portions().each(
+        list(targets),
+        learn,
+        made_for=run.contents((*MEMBERS, records)),
+        done="perturbations are learnt",
+    )
+    shown = {target: half_within(one[DELTA], epsilon) * valid for target, one in learnt.items()}
     found = logits_under_each(shown, networks, signals)
     save_file({**found, "positions": positions}, path)
     return {"models": list(MEMBERS), "learnt_from": len(chosen)}

@@ -111,6 +111,27 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert kept.read(made_for="these") == {} and not list(tmp_path.iterdir())
 
 
+def test_each_portion_is_made_once(tmp_path: Path) -> None:
+    made = []
+
+    def make(name: str) -> dict[str, torch.Tensor]:
+        made.append(name)
+        return {"length": torch.tensor([len(name)])}
+
+    for calls in (1, 2):
+        kept = Portions(tmp_path, minutes_left=lambda: 0.0)
+        with pytest.raises(OutOfTime, match=f"over: {calls} of 3 are measured; call again"):
+            kept.each(["one", "three", "eleven"], make, made_for="these", done="are measured")
+    again = Portions(tmp_path, minutes_left=lambda: 0.0)
+    found = again.each(["one", "three", "eleven"], make, made_for="these", done="are measured")
+    assert {name: int(one["length"]) for name, one in found.items()} == {
+        "one": 3,
+        "three": 5,
+        "eleven": 6,
+    }
+    assert list(found) == made == ["one", "three", "eleven"]
+
+
 def test_the_pace_is_that_of_the_last_portion(clock: Clock) -> None:
     left = 10.0
     kept = Portions(minutes_left=lambda: left)

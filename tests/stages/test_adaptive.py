@@ -3,7 +3,9 @@
 import contextlib
 import io
 import math
-from itertools import product
+from copy import copy
+from functools import partial
+from itertools import count, product
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from dnalib import attacks, checks, metrics
 from dnalib.ensemble import Ensemble
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import infer
+from dnalib.runs import ComputingRun, OutOfTime, Portions
 from dnalib.signals import PackedSignals
 from dnalib.stages import (
     ATTACKS,
@@ -26,6 +29,7 @@ from dnalib.stages import (
     load_member,
     longer,
     transfer,
+    universal,
 )
 from dnalib.stages.perturbations import craft_batch, logits_under, logits_under_each
 
@@ -189,6 +193,45 @@ def test_universal_perturbations(run):
         assert found[target].shape == (9, len(positions), 4)
         assert not torch.equal(found[target], natural[:, positions])
     assert not torch.equal(found["base"], found["fdec"])
+
+
+def one_portion_a_call(monkeypatch, folder):
+    """Let every stage keep its portions in a folder, and end each call after one of them."""
+    kept = Portions(folder, minutes_left=lambda: 0.0)
+    monkeypatch.setattr(ComputingRun, "portions", lambda self: copy(kept))
+
+
+def called_until_whole(compute, done):
+    """What a stage answers when it is called again and again, and in how many calls."""
+    for calls in count(1):
+        try:
+            return compute(), calls
+        except OutOfTime as error:
+            assert f"max_minutes is over: {calls} of {done}" in str(error)
+
+
+def test_universal_perturbations_that_were_learnt_are_not_learnt_again(run, tmp_path, monkeypatch):
+    learnt, learn = [], universal.learn_universal
+
+    def watched(run, members, chosen, *, epsilon):
+        learnt.append(members)
+        return learn(run, members, chosen, epsilon=epsilon)
+
+    monkeypatch.setattr(universal, "learn_universal", watched)
+    one_portion_a_call(monkeypatch, tmp_path / "portions")
+    compute = partial(run.stages["universal-50"].compute, run, tmp_path / "found.safetensors")
+    results, calls = called_until_whole(compute, "5 perturbations are learnt")
+    assert results == run.obtain("universal-50").results and calls == 5
+    assert learnt == [("base",), *ENSEMBLES.values()]
+    found = load_file(tmp_path / "found.safetensors")
+    assert all(torch.equal(found[name], one) for name, one in tensors(run, "universal-50").items())
+
+
+def test_checks_that_were_made_are_not_made_again(run, tmp_path, monkeypatch):
+    one_portion_a_call(monkeypatch, tmp_path / "portions")
+    compute = partial(run.stages["checks-base"].compute, run, tmp_path / "found.json")
+    results, calls = called_until_whole(compute, "9 parts of the checks are made")
+    assert results == run.obtain("checks-base").results and calls == 9
 
 
 @pytest.mark.parametrize("ensemble", ["base", *ENSEMBLES])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dnalib import attacks, checks, independent
 from dnalib.stages import gradient_checks
-from dnalib.stages.gradient_checks import MeanSoftmax, agreement_of_searches, run_checks
+from dnalib.stages.gradient_checks import MeanSoftmax, agreement_of_searches, planned_checks
 
 EPSILON = 16.0
 TIME = 40
@@ -45,6 +45,11 @@ def answered(number: int) -> tuple[Tensor, Tensor, Tensor]:
     signals = EPSILON * (2 * torch.randn(number, 1, TIME, generator=generator)).round() * valid
     with torch.no_grad():
         return signals, classifier()(signals).argmax(1), valid
+
+
+def run_checks(model: MeanSoftmax, *records: Tensor, **options: Any) -> list[checks.CheckResult]:
+    planned = planned_checks(model, *records, **options)
+    return [one for results in planned.values() for one in results()]
 
 
 def found_by_name(model: MeanSoftmax, *records: Tensor, **options: Any) -> dict[str, Any]:
