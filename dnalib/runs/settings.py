@@ -47,7 +47,7 @@ class Settings:
         auxiliary_batch_size: likewise for the other members.
         learning_rate: Adam's step size, the peak with "one-cycle".
         schedule: "one-cycle" or "constant".
-        precision: "auto", "32-true" or "bf16-mixed".
+        precision: "auto", "32-true" or "bf16-mixed"; see `dnalib.training.Recipe`.
         seed: of weights, order of rows, dropout and projections.
         bands: equal bands of the spectrum that alternate between h₁ and h₂.
         decorrelation_weight: factor of the decorrelation loss.

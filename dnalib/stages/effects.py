@@ -13,7 +13,7 @@ from dnalib.inference import infer
 from dnalib.losses import r_squared
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.ensembles import EARLIER, MEMBERS, PREPARATION
-from dnalib.stages.members import SWAPPED, finite, load_member, training_stage
+from dnalib.stages.members import SWAPPED, finite, in_fp16, load_member, training_stage
 from dnalib.stages.perturbations import (
     ATTACK,
     craft_all,
@@ -134,12 +134,13 @@ def store_swap(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, An
     positions = crafted["positions"]
     attacked = dataset.packed(dataset.split.test[positions.numpy()]).plus(crafted["sap"])
     logits = {
-        "natural": infer(network, dataset.packed(dataset.split.test)),
-        "sap": infer(network, attacked),
+        name: in_fp16(infer(network, signals), name=f"the largest logit of {SWAPPED_MEMBER}")
+        for name, signals in {
+            "natural": dataset.packed(dataset.split.test),
+            "sap": attacked,
+        }.items()
     }
-    save_file(
-        {**{name: value.half() for name, value in logits.items()}, "positions": positions}, path
-    )
+    save_file({**logits, "positions": positions}, path)
     rows = torch.from_numpy(dataset.rows)
     own = infer(network, dataset.packed(dataset.split.train), with_features=True)[rows]
     shared = {}

@@ -25,7 +25,8 @@ from dnalib.stages.ensembles import (
 )
 from dnalib.training import Recipe, Training, TrainingData, train
 from dnalib.training.joint import JointNetwork
-from dnalib.training.recipes import derived_seed, fastest_device, resolve_precision
+from dnalib.training.recipes import derived_seed, fastest_device
+from dnalib.training.state import settle_precision
 
 TRAINING = (
     *PREPARATION,
@@ -204,12 +205,13 @@ def train_and_store(
         OutOfTime: the run's minutes ended first; the checkpoint stays for the next call.
         FloatingPointError: the training diverged, or its weights are too large for fp16.
     """
-    recipe = training.recipe
+    checkpoint = run.checkpoint_folder(name)
+    recipe = settle_precision(training.recipe, checkpoint, run.processes)
     network, history = train(
         training.make_network,
         training.data,
         recipe=recipe,
-        checkpoint=run.checkpoint_folder(name),
+        checkpoint=checkpoint,
         max_minutes=run.minutes_left(),
         processes=run.processes,
     )
@@ -224,7 +226,7 @@ def train_and_store(
     several = {"processes": run.processes.count} if run.processes.count > 1 else {}
     return {
         **several,
-        "precision": resolve_precision(recipe.precision),
+        "precision": recipe.precision,
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
     }
 
@@ -241,12 +243,32 @@ def round_weights(network: Network | JointNetwork) -> dict[str, Tensor]:
         for name, value in weights.items()
     }
     for name, value in weights.items():
-        if not rounded[name].isfinite().all():
-            raise FloatingPointError(
-                f"{name} reaches {value.abs().max().item():g}; accepted are finite weights up to "
-                f"{torch.finfo(torch.float16).max:g}, which fp16 holds: try a lower learning_rate"
-            )
+        check_rounded(rounded[name], value, name=name)
     return rounded
+
+
+def in_fp16(values: Tensor, *, name: str) -> Tensor:
+    """Logits as they are stored, in fp16.
+
+    Args:
+        values: floating point.
+        name: what they are, for the message.
+
+    Raises:
+        FloatingPointError: fp16 cannot hold them.
+    """
+    rounded = values.half()
+    check_rounded(rounded, values, name=name)
+    return rounded
+
+
+def check_rounded(rounded: Tensor, values: Tensor, *, name: str) -> None:
+    """Raise a FloatingPointError if numbers that are to be stored are not finite."""
+    if not rounded.isfinite().all():
+        raise FloatingPointError(
+            f"{name} reaches {values.abs().max().item():g}; accepted are finite numbers up to "
+            f"{torch.finfo(torch.float16).max:g}, which fp16 holds: try a lower learning_rate"
+        )
 
 
 def store_features(
@@ -285,5 +307,6 @@ def store_natural(run: ComputingRun, path: Path, *, member: str) -> dict[str, An
     """Logits of one member on the unperturbed test records, (record, class) fp16, and labels."""
     test = run.dataset.split.test
     logits = infer(load_member(run, member), run.dataset.packed(test))
-    save_file({"logits": logits.half(), "labels": run.dataset.labels(test).to(torch.uint8)}, path)
+    logits = in_fp16(logits, name=f"the largest logit of {member}")
+    save_file({"logits": logits, "labels": run.dataset.labels(test).to(torch.uint8)}, path)
     return {}

@@ -20,7 +20,7 @@ from dnalib.model import Network
 from dnalib.runs import ComputingRun, Portions, Settings, Stage
 from dnalib.signals import PackedSignals
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
-from dnalib.stages.members import load_member
+from dnalib.stages.members import in_fp16, load_member
 from dnalib.training.data import describe_tensors, signal_tensors
 from dnalib.training.recipes import derived_seed
 
@@ -315,7 +315,8 @@ def logits_under(
 ) -> Tensor:
     """What several networks answer to perturbed records: (network, record, class), fp16."""
     attacked = signals.plus(perturbation)
-    return torch.stack([infer(network, attacked) for network in networks]).half()
+    logits = torch.stack([infer(network, attacked) for network in networks])
+    return in_fp16(logits, name="the largest logit under attack")
 
 
 def logits_under_each(

@@ -21,6 +21,7 @@ from dnalib.stages.members import (
     DECORRELATION,
     TRAINING,
     features_stage,
+    in_fp16,
     load_member,
     load_weights,
     make_network,
@@ -230,5 +231,6 @@ def store_natural(run: ComputingRun, path: Path, *, rival: str) -> dict[str, Any
     signals = run.dataset.packed(run.dataset.split.test)
     networks = [load_network(run, name) for name in RIVALS[rival]]
     logits = torch.stack([infer(network, signals) for network in networks])
-    save_file({"logits": logits.half()}, path)
+    logits = in_fp16(logits, name=f"the largest logit of {rival}")
+    save_file({"logits": logits}, path)
     return {"parameters": [sum(p.numel() for p in network.parameters()) for network in networks]}

@@ -24,6 +24,7 @@ from dnalib.stages.members import (
     TRAINING,
     features_stage,
     finite,
+    in_fp16,
     load_member,
     r_squared_name,
     training_stage,
@@ -171,10 +172,10 @@ def store_sizes(run: ComputingRun, path: Path) -> dict[str, Any]:
     crafted = load_file(run.obtain(perturbation_name(SWEPT_PADDING, max(settings.epsilons))).path)
     test = run.dataset.split.test
     signals = run.dataset.packed(test[crafted["positions"].numpy()])
-    natural = [infer(network, run.dataset.packed(test)).half() for network in networks]
+    natural = torch.stack([infer(network, run.dataset.packed(test)) for network in networks])
     save_file(
         {
-            "natural": torch.stack(natural),
+            "natural": in_fp16(natural, name="the largest logit"),
             **{attack: logits_under(crafted[attack], networks, signals) for attack in ATTACKS},
             "positions": crafted["positions"],
             "labels": labels_of(run),

@@ -130,6 +130,16 @@ class CheckpointFolder:
             )
         return None
 
+    def described(self) -> dict[str, Any] | None:
+        """The content of the newest checkpoint whose description is intact; None without one.
+
+        Its tensors are not read: whether they are intact is found out by `read`.
+        """
+        for name in self.names():
+            with suppress(DamagedCheckpoint, UnreadableCheckpoint):
+                return read_description(self.folder / f"{name}.json")["content"]
+        return None
+
     def names(self) -> list[str]:
         """Names of the checkpoints that were completed, damaged ones among them, newest first."""
         found = {

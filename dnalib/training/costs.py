@@ -11,7 +11,8 @@ from dnalib.signals import PackedSignals
 from dnalib.training.data import TrainingData, number_of_batches, signal_tensors
 from dnalib.training.loop import Training, epoch_projections, set_up, train_step
 from dnalib.training.processes import Alone
-from dnalib.training.recipes import derived_seed, resolve_precision
+from dnalib.training.recipes import derived_seed
+from dnalib.training.state import settle_precision
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def training_costs(trainings: Mapping[str, Training], *, rounds: int) -> dict[st
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices):
         resident = ResidentSignals()
-        steppers = {name: Stepper(training, resident) for name, training in trainings.items()}
+        steppers = {
+            name: Stepper(training, resident, taken=rounds + 1)
+            for name, training in trainings.items()
+        }
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in steppers}
         for number in range(rounds + 1):
             for name, stepper in steppers.items():
@@ -101,18 +105,19 @@ class Stepper:
     Args:
         training: begun anew.
         resident: moves its data.
+        taken: how many steps, which can be more than a short training has.
     """
 
-    def __init__(self, training: Training, resident: ResidentSignals) -> None:
-        self.recipe = training.recipe
+    def __init__(self, training: Training, resident: ResidentSignals, *, taken: int) -> None:
+        self.recipe = settle_precision(training.recipe, None, Alone())
         self.batches = number_of_batches(training.data, self.recipe)
-        self.fabric = Alone().make_fabric(resolve_precision(self.recipe.precision))
+        self.fabric = Alone().make_fabric(self.recipe.precision)
         torch.manual_seed(self.recipe.seed)
         self.state = set_up(
             self.fabric,
             training.make_network(),
             recipe=self.recipe,
-            batches=self.batches,
+            batches=max(self.batches, taken),  # the schedule must not end before
             compiled=None,
         )
         self.state.network.train()

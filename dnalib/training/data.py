@@ -174,8 +174,10 @@ def number_of_batches(data: TrainingData, recipe: Recipe) -> int:
     columns = FEATURES if recipe.method == "parallel" else recipe.projected_dimension
     if decorrelates(data, recipe) and rows // batches < columns + 2:
         raise ValueError(
-            f"batch_size {recipe.batch_size} gives batches of {rows // batches} rows; "
-            f"decorrelation by a fit on {columns} columns needs at least {columns + 2}"
+            f"{rows} training rows at batch_size {recipe.batch_size} (auxiliary_batch_size of a "
+            f"run) give batches of {rows // batches} rows; decorrelation by a fit on {columns} "
+            f"columns needs at least {columns + 2}: take more records, a larger batch or, where "
+            "features are projected, a smaller projected_dimension"
         )
     if recipe.method == "dverge" and len(data.labels[data.rows].unique()) < 2:
         raise ValueError(

@@ -35,8 +35,8 @@ from dnalib.training.processes import (
     total_over_processes,
 )
 from dnalib.training.progress import end_epoch, pace_after
-from dnalib.training.recipes import Recipe, derived_seed, make_schedule, resolve_precision
-from dnalib.training.state import Keeper, TrainingState, agree, identify
+from dnalib.training.recipes import Recipe, derived_seed, make_schedule
+from dnalib.training.state import Keeper, TrainingState, agree, identify, settle_precision
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -117,7 +117,8 @@ def train(
     check_minutes(checkpoint, checkpoint_minutes=checkpoint_minutes, max_minutes=max_minutes)
     batches = number_of_batches(data, recipe)
     processes = processes or processes_of_launch()
-    fabric = processes.make_fabric(resolve_precision(recipe.precision))
+    recipe = settle_precision(recipe, checkpoint, processes)
+    fabric = processes.make_fabric(recipe.precision)
     # Any of them could say it; the first one does, for all.
     processes.follow(partial(check_processes, fabric, data, batches=batches))
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
@@ -299,9 +300,10 @@ def summarise(
     totals = total_over_processes(state.totals, fabric)
     cross_entropy, correct, decorrelation = (totals / len(data.rows)).tolist()
     if not math.isfinite(cross_entropy + decorrelation):
+        weight = f" or a decorrelation_weight below {recipe.decorrelation_weight:g}"
         raise FloatingPointError(
             f"the loss of epoch {epoch} is not finite; try a learning_rate below "
-            f"{recipe.learning_rate:g}"
+            f"{recipe.learning_rate:g}{weight if decorrelates(data, recipe) else ''}"
         )
     mine = share(torch.arange(len(data.test_labels), device=fabric.device), fabric)
     signals, labels = data.test_signals.select(mine), data.test_labels[mine].cpu()

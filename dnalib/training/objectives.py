@@ -18,7 +18,7 @@ from dnalib.training.adversarial import (
 from dnalib.training.data import TrainingData
 from dnalib.training.joint import networks_of, unwrapped
 from dnalib.training.processes import rows_of_all, share
-from dnalib.training.recipes import Method, Recipe, resolve_precision
+from dnalib.training.recipes import Method, Recipe
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -72,7 +72,7 @@ class Step:
         return {
             "epsilon": self.recipe.adversarial_epsilon,
             "steps": self.recipe.adversarial_steps,
-            "precision": resolve_precision(self.recipe.precision),
+            "precision": self.recipe.precision,
         }
 
 

@@ -39,8 +39,8 @@ class Recipe:
         batch_size: rows a step.
         learning_rate: Adam's step size; with "one-cycle" the peak.
         schedule: "one-cycle" or "constant" (the paper's), see `make_schedule`.
-        precision: "32-true", "bf16-mixed", or "auto": bf16 where the device multiplies it in
-            hardware.
+        precision: "32-true", "bf16-mixed", or "auto": bf16 where the device of the machine
+            that begins the training multiplies it in hardware.
         seed: from 0; of the weights' start, the order of rows, dropout and projections.
         decorrelation_weight: factor of the decorrelation loss.
         projected_dimension: columns of the random projection.
@@ -138,7 +138,7 @@ def make_schedule(
     return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
 
 
-def resolve_precision(precision: Precision) -> str:
+def resolve_precision(precision: Precision) -> Precision:
     """The precision that "auto" means on this machine: bf16 only where hardware multiplies it."""
     if precision != "auto":
         return precision

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from dnalib.model import Network
+from dnalib.precision import PRECISIONS
 from dnalib.training.checkpoints import CheckpointFolder
 from dnalib.training.data import TrainingData, describe_tensors
 from dnalib.training.joint import JointNetwork, networks_of, unwrapped
 from dnalib.training.processes import Processes
-from dnalib.training.recipes import Recipe, resolve_precision
+from dnalib.training.recipes import Precision, Recipe, resolve_precision
 
 FORMAT = 1  # of the checkpoints; another number is refused as another recipe is
 
@@ -154,6 +155,28 @@ class Keeper:
             self.save(state)
 
 
+def settle_precision(recipe: Recipe, checkpoint: Path | None, processes: Processes) -> Recipe:
+    """The recipe with a precision that holds for the whole training, in all its processes.
+
+    "auto" becomes what the checkpoint that is gone on from was made with, if there is one: the
+    machine that goes on may be of another kind than the one that began.
+
+    Args:
+        recipe: of the training.
+        checkpoint: its folder, or None.
+        processes: that train together; the first of them decides.
+    """
+    if recipe.precision != "auto":
+        return recipe
+
+    def precision() -> Precision:
+        found = CheckpointFolder(checkpoint).described() if checkpoint else None
+        begun = found["identity"].get("precision") if found else None
+        return begun if begun in PRECISIONS else resolve_precision("auto")
+
+    return dataclasses.replace(recipe, precision=processes.follow(precision))
+
+
 def check_convergence(tensors: Mapping[str, Tensor], *, where: str) -> None:
     """Raise a FloatingPointError if a state's sums or its network hold what is not finite.
 
@@ -198,7 +221,6 @@ def identify(network: Network | JointNetwork, data: TrainingData, recipe: Recipe
     return {
         "format": FORMAT,
         **dataclasses.asdict(recipe),
-        "precision": resolve_precision(recipe.precision),
         "dropout": networks[0].dropout.probability,
         "Fourier filter": describe_tensors(masks) if masks else "none",
         **data.digests(),

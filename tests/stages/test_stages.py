@@ -224,9 +224,24 @@ def test_weights_that_fp16_cannot_hold_are_not_stored(number):
     with torch.no_grad():
         network.conv3.weight[0, 0, 0] = number
     reached = f"{abs(number):g}"
-    message = f"conv3.weight reaches {reached}; accepted are finite weights up to 65504"
+    message = f"conv3.weight reaches {reached}; accepted are finite numbers up to 65504"
     with pytest.raises(FloatingPointError, match=message):
         round_weights(network)
+
+
+@pytest.mark.parametrize("number", [7e4, -7e4, math.inf])
+def test_logits_that_fp16_cannot_hold_are_not_stored(run, tmp_path, monkeypatch, number):
+    def answer(network, signals):
+        return torch.full((len(signals), 4), number)
+
+    for module in ("members", "perturbations"):
+        monkeypatch.setattr(f"dnalib.stages.{module}.infer", answer)
+    message = f"the largest logit of dec1 reaches {abs(number):g}; accepted .* lower learning_rate"
+    with pytest.raises(FloatingPointError, match=message):
+        run.stages["natural-dec1"].compute(run, tmp_path / "logits.safetensors")
+    with pytest.raises(FloatingPointError, match="the largest logit under attack reaches"):
+        run.stages["attacked-strip-50"].compute(run, tmp_path / "logits.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 def test_statistics_that_are_not_finite_are_not_stored():

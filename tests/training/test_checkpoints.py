@@ -154,6 +154,18 @@ def test_a_damaged_description_is_noticed_and_the_checkpoint_before_used(tmp_pat
         assert_read(tmp_path, 100)
 
 
+def test_the_description_of_the_newest_is_read_alone(tmp_path):
+    assert CheckpointFolder(tmp_path).described() is None
+    write(CheckpointFolder(tmp_path), 1, 2)
+    for part in tmp_path.glob("*.safetensors"):
+        part.unlink()
+    assert CheckpointFolder(tmp_path).described() == make_content(200)
+    truncate(tmp_path / "epoch2.json")
+    assert CheckpointFolder(tmp_path).described() == make_content(100)
+    empty(tmp_path / "epoch1.json")
+    assert CheckpointFolder(tmp_path).described() is None
+
+
 @pytest.mark.slow
 def test_no_flipped_bit_of_a_description_goes_unnoticed(tmp_path):
     write(CheckpointFolder(tmp_path), 1)

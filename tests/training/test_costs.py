@@ -36,6 +36,14 @@ def test_steps_are_timed_in_turns_after_one_that_warms_up(trainings, monkeypatch
     assert all(cost.seconds > 0 and cost.processor_seconds > 0 for cost in found.values())
 
 
+def test_a_training_of_fewer_steps_than_are_timed_is_timed(trainings):
+    short = dataclasses.replace(trainings["alone"].recipe, epochs=1, batch_size=120)
+    (cost,) = costs.training_costs(
+        {"short": dataclasses.replace(trainings["alone"], recipe=short)}, rounds=4
+    ).values()
+    assert cost.steps == 1 and cost.seconds > 0
+
+
 def test_the_median_of_the_rounds_counts(trainings, monkeypatch):
     times = iter([(9.0, 9.0), (1.0, 4.0), (5.0, 2.0), (2.0, 3.0)])  # the first warms up
     monkeypatch.setattr(costs.Stepper, "timed_step", lambda self, number: next(times))

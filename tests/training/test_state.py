@@ -14,7 +14,16 @@ from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
 from dnalib.training import loop, train
 from dnalib.training.acceleration import lay_out_channels_last
-from dnalib.training.state import Keeper, agree, from_json, match_layouts, to_json
+from dnalib.training.checkpoints import CheckpointFolder
+from dnalib.training.processes import Alone
+from dnalib.training.state import (
+    Keeper,
+    agree,
+    from_json,
+    match_layouts,
+    settle_precision,
+    to_json,
+)
 
 
 def make_state(*, seed):
@@ -160,6 +169,25 @@ def test_another_training_is_refused(tmp_path):
         attempt(make_network=lambda: filtered(1), checkpoint=behind)
     with pytest.raises(ValueError, match="Fourier filter 151 .*and this call has none"):
         attempt(checkpoint=behind)
+
+
+def test_another_kind_of_machine_goes_on_in_the_precision_of_the_first(tmp_path, monkeypatch):
+    data, recipe = make_data(), dataclasses.replace(RECIPE, epochs=2, precision="auto")
+
+    def go_on(means, **options):
+        monkeypatch.setattr("dnalib.training.state.resolve_precision", lambda precision: means)
+        settled = settle_precision(recipe, tmp_path, Alone())
+        train(network, data, recipe=recipe, checkpoint=tmp_path, report=quiet, **options)
+        return settled.precision
+
+    assert go_on("bf16-mixed", max_minutes=1e-9) == "bf16-mixed"
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["epoch1.json"]
+    assert go_on("32-true") == "bf16-mixed"
+    found = CheckpointFolder(tmp_path).described()
+    assert found["identity"]["precision"] == "bf16-mixed" and len(found["history"]) == 2
+    assert settle_precision(recipe, tmp_path / "new", Alone()).precision == "32-true"
+    assert settle_precision(recipe, None, Alone()).precision == "32-true"
+    assert settle_precision(RECIPE, tmp_path, Alone()) is RECIPE, "a precision that is named stays"
 
 
 def test_moments_lie_in_memory_like_their_parameters():
