@@ -158,6 +158,8 @@ def square(
             "signals are not zero where valid is False; Square takes zero padding alone"
         )
     delta = torch.zeros_like(signals)
+    if steps == 0:  # ART wants one at least
+        return delta
     masks = torch.ones_like(signals, dtype=torch.bool) if valid is None else valid
     unlike, group = masks.flatten(1).unique(dim=0, return_inverse=True)  # (mask, lead * time)
     with frozen_parameters(model), _seeded(generator), torch.random.fork_rng(devices=[]):

@@ -144,6 +144,7 @@ def test_square_turns_records_without_a_gradient():
         turned = model(signals + delta).argmax(1) != labels
     assert turned.float().mean() > 0.9
     assert not delta[0].any()
+    assert not art_square(steps=0)(model, signals, labels, **options).any()
 
 
 def test_square_draws_from_the_generator_alone(network, records):

@@ -115,7 +115,8 @@ def smooth(run: Run) -> pandas.DataFrame:
     for epsilon in epsilons(run):
         smooth = knowledge.smooth_conditions(run, epsilon=epsilon)
         shown = {f"SAP, {aim}": some for aim, some in smooth.items()}
-        shown["all attacks"] = conditions(run, epsilon=epsilon)
+        longest = smooth.get(knowledge.MORE_STEPS, {})
+        shown["all attacks"] = conditions(run, epsilon=epsilon) | longest
         for column, some in shown.items():
             worst = fewest_right(some)
             table = ensemble_table(worst.correct(), worst.labels, seed=INTERVAL_SEED)

@@ -70,6 +70,7 @@ def test_under_sap_alone_nothing_but_the_aim_changes(run, epsilon):
         (longer,) = aims[knowledge.MORE_STEPS].keys() - smooth.keys()
         assert longer == "SAP of 20 steps, least misled member"
         columns["SAP, more steps"] = [*smooth.values(), aims[knowledge.MORE_STEPS][longer]]
+        columns["all attacks"].append(aims[knowledge.MORE_STEPS][longer])
     table = adaptive.smooth(run).loc[f"{epsilon:g} µV"]
     assert list(table.columns)[-2:] == ["SAP, more steps", "all attacks"]
     assert (table["SAP, more steps"] == "–").all() == (epsilon < 150)
@@ -78,6 +79,20 @@ def test_under_sap_alone_nothing_but_the_aim_changes(run, epsilon):
             alive = [one.correct()[ensemble].any(axis=0) for one in some]
             expected = tables.percent(np.logical_and.reduce(alive).mean())
             assert table.loc[ensemble, column].split()[0] == expected
+
+
+def test_the_longest_smooth_search_counts_among_all_attacks(run, monkeypatch):
+    (found,) = convergence.longer_smooth_conditions(run, epsilon=150.0).values()
+    wrong = (found.labels + 1) % 4
+    misled = {name: one + 99 * np.eye(4)[wrong] for name, one in found.logits.items()}
+    monkeypatch.setattr(
+        knowledge,
+        "longer_smooth_conditions",
+        lambda run, *, epsilon: {"longest": Answers(misled, found.labels)},
+    )
+    table = adaptive.smooth(run)
+    assert table.loc["150 µV", "all attacks"].str.startswith("0.0 ").all()
+    assert not table.loc["50 µV", "all attacks"].str.startswith("0.0 ").all()
 
 
 def test_the_longest_smooth_search_is_on_each_ensemble_itself(run):
