@@ -9,10 +9,15 @@ from dnalib.executing import shown_profile
 from dnalib.runs import ComputingRun, Settings
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import RECORDED
-from dnalib.stages.members import SWAPPED
+from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
+from dnalib.stages.adaptive import adaptive_name, epsilons_of_each_seed, middle_epsilon
+from dnalib.stages.control import CONTROL_STAGE
+from dnalib.stages.longer import longer_name
+from dnalib.stages.longer_smooth import longer_smooth_name
+from dnalib.stages.members import SWAPPED, r_squared_name
 from dnalib.stages.perturbations import PERTURBATIONS
 from dnalib.stages.rivals import PARTS
-from dnalib.tables.seeds import shown_of_each
+from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.workflow.chapters import appendix_stages, chapter_stages
 from dnalib.workflow.variants import WorkflowError
 
@@ -23,6 +28,26 @@ def shown(run: ComputingRun) -> list[str]:
     Features, perturbations and the weights of a variant are large, and no figure reads them.
     """
     return [name for name in run.stages if is_small(name)]
+
+
+def shown_of_each_seed(settings: Settings) -> list[str]:
+    """The stages whose artefacts chapters read of every seed; of the first they read more.
+
+    Attacks that know the defence are shown of each seed at `epsilons_of_each_seed`, with more steps
+    at one of them: all attacks at the middle one, SAP at the largest.
+    """
+    attacked_ones = (CONTROL_STAGE, *ENSEMBLES)
+    bounds = epsilons_of_each_seed(settings)
+    knowing = [adaptive_name(one, epsilon) for epsilon in bounds for one in attacked_ones]
+    knowing += [longer_name(one, middle_epsilon(settings)) for one in attacked_ones]
+    knowing += [longer_smooth_name(one, max(bounds)) for one in attacked_ones]
+    return [
+        *MEMBERS,
+        *(f"natural-{member}" for member in MEMBERS),
+        *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
+        *knowing,
+        *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
+    ]
 
 
 def is_small(name: str) -> bool:
@@ -68,7 +93,7 @@ def check_chapters_are_held(run: ComputingRun, *, further_seeds: Sequence[int]) 
             )
     names = needed(run.settings, without=absent)
     for one in (run, *(run.variant({"seed": seed}) for seed in further_seeds)):
-        wanted = shown(run) if one is run else shown_of_each(one.settings)
+        wanted = shown(run) if one is run else shown_of_each_seed(one.settings)
         missing = [name for name in wanted if name in names and one.find(name) is None]
         if missing:
             raise WorkflowError(

@@ -40,6 +40,7 @@ from dnalib.recorded_stages import (
     check_nothing_is_dropped,
     needed,
     shown,
+    shown_of_each_seed,
 )
 from dnalib.runs import (
     Artefact,
@@ -58,7 +59,6 @@ from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.runs.settings import given_settings, override
 from dnalib.stages.rivals import trainings_of
 from dnalib.stages.sweeps import further_members
-from dnalib.tables.seeds import shown_of_each
 from dnalib.workflow.variants import WorkflowError, parse_seeds
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")
@@ -84,7 +84,7 @@ def record(
     # All of it before anything is replaced.
     of_run = [run.obtain(name) for name in shown(run) if name in names]
     of_further = [
-        [one.obtain(name) for name in shown_of_each(one.settings) if name in names]
+        [one.obtain(name) for name in shown_of_each_seed(one.settings) if name in names]
         for one in further
     ]
     folder, weights = recorded_folders(run)

@@ -56,7 +56,9 @@ def test_a_further_seed_is_recorded_as_far_as_chapters_show_it(
 ) -> None:
     first, second = recorded.with_seeds()
     assert first is recorded and second.settings.seed == 1
-    assert set(second.manifest["artefacts"]) == {*seeds.shown_of_each(second.settings)}
+    assert set(second.manifest["artefacts"]) == {
+        *recorded_stages.shown_of_each_seed(second.settings)
+    }
     runs = [tiny_run, tiny_run.variant({"seed": 1})]
     condition = {"attack": "sap", "padding": "strip", "epsilon": 50.0}
     table = seeds.spread_table([first, second], **condition)
@@ -111,7 +113,7 @@ def test_a_recorded_run_is_restored_and_goes_on(
         assert found.path.read_bytes() == tiny_run.obtain(name).path.read_bytes()
     assert not [name for name in run.stages if name.startswith("features-") and run.find(name)]
     other = run.variant({"seed": 1})
-    assert all(other.find(name) for name in seeds.shown_of_each(other.settings))
+    assert all(other.find(name) for name in recorded_stages.shown_of_each_seed(other.settings))
 
 
 def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_path: Path) -> None:

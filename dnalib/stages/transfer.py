@@ -76,7 +76,7 @@ def store_everyone(
         shown = {f"{model}/{attack}": made[attack] for attack in ATTACKS}
         return logits_under_each(shown, evaluators, signals)
 
-    found = shown_of_each(run, crafted, show)
+    found = logits_of_each(run, crafted, show)
     save_file(found, path)
     return {"models": list(crafted), "attacked": len(found["positions"])}
 
@@ -107,12 +107,12 @@ def store_transfer(
                 shown[f"{model}/{attack}/{band}"] = part
         return logits_under_each(shown, evaluators, signals)
 
-    found = shown_of_each(run, crafted, show)
+    found = logits_of_each(run, crafted, show)
     save_file(found, path)
     return {"models": list(MEMBERS), "attacked": len(found["positions"])}
 
 
-def shown_of_each(
+def logits_of_each(
     run: ComputingRun, crafted: Mapping[str, str], show: Callable[..., dict[str, Tensor]]
 ) -> dict[str, Tensor]:
     """Logits under what was crafted on each of several models, a portion a model; and "positions".

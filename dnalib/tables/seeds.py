@@ -11,13 +11,9 @@ from safetensors.numpy import load_file
 
 from dnalib import tables
 from dnalib.intervals import DIFFERENCE, SHARE, Spread, crossed_seeds
-from dnalib.runs import Run, Settings
+from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
-from dnalib.stages.adaptive import adaptive_name, epsilons_of_each_seed, middle_epsilon
-from dnalib.stages.control import CONTROL_STAGE
-from dnalib.stages.longer import longer_name
-from dnalib.stages.longer_smooth import longer_smooth_name
-from dnalib.stages.members import r_squared_name
+from dnalib.stages.adaptive import epsilons_of_each_seed
 from dnalib.stages.sweeps import SWEPT_PADDING
 from dnalib.tables import (
     attacked,
@@ -38,26 +34,6 @@ MEASURES = ("average", "at least 1", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 # Compared over seeds: the claim, whether joining both ideas gains over either, and what each gains.
 COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"), ("dec", "cor"), ("fcor", "cor"))
-
-
-def shown_of_each(settings: Settings) -> list[str]:
-    """The stages whose artefacts chapters read of every seed; of the main one they read more.
-
-    Attacks that know the defence are shown of each seed at `epsilons_of_each_seed`, with more steps
-    at one of them: all attacks at the middle one, SAP at the largest.
-    """
-    attacked_ones = (CONTROL_STAGE, *ENSEMBLES)
-    bounds = epsilons_of_each_seed(settings)
-    knowing = [adaptive_name(one, epsilon) for epsilon in bounds for one in attacked_ones]
-    knowing += [longer_name(one, middle_epsilon(settings)) for one in attacked_ones]
-    knowing += [longer_smooth_name(one, max(bounds)) for one in attacked_ones]
-    return [
-        *MEMBERS,
-        *(f"natural-{member}" for member in MEMBERS),
-        *(attacked_name(SWEPT_PADDING, epsilon) for epsilon in settings.epsilons),
-        *knowing,
-        *(r_squared_name(ensemble) for ensemble in ENSEMBLES),
-    ]
 
 
 def values_on_natural(run: Run, *, measure: str) -> Values:

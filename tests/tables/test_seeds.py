@@ -1,7 +1,5 @@
 """Several seeds: both sources of chance are told apart, and the records are those of one set."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from tiny import EPSILONS, open_tiny
@@ -145,13 +143,3 @@ def test_what_sap_aims_at_is_spread_over_seeds(tiny_run, other):
             each = [float(one.loc[("50 µV", ensemble), aim].split()[0]) for one in shown]
             mean = float(table.loc["50 µV", ensemble][aim].split()[0])
             assert mean == pytest.approx(np.mean(each), abs=0.11)
-
-
-def test_every_seed_is_shown_at_the_middle_and_the_largest_epsilon(tiny_run):
-    settings = dataclasses.replace(tiny_run.settings, adaptive_epsilons=(10.0, 50.0, 150.0))
-    names = seeds.shown_of_each(settings)
-    expected = {"adaptive": ["50", "150"], "longer": ["50"], "longer-smooth": ["150"]}
-    for ensemble in ("control", "cor", "dec", "fcor", "fdec"):
-        for kind, bounds in expected.items():
-            at = [name for name in names if name.startswith(f"{kind}-{ensemble}-")]
-            assert at == [f"{kind}-{ensemble}-{epsilon}" for epsilon in bounds]
