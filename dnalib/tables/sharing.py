@@ -54,29 +54,68 @@ def shown(run: Run) -> pandas.DataFrame:
 def told(run: Run) -> Banner:
     """How far the order of pairs by what they share is that by how often attacks travel.
 
-    Source: Spearman 1904, "The proof and measurement of association between two things".
+    A pair counts where both are defined.
     """
     table = pairs_table(run)
+    defined = table.dropna()
+    return Banner(" ".join([correlated(defined, of=len(table)), *turned_round(defined)]))
+
+
+def correlated(table: pandas.DataFrame, *, of: int) -> str:
+    """The rank correlation over pairs, under each attack, in a sentence or two.
+
+    Args:
+        table: as of `pairs_table`, its pairs that are defined.
+        of: how many pairs there are.
+
+    Source: Spearman 1904, "The proof and measurement of association between two things".
+    """
+    named = {attack: rank_correlation(table.adjusted, table[attack]) for attack in ATTACKS}
     found = [
-        f"{spearmanr(table.adjusted, table[attack]).statistic:.2f} under {attack.upper()}".replace(
-            "-", "−"
-        )
-        for attack in ATTACKS
+        f"{'undefined' if value is None else f'{value:.2f}'.replace('-', '−')} "
+        f"under {attack.upper()}"
+        for attack, value in named.items()
     ]
-    against = [
-        f"{ensemble} ({one.first} and {one.second}, adjusted R² {decimals(one.adjusted)}, under "
-        f"PGD {percent(one.pgd)} %)"
-        for ensemble, rows in table.groupby("ensemble", sort=False)
-        if (one := rows.loc[rows.adjusted.idxmin()]).pgd == rows.pgd.max()
-    ]
+    pairs = f"{of} pairs" if len(table) == of else f"{len(table)} of {of} pairs that have both"
     text = (
-        f"Over the {len(table)} pairs, the rank correlation between what they share and how often "
+        f"Over the {pairs}, the rank correlation between what they share and how often "
         f"what misleads one misleads the other is {in_a_sentence(found)}; it would be 1 if sharing "
         "alone decided, and 0 if it did not matter."
     )
-    if against:
+    if None in named.values():
         text += (
-            f" In {in_a_sentence(against)}, the pair that shares least is the one between which "
-            "most attacks travel."
+            " It is undefined where all pairs share as much, or are misled as often, which leaves "
+            "no order."
         )
-    return Banner(text)
+    return text
+
+
+def rank_correlation(first: pandas.Series, second: pandas.Series) -> float | None:
+    """Spearman's, of values (pair,); None where either has no two values that differ."""
+    if min(first.nunique(), second.nunique()) < 2:
+        return None
+    return float(spearmanr(first, second).statistic)
+
+
+def turned_round(table: pandas.DataFrame) -> list[str]:
+    """In which ensembles most attacks travel where least is shared, in a sentence, two or none.
+
+    An ensemble counts where one pair alone shares least, and some pair is misled more often than
+    another, under PGD. `table` as in `correlated`.
+    """
+    found: dict[str, list[str]] = {"the one": [], "one of those": []}
+    for ensemble, rows in table.groupby("ensemble", sort=False):
+        least, most = rows[rows.adjusted == rows.adjusted.min()], rows[rows.pgd == rows.pgd.max()]
+        if len(least) > 1 or len(most) == len(rows) or least.index[0] not in most.index:
+            continue
+        one = least.iloc[0]
+        found["the one" if len(most) == 1 else "one of those"].append(
+            f"{ensemble} ({one['first']} and {one.second}, adjusted R² {decimals(one.adjusted)}, "
+            f"under PGD {percent(one.pgd)} %)"
+        )
+    return [
+        f"In {in_a_sentence(named)}, the pair that shares least is {which} between which most "
+        "attacks travel."
+        for which, named in found.items()
+        if named
+    ]

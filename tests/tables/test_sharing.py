@@ -1,5 +1,8 @@
 """What pairs share beside what fools them: the numbers are those of the tables behind them."""
 
+import math
+import warnings
+
 import pandas
 import pytest
 
@@ -47,4 +50,46 @@ def test_the_order_is_told_and_where_it_is_turned_round(run, monkeypatch):
         "attacks travel."
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table[:2])
+    assert "shares least" not in sharing.told(run).markdown
+
+
+def test_without_an_order_there_is_no_correlation(run, monkeypatch):
+    table = made(
+        ("dec", "base", "dec1", 0.5, 0.0, 0.0),
+        ("dec", "base", "dec2", 0.4, 0.0, 0.2),
+        ("dec", "dec1", "dec2", 0.3, 0.0, 0.1),
+    )
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = sharing.told(run).markdown
+    assert "is undefined under PGD and −0.50 under SAP; it would be 1" in text
+    assert text.endswith("or are misled as often, which leaves no order.")
+    assert "nan" not in text and "travel" not in text  # where none does
+
+
+def test_only_pairs_that_are_defined_count(run, monkeypatch):
+    table = made(
+        ("dec", "base", "dec1", 0.5, 0.1, 0.1),
+        ("dec", "base", "dec2", math.nan, 0.9, 0.9),
+        ("dec", "dec1", "dec2", 0.3, 0.4, 0.4),
+    )
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
+    text = sharing.told(run).markdown
+    assert text.startswith("Over the 2 of 3 pairs that have both, the rank correlation")
+    assert "is −1.00 under PGD and −1.00 under SAP" in text and "In dec (dec1 and dec2" in text
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table.assign(adjusted=math.nan))
+    assert sharing.told(run).markdown.startswith("Over the 0 of 3 pairs that have both, the rank")
+
+
+def test_pairs_that_are_equal_are_said_to_be(run, monkeypatch):
+    table = made(
+        ("dec", "base", "dec1", 0.5, 0.4, 0.1),
+        ("dec", "base", "dec2", 0.4, 0.2, 0.1),
+        ("dec", "dec1", "dec2", 0.3, 0.4, 0.1),
+    )
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
+    assert "the pair that shares least is one of those between" in sharing.told(run).markdown
+    alike = table.assign(adjusted=[0.5, 0.3, 0.3])
+    monkeypatch.setattr(sharing, "pairs_table", lambda run: alike)
     assert "shares least" not in sharing.told(run).markdown
