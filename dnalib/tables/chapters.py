@@ -299,8 +299,8 @@ def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
         {
             "regressor": x,
             "regressand": y,
-            "R²": f"{plain[i, j]:.3f}",
-            "adjusted R²": f"{adjusted[i, j]:.3f}",
+            "R²": decimals(plain[i, j]),
+            "adjusted R²": decimals(adjusted[i, j]),
         }
         for i, x in enumerate(members)
         for j, y in enumerate(members)

@@ -11,7 +11,7 @@ from tiny import open_tiny
 
 from dnalib import intervals, metrics, stages, tables
 from dnalib.runs import ComputingRun
-from dnalib.tables import answers
+from dnalib.tables import answers, chapters
 
 
 def test_banner_names_synthetic_records_first(tiny_run: ComputingRun) -> None:
@@ -175,3 +175,12 @@ def test_each_condition_is_counted_with_the_labels_of_its_own_records(
         )
         assert row.value.item() == pytest.approx(expected)
         assert row.records.item() == len(labels[epsilon])
+
+
+def test_features_that_never_change_share_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.full((3, 3), np.nan)
+    values[0, 1] = -0.25
+    monkeypatch.setattr(chapters, "r_squared", lambda run, ensemble, kind="r_squared": values)
+    table = tables.r_squared_table(None, "dec")
+    assert table.loc["base", "dec1"].tolist() == ["−0.250", "−0.250"]
+    assert table.loc["base", "dec2"].tolist() == ["–", "–"]
