@@ -9,6 +9,7 @@ import pytest
 
 from dnalib import checks, published
 from dnalib.recording import README_MARKS
+from dnalib.tables import noise
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("run.md", "measured_effects.md", "measured_speed.md", "measured_bill.md")
@@ -50,3 +51,16 @@ def test_every_percentage_in_prose_has_its_source(name: str) -> None:
     accepted = quotable() | thresholds(text) | {LEVEL}
     for number in re.findall(r"(\d[\d.,]*)\s?%", text):
         assert number in accepted, f"{name}: {number} %"
+
+
+def said(chapter: str) -> str:
+    """All that a chapter says in words, in one line: Markdown, captions, and alternative texts."""
+    cells = nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4).cells
+    words = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    for shown in (cell.metadata.mystnb for cell in cells if "mystnb" in cell.metadata):
+        words += [f"caption: {shown.figure.caption}", f"alternative: {shown.image.alt}"]
+    return " ".join(" ".join(words).split())
+
+
+def test_how_near_in_strength_noise_counts_as_equal_is_said() -> None:
+    assert f"if it is within {noise.ALIKE:g} dB" in said("07_attacks")

@@ -22,6 +22,7 @@ from dnalib.tables.sizes import decibels
 NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothed"}
 BASE = "base right"
 MORE, LESS, AS_MUCH = "more", "less", "as much, as far as can be told,"
+ALIKE = 2.0  # dB: an attack and its control that lie no further apart are about as strong
 
 
 def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, NDArray[np.bool_]]:
@@ -52,11 +53,14 @@ def strength(run: Run, attack: str, *, epsilon: float, searched: bool) -> float 
     return sizes[attack]["median signal to noise"]
 
 
-def as_strong(run: Run, attack: str, *, epsilon: float) -> float:
-    """The ε at which an attack's control is nearest to it in strength, of those of the run.
+def as_strong(run: Run, attack: str, *, epsilon: float) -> float | None:
+    """The ε at which an attack's control is about as strong, of those of the run.
 
-    A control fills the bound at every sample, and an attack does not: at the same ε the control is
-    the stronger of the two.
+    A control fills the bound at every sample, and an attack need not: at the same ε the control is
+    mostly the stronger of the two.
+
+    Returns:
+        The one at which both are nearest; None if none is within `ALIKE`.
     """
     own = strength(run, attack, epsilon=epsilon, searched=True)
     apart = {}  # ε -> decibels between the attack and its control
@@ -64,7 +68,8 @@ def as_strong(run: Run, attack: str, *, epsilon: float) -> float:
         ratio = strength(run, attack, epsilon=one, searched=False)
         if own is not None and ratio is not None:  # neither where nothing is perturbed
             apart[one] = abs(ratio - own)
-    return min(apart, key=lambda one: apart[one], default=epsilon)
+    nearest = min(apart, key=lambda one: apart[one], default=None)
+    return None if nearest is None or apart[nearest] > ALIKE else nearest
 
 
 def beside_attacks(run: Run) -> pandas.DataFrame:
@@ -89,15 +94,26 @@ def beside_attacks(run: Run) -> pandas.DataFrame:
 def told(run: Run) -> Banner:
     """Whether the attacks take more than their controls at the largest ε, in words.
 
-    Each beside its control at the same ε, and beside the control that is about as strong.
+    Each beside its control at the same ε, and beside the control that is about as strong, or with
+    the word that the run has none.
     """
     epsilon = max(run.settings.epsilons)
-    return Banner(
-        "\n".join(
-            compared(run, attack, epsilon=epsilon, of_control=one)
-            for attack in NAMES
-            for one in dict.fromkeys((epsilon, as_strong(run, attack, epsilon=epsilon)))
-        )
+    lines = []
+    for attack in NAMES:
+        alike = as_strong(run, attack, epsilon=epsilon)
+        for one in dict.fromkeys((epsilon, epsilon if alike is None else alike)):
+            lines.append(compared(run, attack, epsilon=epsilon, of_control=one))
+        if alike is None:
+            lines.append(none_as_strong(run, attack, epsilon=epsilon))
+    return Banner("\n".join(lines))
+
+
+def none_as_strong(run: Run, attack: str, *, epsilon: float) -> str:
+    """That a run has no noise as strong as an attack at some ε, an item of a list."""
+    own = decibels(strength(run, attack, epsilon=epsilon, searched=True))
+    return (
+        f"- {attack.upper()} at ε = {epsilon:g} µV ({own} dB): no ε of this run makes noise that "
+        f"is about as strong, to within {ALIKE:g} dB."
     )
 
 
@@ -136,7 +152,7 @@ def beside_headline(run: Run) -> str:
         for attack in ("pgd", "sap")
     )
     return (
-        f"A bound of {epsilon:g} µV is large: random signs of that size, which nobody searched "
+        f"How large is a bound of {epsilon:g} µV? Random signs of that size, which nobody searched "
         f"for, leave the base model right on {signs} % of the records that it gets right "
         f"unperturbed; smoothed ones, on {smoothed} %. [Chapter 7](07_attacks) sets noise beside "
         "the attacks."

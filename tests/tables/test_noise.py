@@ -79,7 +79,7 @@ def test_the_table_counts_what_is_stored(tiny_run, stored):
     assert list(table.columns) == ["base right", *stages.ENSEMBLES, "median SNR (dB)"]
 
 
-def test_words_follow_the_intervals(tiny_run, monkeypatch):
+def test_words_follow_the_intervals(run, monkeypatch):
     hits = np.arange(100) < 50
     made = {
         True: {"base right": hits & False, "cor": hits & False, "dec": hits, "fcor": hits | True},
@@ -93,7 +93,7 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
         noise, "strength", lambda run, _, *, epsilon, searched: decibels[searched, epsilon]
     )
     # Beside the noise of the same ε, which is louder, and beside that which is as loud.
-    first, second, *_ = noise.told(tiny_run).markdown.splitlines()
+    first, second, *_ = noise.told(run).markdown.splitlines()
     assert first == (
         "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 50 µV (6.0 dB): the base model is "
         "right on 0.0 % and on 50.0 % of the records. By P(≥1), PGD takes more from cor, less from "
@@ -102,10 +102,17 @@ def test_words_follow_the_intervals(tiny_run, monkeypatch):
     assert second.startswith(
         "- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 10 µV (9.5 dB)"
     )
-    text = noise.beside_headline(tiny_run)
-    kept = noise.kept(tiny_run, attack="sap", epsilon=EPSILON, searched=False)
+    decibels[False, 10.0] = 13.0  # both are far from the attack's
+    first, second, *_ = noise.told(run).markdown.splitlines()
+    assert first.startswith("- PGD at ε = 50 µV (9.0 dB) beside random signs, at ε = 50 µV")
+    assert second == (
+        "- PGD at ε = 50 µV (9.0 dB): no ε of this run makes noise that is about as strong, to "
+        "within 2 dB."
+    )
+    text = noise.beside_headline(run)
+    kept = noise.kept(run, attack="sap", epsilon=EPSILON, searched=False)
     smoothed = kept["base right"].mean()
-    assert "A bound of 50 µV" in text and "right on 50.0 % of the records that it gets" in text
+    assert "is a bound of 50 µV?" in text and "right on 50.0 % of the records that it gets" in text
     assert f"smoothed ones, on {tables.percent(smoothed)} %." in text
 
 
