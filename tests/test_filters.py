@@ -144,3 +144,18 @@ def test_arrays_are_refused() -> None:
 def test_whole_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="signals have type torch.int16; accepted is floating"):
         FourierFilter(torch.ones(51), length=100)(torch.zeros(1, 1, 100, dtype=torch.int16))
+
+
+def test_what_the_halves_keep_of_a_spike_hangs_on_the_bands():
+    """As chapter 5 says of a heartbeat: a spike of 0.06 s in 10 s at 100 Hz."""
+    time = torch.arange(1000) - 500
+    spike = torch.exp(-((time / 2.0) ** 2))[None, None]
+    far = time.abs() > 20  # samples
+    kept, ripples = {}, {}
+    for bands in (2, 10, 100):
+        halves = [half(spike)[0, 0].abs() for half in both_filters(bands, 1000)]
+        kept[bands] = [float(half.max()) for half in halves]
+        ripples[bands] = max(float(half[far].max()) for half in halves)
+    assert kept[2][0] > 0.9 and kept[2][1] < 0.1
+    assert min(kept[10]) > 0.25
+    assert ripples[2] < ripples[10] < ripples[100]
