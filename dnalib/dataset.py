@@ -18,6 +18,8 @@ from dnalib.signals import PackedSignals
 
 # Settings that decide which records a run has, and which of them are for training and for testing.
 RECORDS = ("source", "synthetic_records", "data_seed", "train_records", "test_records")
+CHALLENGE = "PhysioNet/CinC Challenge 2017"  # origin of its records, whole and labelled version 3
+MADE_UP = "synthetic ECGs (ECGSYN)"
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,39 @@ def load_dataset(
                 count=settings.synthetic_records,
                 seed=settings.data_seed,
             )
-        cache, split_file, origin = run.folder / "cache", None, "synthetic ECGs (ECGSYN)"
+        cache, split_file = run.folder / "cache", None
     else:
         source = data.locate(place, root=run.root)
         split_file = data.locate_split(source, split)
-        cache, origin = data.locate_cache(root=run.root), "PhysioNet/CinC Challenge 2017"
+        cache = data.locate_cache(root=run.root)
     records = data.load_records(source, cache=cache)
     chosen = choose_split(records, split_file, settings=settings)
-    return Dataset(records, chosen, settings, origin)
+    return Dataset(records, chosen, settings, origin_of(records, source))
+
+
+def origin_of(records: data.Records, source: Path) -> str:
+    """Where records come from, by what they hold: that they were asked for as real proves nothing.
+
+    Args:
+        records: as they were read.
+        source: the archive or folder that they were read from.
+
+    Returns:
+        `CHALLENGE` for the samples and labels of the challenge, in whatever form they lie;
+        `MADE_UP` for a folder that `synthetic.write_dataset` wrote; else what they are not.
+    """
+    expected = data.Expected()
+    if records.digest != expected.samples_sha256:
+        if synthetic.is_dataset(source):
+            return MADE_UP
+        return (
+            f"{len(records):,} records of {source.resolve().name}, which are not the "
+            f"{expected.records:,} of {CHALLENGE}"
+        )
+    classes = dict(zip(records.names, records.labels.tolist(), strict=True))
+    if data.labels_digest(classes) != expected.labels_sha256:
+        return f"{CHALLENGE}, with other names or labels than its version 3"
+    return CHALLENGE
 
 
 def describe(dataset: Dataset, *, profile: str, settings: Settings) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The records of a run: where they come from, which train, which rows, and their identity."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,15 @@ import pytest
 import torch
 
 from dnalib import data, synthetic
-from dnalib.dataset import Dataset, choose_split, load_dataset, subset
+from dnalib.dataset import (
+    CHALLENGE,
+    MADE_UP,
+    Dataset,
+    choose_split,
+    load_dataset,
+    origin_of,
+    subset,
+)
 from dnalib.runs import load_profile
 
 SETTINGS = dataclasses.replace(
@@ -135,11 +145,29 @@ def test_a_split_file_is_used_where_it_is_given(source, tmp_path):
     given = load_dataset(run, place=source, split=path)
     assert np.concatenate([given.split.train, given.split.test]).tolist() == np.load(path).tolist()
     assert len(given.split.test) == 3 and "sha256" in given.split.source
-    assert given.origin == "PhysioNet/CinC Challenge 2017"
     assert (tmp_path / "data" / "cache").is_dir()
     without = load_dataset(run, place=source)
     assert without.split.source.startswith("stratified")
     assert without.identity != given.identity
+
+
+def test_the_origin_is_what_the_records_are(source, tmp_path, monkeypatch):
+    copied = Path(shutil.copytree(source, tmp_path / "copied"))
+    (copied / "synthetic.json").unlink()
+    asked_for_as_real = [
+        load_dataset(run_of(REAL, tmp_path), place=one) for one in (source, copied)
+    ]
+    made_up, others = asked_for_as_real
+    assert made_up.origin == MADE_UP
+    assert others.origin == f"30 records of copied, which are not the 8,528 of {CHALLENGE}"
+    known = data.Expected(
+        samples_sha256=others.records.digest,
+        labels_sha256=data.labels_digest(data.read_labels(source / "REFERENCE-v3.csv")),
+    )
+    monkeypatch.setattr(data, "Expected", lambda: known)
+    assert load_dataset(run_of(REAL, tmp_path), place=copied).origin == CHALLENGE
+    other_labels = dataclasses.replace(others.records, labels=others.records.labels[::-1])
+    assert origin_of(other_labels, copied).startswith(f"{CHALLENGE}, with other names or labels")
 
 
 def test_packed_records_have_the_identity_of_the_records_they_were_packed_from(source, tmp_path):

@@ -18,6 +18,7 @@ from .records import (
     SHORT_CLASS_NAMES,
     DataError,
     Records,
+    labels_digest,
     read_labels,
 )
 from .splits import Split, oversampled_rows, published_split, stratified_split, subsample
@@ -38,6 +39,7 @@ __all__ = [
     "export_packed",
     "fetch",
     "find_labels",
+    "labels_digest",
     "load_records",
     "locate",
     "locate_cache",

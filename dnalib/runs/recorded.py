@@ -58,6 +58,11 @@ class RecordedRun:
         below = folder.name == seed_folder(self.settings.seed)
         self.profile = RECORDED + (f"{folder.parent.name}/{folder.name}" if below else folder.name)
 
+    @property
+    def origin(self) -> str:
+        """Where the records that it was computed on come from."""
+        return str(self.manifest["origin"])
+
     def with_seeds(self, seeds: Sequence[int] | None = None) -> list["RecordedRun"]:
         """This run and those recorded with it, which differ by their seed alone.
 

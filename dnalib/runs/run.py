@@ -82,6 +82,10 @@ class Run(Protocol):
     profile: str
     recorded: bool
 
+    @property
+    def origin(self) -> str:
+        """Where its records come from, for people to read."""
+
     def obtain(self, name: str) -> Artefact:
         """The artefact of a stage: found, or made with all that it needs."""
 
@@ -143,6 +147,11 @@ class ComputingRun:
         if self._dataset is None:
             self._dataset = self._load_dataset(self)
         return self._dataset
+
+    @property
+    def origin(self) -> str:
+        """Where the records come from; they are loaded for it."""
+        return str(self.dataset.origin)
 
     def variant(self, changes: Mapping[str, Any]) -> "ComputingRun":
         """The run with some settings changed, none of which may choose other records.

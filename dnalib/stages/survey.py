@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnalib import data
 from dnalib.data import RATE, SHORT_CLASS_NAMES
-from dnalib.data.locations import SPLIT_VARIABLE
+from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
 from dnalib.dataset import Dataset, choose_split
 from dnalib.runs import ComputingRun, RecordedRun, Run
 
@@ -52,7 +52,7 @@ def available_records(run: Run) -> data.Records | None:
 
     Returns:
         The records; None, with a printed sentence on how to get them, where a recorded run's data
-        set is not on this machine.
+        set is not on this machine, or what is there holds other samples.
 
     Raises:
         data.DataError: they are there but damaged, or a computing run lacks them.
@@ -65,7 +65,15 @@ def available_records(run: Run) -> data.Records | None:
     except data.DataError as error:
         print(f"This figure draws real records, which are not part of the book. {error}")
         return None
-    return data.load_records(source, cache=data.locate_cache(root=run.root))
+    records = data.load_records(source, cache=data.locate_cache(root=run.root))
+    if records.digest != run.manifest["digest"]:
+        print(
+            f"This figure draws records of the run {run.profile} ({run.origin}), and those at "
+            f"{source} are others: say where the run's are (`-p data ...`, or the environment "
+            f"variable {DATA_VARIABLE})."
+        )
+        return None
+    return records
 
 
 def class_examples(run: Run) -> dict[str, NDArray[np.int16]]:

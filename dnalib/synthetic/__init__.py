@@ -10,6 +10,6 @@ same bits; elsewhere a sample may round to the neighbouring raw unit.
 """
 
 from dnalib.synthetic.records import SyntheticRecord, generate
-from dnalib.synthetic.writing import GENERATOR_VERSION, write_dataset
+from dnalib.synthetic.writing import GENERATOR_VERSION, is_dataset, write_dataset
 
-__all__ = ["GENERATOR_VERSION", "SyntheticRecord", "generate", "write_dataset"]
+__all__ = ["GENERATOR_VERSION", "SyntheticRecord", "generate", "is_dataset", "write_dataset"]

@@ -37,6 +37,11 @@ def _write_record(record: SyntheticRecord, *, folder: Path) -> None:
     )
 
 
+def is_dataset(folder: Path) -> bool:
+    """Whether `write_dataset` wrote this folder; of an archive, no."""
+    return (Path(folder) / _PARAMETERS).is_file()
+
+
 def _check_existing(folder: Path, *, parameters: dict[str, int]) -> None:
     """Raise unless `folder` holds the whole data set with these parameters."""
     try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import intervals, losses, metrics, published
+from dnalib.dataset import CHALLENGE, MADE_UP
 from dnalib.runs import Run
 from dnalib.runs.settings import changed_settings
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
@@ -38,7 +39,11 @@ class Banner:
 def banner(run: Run) -> Banner:
     """The run that a chapter shows, and what it changes of its profile.
 
-    Synthetic records are named as such before anything else.
+    Records that are not the challenge's, synthetic ones above all, are named as such before
+    anything else.
+
+    Raises:
+        data.DataError: the records of a run that computes on real ones are missing or damaged.
     """
     settings = run.settings
     network = (
@@ -54,11 +59,26 @@ def banner(run: Run) -> Banner:
         )
     else:
         verb = "shows the recorded results of" if run.recorded else "computes"
-        text = (
-            f"Profile `{run.profile}` {verb} a run on the real records of the CinC 2017 challenge "
-            f"({network})."
-        )
+        warning, records = read_records(run.origin)
+        text = f"{warning}Profile `{run.profile}` {verb} a run on {records} ({network})."
     return Banner(f"> {text}{changes(run)}")
+
+
+def read_records(origin: str) -> tuple[str, str]:
+    """What a chapter warns of records that a run read, nothing of the challenge's; and their name.
+
+    Args:
+        origin: as `Run.origin` tells it.
+    """
+    if origin == CHALLENGE:
+        return "", "the real records of the CinC 2017 challenge"
+    if origin == MADE_UP:
+        return (
+            "**The data of this run are synthetic.** No patient is involved, and no number below "
+            "says anything about real hearts. ",
+            "ECGs that were made by a mathematical model",
+        )
+    return "**The data of this run are not those of the CinC 2017 challenge.** ", origin
 
 
 def changes(run: Run) -> str:

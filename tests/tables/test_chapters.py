@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 from tiny import open_tiny
 
 from dnalib import intervals, metrics, stages, tables
-from dnalib.runs import ComputingRun
+from dnalib.dataset import CHALLENGE, MADE_UP
+from dnalib.runs import ComputingRun, Run, load_profile
 from dnalib.tables import answers, chapters
 
 
@@ -18,6 +19,23 @@ def test_banner_names_synthetic_records_first(tiny_run: ComputingRun) -> None:
     assert (
         tables.banner(tiny_run)._repr_markdown_().startswith("> **The data of this run are synth")
     )
+
+
+def test_banner_names_the_records_that_were_read() -> None:
+    settings = load_profile("small")
+    run = SimpleNamespace(settings=settings, profile="small", recorded=False, origin=CHALLENGE)
+    assert "computes a run on the real records of the CinC 2017 challenge (" in said_of(run)
+    for origin, words in (
+        (MADE_UP, "> **The data of this run are synthetic.** No patient"),
+        ("30 records of mine", "> **The data of this run are not those of the CinC 2017 challenge"),
+    ):
+        run.origin = origin
+        assert said_of(run).startswith(words) and "real records" not in said_of(run)
+    assert "computes a run on 30 records of mine (" in said_of(run)
+
+
+def said_of(run: Run) -> str:
+    return tables.banner(run).markdown
 
 
 def test_banner_says_what_a_run_changes_of_its_profile(tiny_run: ComputingRun) -> None:
