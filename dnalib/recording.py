@@ -56,7 +56,7 @@ from dnalib.runs import (
 )
 from dnalib.runs.consistency import SYNTHETIC, check_together
 from dnalib.runs.recorded import MANIFEST, seed_folder
-from dnalib.runs.settings import given_settings, override
+from dnalib.runs.settings import given_settings, override, setting_names
 from dnalib.stages.rivals import trainings_of
 from dnalib.stages.sweeps import further_members
 from dnalib.workflow.variants import WorkflowError, parse_seeds
@@ -156,25 +156,48 @@ def restore(recorded: RecordedRun, run: ComputingRun) -> list[str]:
     What was recorded of further seeds goes with it, for runs that compute with those.
 
     Returns:
-        Names of what was restored; the rest was made with other settings or on other records.
+        Names of what was restored; the rest was made with other settings.
+
+    Raises:
+        DataError: the run's records are not those of the recorded one.
+        WorkflowError: no training is one of the run's. Nothing is restored then.
     """
-    names = restore_one(recorded, run)
-    for other in recorded.with_seeds():
-        if other.settings.seed != recorded.settings.seed:
-            restore_one(other, run.variant({"seed": other.settings.seed}))
+    check_records(recorded)
+    pairs = [(recorded, run)] + [
+        (other, run.variant({"seed": other.settings.seed}))
+        for other in recorded.with_seeds()
+        if other.settings.seed != recorded.settings.seed
+    ]
+    found = [restorable(*pair) for pair in pairs]
+    names = list(dict.fromkeys(name for each in found for name in each))
+    if not any(stages.holds_weights(name) for name in names):
+        raise WorkflowError(
+            f"no training that was recorded in {recorded.profile} is one of this run, which has "
+            f"{differences(recorded, run)}; accepted is -p with settings that leave some as they "
+            "are, and all others are trained anew without --restore"
+        )
+    for (one, into), each in zip(pairs, found, strict=True):
+        for name in each:
+            artefacts.adopt(into.folder, one.obtain(name))
     return names
 
 
-def restore_one(recorded: RecordedRun, run: ComputingRun) -> list[str]:
-    """The same of one seed."""
-    names = [
+def restorable(recorded: RecordedRun, run: ComputingRun) -> list[str]:
+    """Names of what is recorded of one seed and what a run would make the same."""
+    return [
         name
         for name, entry in recorded.manifest["artefacts"].items()
         if name in run.stages and run.identity(name) == entry["identity"]
     ]
-    for name in names:
-        artefacts.adopt(run.folder, recorded.obtain(name))
-    return names
+
+
+def differences(recorded: RecordedRun, run: ComputingRun) -> str:
+    """What a run has otherwise than a recorded one, a few words."""
+    now, before = run.settings.values(setting_names()), recorded.settings.values(setting_names())
+    changed = [
+        f"{name} {now[name]} instead of {before[name]}" for name in now if now[name] != before[name]
+    ]
+    return ", ".join(changed) or "other records"
 
 
 def refresh_readme(runs: Sequence[Run], root: Path) -> None:
@@ -274,7 +297,7 @@ def follow(arguments: argparse.Namespace, *, root: Path) -> None:
             check_nothing_is_dropped(root / "data" / "recorded" / arguments.profile)
         run = run_of(arguments, settings, root=root)
         if arguments.restore:
-            recorded = RecordedRun(recorded_folders(run)[0], root=root)
+            recorded = recorded_run(arguments, root=root)
             print(f"restored into {run.folder}: {', '.join(restore(recorded, run))}")
             return
         if arguments.trainings:
@@ -313,6 +336,20 @@ def run_of(arguments: argparse.Namespace, settings: Settings, *, root: Path) -> 
     )
 
 
+def recorded_run(arguments: argparse.Namespace, *, root: Path) -> RecordedRun:
+    """What is recorded of a profile, with its records where they are named.
+
+    Raises:
+        ParameterError: nothing is.
+    """
+    return RecordedRun(
+        root / "data" / "recorded" / arguments.profile,
+        root=root,
+        place=arguments.data,
+        split=arguments.split,
+    )
+
+
 def check_records(run: RecordedRun) -> None:
     """Make sure that a recorded run's real records are here: without, figures would be lost.
 
@@ -339,12 +376,7 @@ def show(arguments: argparse.Namespace, *, root: Path) -> None:
         DataError: the run is of real records, of which notebooks draw a few, and these are not
             here.
     """
-    run = RecordedRun(
-        root / "data" / "recorded" / arguments.profile,
-        root=root,
-        place=arguments.data,
-        split=arguments.split,
-    )
+    run = recorded_run(arguments, root=root)
     check_records(run)
     # The notebooks run in the folder of the book.
     for variable, place in ((DATA_VARIABLE, arguments.data), (SPLIT_VARIABLE, arguments.split)):

@@ -121,8 +121,18 @@ def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_pat
     restored = set(recording.restore(recorded, other))
     assert {"base", "parallel", "wide", "adaptive-fdec-50"} <= restored
     assert not restored & {"adversarial1", "dverge", "natural-adversarial", "training-costs"}
-    names = recording.restore_one(recorded, open_tiny(tmp_path, seed=5))
-    assert names == ["survey"]
+    assert recording.restorable(recorded, open_tiny(tmp_path, seed=5)) == ["survey"]
+    second = open_tiny(tmp_path / "second", seed=1)
+    assert "base" in recording.restore(recorded, second) and second.find("base")
+
+
+def test_a_run_that_no_training_is_restored_of_is_refused(
+    recorded: RecordedRun, tmp_path: Path
+) -> None:
+    run = open_tiny(tmp_path, epochs=2)
+    with pytest.raises(WorkflowError, match="no training .* recorded/tiny .* has epochs 2 instead"):
+        recording.restore(recorded, run)
+    assert run.find("survey") is None
 
 
 @pytest.fixture
@@ -336,6 +346,32 @@ def test_a_report_with_the_real_records_executes_the_chapters(
     notebook = nbformat.read(shown_run / "book" / "01_data.ipynb", as_version=4)
     assert notebook.cells[0].outputs[0].text == "executed\n"
     assert recording.refresh_readme.called
+
+
+def test_nothing_is_restored_onto_other_records(
+    shown_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_dataset(shown_run / "other", count=20, seed=0, progress=False)
+    monkeypatch.setattr("sys.argv", ["recording", "small", "--restore", "--data", str(other)])
+    with pytest.raises(SystemExit):
+        recording.main()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"the records at {other}, or their split (stratified, seed 0), are not those" in said
+    assert not (shown_run / "data" / "runs").exists()
+
+
+def test_without_trainings_nothing_is_restored(
+    shown_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recording, "check_records", lambda run: None)
+    source = write_dataset(shown_run / "other", count=20, seed=0, progress=False)
+    words = ["recording", "small", "--restore", "--data", str(source), "-p", "epochs", "3"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit):
+        recording.main()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "no training that was recorded in recorded/small is one of this run" in said
+    assert "which has epochs 3 instead of 14; accepted is" in said
 
 
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
