@@ -56,7 +56,9 @@ class RecordedRun:
         self.manifest = json.loads((folder / MANIFEST).read_text())
         self.settings = settings_from(self.manifest["settings"], origin=str(folder / MANIFEST))
         below = folder.name == seed_folder(self.settings.seed)
-        self.profile = RECORDED + (f"{folder.parent.name}/{folder.name}" if below else folder.name)
+        # The run that this one was recorded with, of which only what differs by the seed is here.
+        self.beside = RECORDED + folder.parent.name if below else None
+        self.profile = f"{self.beside}/{folder.name}" if below else RECORDED + folder.name
 
     @property
     def origin(self) -> str:
@@ -67,10 +69,11 @@ class RecordedRun:
         """This run and those recorded with it, which differ by their seed alone.
 
         Args:
-            seeds: those wanted, in their order; None for this one, then the others by their seeds.
+            seeds: those wanted, in their order, this one's first; None for this one, then the
+                others by their seeds.
 
         Raises:
-            ParameterError: one of them was not recorded.
+            ParameterError: one of them was not recorded, or the first is another's.
         """
         others = [
             RecordedRun(path.parent, root=self.root, place=self.place, split=self.split)
@@ -85,7 +88,23 @@ class RecordedRun:
                 f"seeds has {absent[0]}; recorded in {self.profile} are {recorded}; to compute, "
                 "name a profile that does, such as `-p profile demo`"
             )
+        own = self.settings.seed
+        if seeds and seeds[0] != own:
+            raise ParameterError(
+                f"seeds begins with {seeds[0]}; accepted in {self.profile} are lists that "
+                f"begin with {own}, since of the others only what chapters show of every seed "
+                "was recorded"
+            )
         return [held[seed] for seed in seeds or held]
+
+    def check_is_whole(self) -> None:
+        """Raise a ParameterError if this is only another seed, recorded beside a whole run."""
+        if self.beside:
+            raise ParameterError(
+                f"profile is {self.profile!r}, of which only what chapters show of every seed was "
+                f"recorded; accepted is {self.beside!r}, beside which chapter 8 and appendix A1 "
+                "show it"
+            )
 
     def check_unchanged(self, changes: Mapping[str, Any]) -> None:
         """Raise a ParameterError if a parameter asks for another value than was recorded."""

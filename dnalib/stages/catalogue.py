@@ -48,8 +48,17 @@ def open_run(variables: Mapping[str, Any]) -> Run:
     Raises:
         runs.ParameterError: an unknown parameter or profile, a value that is not accepted or does
             not go together with another, a place of records for a run that reads none, a
-            `runs_folder` that is a file, or a change to a recorded run.
+            `runs_folder` that is a file, a change to a recorded run, or another seed recorded
+            beside one.
     """
+    run = open_whole_or_seed(variables)
+    if isinstance(run, RecordedRun):
+        run.check_is_whole()
+    return run
+
+
+def open_whole_or_seed(variables: Mapping[str, Any]) -> Run:
+    """As `open_run`, and a recorded run of another seed, which holds less, is opened too."""
     parameters = notebook_parameters(variables)
     if SEEDS in parameters:
         raise ParameterError(
@@ -83,7 +92,7 @@ def open_seeds(variables: Mapping[str, Any]) -> list[Run]:
 
     Args:
         variables: as in `open_run`; `seeds` lists whole numbers, or is None: for one run, or for
-            a recorded one with all that was recorded beside it.
+            a recorded one with all that was recorded beside it, of which it is the first.
 
     Raises:
         runs.ParameterError: as `open_run` does; seeds that are none or named twice, that were not
@@ -190,8 +199,8 @@ def load_ensemble(profile: str, name: str) -> Ensemble:
     """A trained ensemble of a run, in evaluation mode, that takes records as its members did.
 
     Args:
-        profile: "recorded/small", whose weights are committed, or one that computes (and trains
-            what is missing).
+        profile: "recorded/small", whose weights are committed, another seed recorded beside it,
+            such as "recorded/small/seed-1", or one that computes (and trains what is missing).
         name: "cor", "dec", "fcor" or "fdec".
 
     Raises:
@@ -203,7 +212,7 @@ def load_ensemble(profile: str, name: str) -> Ensemble:
     """
     if name not in ENSEMBLES:
         raise ValueError(f"name is {name!r}; accepted are {', '.join(ENSEMBLES)}")
-    run = open_run({"profile": profile})
+    run = open_whole_or_seed({"profile": profile})
     settings = run.settings
     members = [load_member(run, member) for member in ENSEMBLES[name]]
     return Ensemble(members, rate=settings.rate, length=settings.length, cut=settings.cut).eval()

@@ -274,7 +274,9 @@ def test_further_seeds_are_read_with_the_run_that_they_belong_to(recorded, tmp_p
     assert [one.settings.seed for one in runs] == [0, 2, 10] and runs[0] is run
     assert [one.profile for one in runs[1:]] == ["recorded/small/seed-2", "recorded/small/seed-10"]
     assert {one.place for one in runs} == {"somewhere"}
-    assert [one.settings.seed for one in run.with_seeds([10, 0])] == [10, 0]
+    assert [one.settings.seed for one in run.with_seeds([0, 10])] == [0, 10]
+    with pytest.raises(ParameterError, match="seeds begins with 10; .*small are .* begin with 0,"):
+        run.with_seeds([10, 0])
     with pytest.raises(ParameterError, match="seeds has 3; recorded.* are 0, 2, 10; to compute"):
         run.with_seeds([0, 3])
 

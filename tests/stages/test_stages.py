@@ -579,8 +579,20 @@ def test_a_recorded_run_is_opened_with_the_seeds_recorded_beside_it():
         assert alone.settings.seed == 0
     with pytest.raises(ParameterError, match="seeds has 999; recorded in recorded/small are 0"):
         stages.open_seeds(variables | {"seeds": [0, 999]})
+    with pytest.raises(ParameterError, match="seeds begins with 1; accepted in recorded/small are"):
+        stages.open_seeds(variables | {"seeds": [1, 0]})
     with pytest.raises(ParameterError, match="seed is 999 but the run recorded/small"):
         stages.open_seeds(variables | {"seed": 999})
+
+
+def test_another_seed_is_shown_beside_its_run_alone(root):
+    seed = next((root / "data" / "recorded" / "small").glob("seed-*")).name
+    for opened in (stages.open_run, stages.open_seeds):
+        with pytest.raises(
+            ParameterError, match=f"small/{seed}', .*; accepted is 'recorded/small'"
+        ):
+            opened({"profile": f"recorded/small/{seed}"})
+    assert len(stages.load_ensemble(f"recorded/small/{seed}", "fdec").members) == 3
 
 
 def test_a_chapter_of_one_run_refuses_several_seeds(project):
@@ -591,7 +603,7 @@ def test_a_chapter_of_one_run_refuses_several_seeds(project):
 
 
 def test_an_ensemble_takes_records_as_its_members_did(run, monkeypatch):
-    monkeypatch.setattr(stages.catalogue, "open_run", lambda variables: run)
+    monkeypatch.setattr(stages.catalogue, "open_whole_or_seed", lambda variables: run)
     ensemble = stages.load_ensemble("tiny", "fdec")
     assert (ensemble.rate, ensemble.length, ensemble.cut) == (20, 600, "middle")
     assert not ensemble.training and len(ensemble.members) == 3
