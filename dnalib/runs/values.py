@@ -135,6 +135,23 @@ def accept_minutes(value: Any) -> float | None:
     return float(number)
 
 
+def accept_path(name: str, value: Any) -> str | None:
+    """Where something is; None where that is not said.
+
+    Papermill reads a folder 2024 as a number, and a folder 2024_11 as 202411, so that no number
+    tells which folder was meant.
+
+    Raises:
+        ParameterError: neither None nor a word.
+    """
+    if value is not None and not isinstance(value, str):
+        raise ParameterError(
+            f"{name} is {value!r}; accepted is a path in words, with ./ before one that could be "
+            "read as a number, such as ./2024"
+        )
+    return value
+
+
 def read_value(name: str, text: str) -> Any:
     """A value as it is written on a command line: numbers and lists are read as such.
 

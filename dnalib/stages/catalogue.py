@@ -21,7 +21,7 @@ from dnalib.runs import (
 from dnalib.runs.consistency import check_places, check_together
 from dnalib.runs.folders import check_runs_folder
 from dnalib.runs.settings import PLACES, RECORDED, SEEDS, accept, override
-from dnalib.runs.values import accept_minutes, read_several
+from dnalib.runs.values import accept_minutes, accept_path, read_several
 from dnalib.stages.adaptive import adaptive_stages, shared_stages
 from dnalib.stages.costs import cost_stage
 from dnalib.stages.effects import effect_stages
@@ -67,11 +67,12 @@ def open_whole_or_seed(variables: Mapping[str, Any]) -> Run:
     places = {name: parameters.pop(name, None) for name in PLACES}
     profile = str(places["profile"])
     max_minutes = accept_minutes(places["max_minutes"])
+    data, split, runs_folder = (
+        accept_path(name, places[name]) for name in ("data", "split", "runs_folder")
+    )
     root = project_root()
     if profile.startswith(RECORDED):
-        run = RecordedRun(
-            root / "data" / profile, root=root, place=places["data"], split=places["split"]
-        )
+        run = RecordedRun(root / "data" / profile, root=root, place=data, split=split)
         run.check_unchanged(parameters)
         return run
     settings = override(load_profile(profile), parameters)
@@ -80,9 +81,9 @@ def open_whole_or_seed(variables: Mapping[str, Any]) -> Run:
         settings,
         profile=profile,
         root=root,
-        runs_folder=places["runs_folder"],
-        place=places["data"],
-        split=places["split"],
+        runs_folder=runs_folder,
+        place=data,
+        split=split,
         max_minutes=max_minutes,
     )
 

@@ -525,6 +525,10 @@ def test_synthetic_records_need_a_folder_that_can_be_written(project):
         ({"profile": "demo", "epochs": -3}, "epochs is -3"),
         ({"profile": "tiny"}, "profile is 'tiny'"),
         ({"profile": "recorded/none"}, "profile is 'recorded/none'"),
+        ({"profile": "demo", "runs_folder": 2024}, "runs_folder is 2024; accepted is a path in w"),
+        ({"profile": "small", "data": 2017}, r"data is 2017; .* such as \./2024"),
+        ({"profile": "recorded/small", "data": 0}, "data is 0; accepted is a path in words"),
+        ({"profile": "small", "split": ["a.npy"]}, r"split is \['a.npy'\]; accepted is a path"),
         ({}, "profile is"),
     ],
 )
