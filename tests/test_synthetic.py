@@ -432,6 +432,31 @@ def test_a_failed_call_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "fault, found",
+    [
+        ("raise", "18000 requested and 0 written"),  # as NumPy says it
+        ("cut", "4096 bytes of [0-9]+ written"),  # the rest was in a buffer
+    ],
+)
+def test_a_disk_that_fills_up_is_named(tmp_path, monkeypatch, fault, found):
+    write = writing._write_files
+
+    def on_full_disk(record, *, folder):
+        if record.name == "S00003" and fault == "raise":
+            raise OSError("18000 requested and 0 written")
+        write(record, folder=folder)
+        if record.name == "S00003":
+            os.truncate(folder / "S00003.dat", 4096)
+
+    monkeypatch.setattr(writing, "_write_files", on_full_disk)
+    message = f"the disk is probably full: of S00003.dat, {found}: .*/S00003.dat"
+    with pytest.raises(OSError, match=message) as error:
+        write_dataset(tmp_path / "set", count=5, seed=3, progress=False)
+    assert error.value.errno is not None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_calls_at_once_end_in_one_data_set(tmp_path, monkeypatch):
     """Another process takes the name while this one writes."""
     write_all = writing._write_all

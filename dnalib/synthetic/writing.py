@@ -1,5 +1,6 @@
 """Synthetic records as WFDB files, laid out like the real data set."""
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,29 @@ _PARAMETERS = "synthetic.json"
 
 
 def _write_record(record: SyntheticRecord, *, folder: Path) -> None:
+    """Write one record, whole.
+
+    NumPy, which writes the samples for wfdb, tells of a full disk by numbers without the system's
+    reason and the file's name, and of the last bytes, which it holds back, not at all.
+
+    Raises:
+        OSError: it cannot be, with a number and a reason, as whoever wraps such an error needs.
+    """
+    path = folder / f"{record.name}.dat"
+    try:
+        _write_files(record, folder=folder)
+        found = f"{path.stat().st_size} bytes of {record.samples.nbytes} written"
+        whole = path.stat().st_size == record.samples.nbytes
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        found, whole = str(error), False
+    if not whole:
+        reason = f"the disk is probably full: of {path.name}, {found}"
+        raise OSError(errno.EIO, reason, str(path))
+
+
+def _write_files(record: SyntheticRecord, *, folder: Path) -> None:
     import wfdb  # here, not above: it brings pandas and takes a second
 
     wfdb.wrsamp(
@@ -105,6 +129,7 @@ def write_dataset(folder: Path, *, count: int, seed: int, progress: bool = True)
         ValueError: count or seed is out of range.
         FileExistsError: `folder` holds something else.
         FileNotFoundError: `folder` holds this data set with a file missing.
+        OSError: the operating system refuses, or the disk is full; nothing is left then.
     """
     check_count_and_seed(count=count, seed=seed)
     folder = Path(folder)
