@@ -101,25 +101,42 @@ def load_dataset(
 
     Raises:
         data.DataError: the records are missing or damaged. Nothing falls back to synthetic ones.
-        runs.ParameterError: synthetic records are not there and cannot be written in the run's
-            folder.
+        runs.ParameterError: synthetic records, or their cache, are not there and cannot be written
+            in the run's folder.
     """
     settings = run.settings
     if settings.source == "synthetic":
-        with written_in(run.folder):
-            source = synthetic.write_dataset(
-                run.folder / f"synthetic-{settings.synthetic_records}-{settings.data_seed}",
-                count=settings.synthetic_records,
-                seed=settings.data_seed,
-            )
-        cache, split_file = run.folder / "cache", None
+        source, split_file = run.folder / synthetic_folder(settings), None
+        records = made_up_records(run, source)
     else:
         source = data.locate(place, root=run.root)
         split_file = data.locate_split(source, split)
-        cache = data.locate_cache(root=run.root)
-    records = data.load_records(source, cache=cache)
+        records = data.load_records(source, cache=data.locate_cache(root=run.root))
     chosen = choose_split(records, split_file, settings=settings)
     return Dataset(records, chosen, settings, origin_of(records, source))
+
+
+def synthetic_folder(settings: Settings) -> str:
+    """Name of the folder, within a run's, of the synthetic records that its settings ask for."""
+    return f"synthetic-{settings.synthetic_records}-{settings.data_seed}"
+
+
+def made_up_records(run: ComputingRun | RecordedRun, folder: Path) -> data.Records:
+    """The synthetic records of a run, written to a folder within its own if they are not there.
+
+    Raises:
+        runs.ParameterError: they, or their cache, cannot be written there.
+    """
+    settings = run.settings
+    with written_in(run.folder):
+        synthetic.write_dataset(folder, count=settings.synthetic_records, seed=settings.data_seed)
+        try:
+            return data.load_records(folder, cache=run.folder / "cache")
+        except data.CacheError as error:
+            # Where this cache lies `runs_folder` says alone, and the sentence on DNALIB_CACHE errs.
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
 
 
 def origin_of(records: data.Records, source: Path) -> str:

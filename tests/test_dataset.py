@@ -19,7 +19,7 @@ from dnalib.dataset import (
     origin_of,
     subset,
 )
-from dnalib.runs import load_profile
+from dnalib.runs import ParameterError, load_profile
 
 SETTINGS = dataclasses.replace(
     load_profile("demo"), synthetic_records=40, data_seed=0, rate=100, length=300, cut="middle"
@@ -72,6 +72,17 @@ def test_records_that_are_no_synthetic_ones_are_not_taken_for_a_folder_refused(t
     (run.folder / "synthetic-40-0" / "notes.txt").touch()
     with pytest.raises(FileExistsError, match="synthetic-40-0 exists and has no synthetic.json"):
         load_dataset(run)
+
+
+def test_a_cache_that_cannot_be_written_in_the_runs_folder_is_told_of_it(
+    dataset, project, tmp_path
+):
+    run = run_of(SETTINGS, tmp_path)
+    shutil.copytree(project / "data/runs/demo/synthetic-40-0", run.folder / "synthetic-40-0")
+    (run.folder / "cache").touch()  # a file has the place of the cache's folder
+    with pytest.raises(ParameterError, match="runs_folder is '.*runs', but nothing can be wr") as e:
+        load_dataset(run)
+    assert "DNALIB_CACHE" not in str(e.value)
 
 
 def test_rows_are_positions_in_the_training_part(dataset):

@@ -6,7 +6,7 @@ preparation, physical, download.
 
 from dnalib.units import GAIN, RATE
 
-from .cache import export_packed, load_records
+from .cache import CacheError, export_packed, load_records
 from .download import Expected, fetch
 from .locations import find_labels, locate, locate_cache, locate_split
 from .physical import raw_units, read_physical
@@ -30,6 +30,7 @@ __all__ = [
     "NOISE",
     "RATE",
     "SHORT_CLASS_NAMES",
+    "CacheError",
     "DataError",
     "Expected",
     "PreparedRecords",

@@ -35,6 +35,10 @@ from .reading import Source, open_source, with_progress
 from .records import DataError, Records, labels_in_order, read_labels
 
 
+class CacheError(DataError):
+    """The cache of some records cannot be written; its cause is the operating system's error."""
+
+
 def load_records(
     source: str | PathLike[str],
     *,
@@ -56,8 +60,8 @@ def load_records(
         The records; samples are bit-identical to wfdb's.
 
     Raises:
-        DataError: a record or label is missing, damaged or of another kind, or the cache cannot be
-            written; nothing is left of it.
+        DataError: a record or label is missing, damaged or of another kind.
+        CacheError: a DataError as well: the cache cannot be written; nothing is left of it.
     """
     source, cache = Path(source), Path(cache)
     labels = None if labels is None else Path(labels)
@@ -126,7 +130,8 @@ def write_cache(source: Source, path: Path, *, progress: bool = True) -> None:
         progress: show a progress bar.
 
     Raises:
-        DataError: a record cannot be read or is refused, or there is no writing there.
+        DataError: a record cannot be read or is refused.
+        CacheError: there is no writing there.
     """
     lengths: list[int] = []
     digest = hashlib.sha256()
@@ -140,7 +145,7 @@ def write_cache(source: Source, path: Path, *, progress: bool = True) -> None:
                 lengths.append(len(signal))
         write_index(path, Index(list(source.names), lengths, digest.hexdigest()))
     except OSError as error:  # of writing: whatever befalls reading is a DataError
-        raise DataError(
+        raise CacheError(
             f"{path.parent}: the cache of the records cannot be written there "
             f"({error.strerror or error}); name a folder that can be written to by the environment "
             f"variable {CACHE_VARIABLE}."

@@ -15,7 +15,7 @@ import soundfile
 import wfdb
 from peak import PRINT_PEAK
 
-from dnalib.data import DataError, Records, export_packed, load_records
+from dnalib.data import CacheError, DataError, Records, export_packed, load_records
 
 if TYPE_CHECKING:
     from conftest import Dataset
@@ -299,7 +299,7 @@ def test_the_real_cache_loads_fast_and_small(real_archive: Path, real_cache: Pat
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cache of the records cannot be .*DNALIB_CACHE") as error:
+    with pytest.raises(CacheError, match="cache of the records cannot be .*DNALIB_CACHE") as error:
         load_records(source, cache=tmp_path / "file" / "cache", progress=False)
     assert str(tmp_path / "file" / "cache") in str(error.value)
 
