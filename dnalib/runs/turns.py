@@ -1,5 +1,6 @@
 """Processes that share a run's folder take turns, so that nothing is computed twice at once."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +25,9 @@ def turn(folder: Path, name: str, *, seconds: float | None = None) -> Iterator[b
     Yields:
         Whether the turn came; False where another process still held it after that time.
     """
-    place = folder / TURNS
-    place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / f"{name}.lock")
+    place = lock_file(folder, name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place)
     try:
         acquire(lock, name=name, seconds=seconds)
     except Timeout:
@@ -36,6 +37,35 @@ def turn(folder: Path, name: str, *, seconds: float | None = None) -> Iterator[b
         yield True
     finally:
         lock.release()
+
+
+def is_held(folder: Path, name: str) -> bool:
+    """Whether a process holds a name of a run's folder, which is only read for it.
+
+    Raises:
+        OSError: as the operating system tells it, where the folder may not be read.
+    """
+    if os.name != "posix":  # a lock is asked about by taking it
+        with turn(folder, name, seconds=0) as ours:
+            return not ours
+    import fcntl  # Windows has none, and may import this
+
+    try:
+        descriptor = os.open(lock_file(folder, name), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of them, the file system decides
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def lock_file(folder: Path, name: str) -> Path:
+    """The file that the operating system locks for a name of a run's folder."""
+    return folder / TURNS / f"{name}.lock"
 
 
 def acquire(lock: FileLock, *, name: str, seconds: float | None) -> None:

@@ -13,7 +13,7 @@ from dnalib.files import write_json
 from dnalib.runs import ParameterError, Settings, load_profile, project_root
 from dnalib.runs.consistency import SYNTHETIC, check_places, check_together
 from dnalib.runs.settings import computing_profiles, given_settings, override
-from dnalib.runs.turns import turn
+from dnalib.runs.turns import is_held, turn
 from dnalib.runs.values import accept_minutes, read_value
 from dnalib.workflow import slurm
 from dnalib.workflow.engine import (
@@ -31,6 +31,7 @@ from dnalib.workflow.status import end_of_minutes, marked_jobs, progress, with_l
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
 PLAN = "plan.json"
+WORKFLOW = "workflow"  # what a make holds of a run's folder
 LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
 EXECUTORS = ("local", "slurm")
 
@@ -160,7 +161,7 @@ def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> in
     if options.max_minutes:
         said["max_minutes"] = read_minutes(options.max_minutes)
     executor = getattr(options, "executor", "local")
-    with turn(folder, "workflow", seconds=0) as ours:
+    with turn(folder, WORKFLOW, seconds=0) as ours:
         if not ours:
             raise WorkflowError(
                 f"another make works in {folder}; wait for it or end it, and call again"
@@ -211,8 +212,7 @@ def show_status(options: argparse.Namespace) -> int:
     """Print how far the profile's last run or sweep is."""
     folder = project_root() / "data" / "runs" / options.profile
     plan = read_plan(folder, profile=options.profile)
-    with turn(folder, "workflow", seconds=0) as ours:
-        working = not ours
+    working = is_held(folder, WORKFLOW)
     queue, missing = jobs_of(plan, folder, working=working)
     print(progress(plan, folder, queue=queue).to_string())
     if missing:

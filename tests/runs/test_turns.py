@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dnalib.runs.turns import turn
+from dnalib.runs.turns import is_held, turn
 
 pytestmark = pytest.mark.slow
 
@@ -54,10 +54,22 @@ def test_a_killed_process_leaves_its_turn_to_the_next(tmp_path, capsys):
     assert capsys.readouterr().out == "soup: another process computes it; waiting\n"
     with turn(tmp_path, "bread", seconds=0) as ours:
         assert ours, "another name is another turn"
+    assert is_held(tmp_path, "soup") and not is_held(tmp_path, "bread")
     os.kill(process.pid, signal.SIGKILL)
     with turn(tmp_path, "soup", seconds=30) as ours:
         assert ours
+    assert not is_held(tmp_path, "soup")
     process.join(timeout=60)
+
+
+def test_who_holds_a_name_is_found_out_by_reading(tmp_path):
+    assert not is_held(tmp_path / "never begun", "soup")
+    assert list(tmp_path.iterdir()) == []
+    with turn(tmp_path, "soup"):
+        before = sorted(tmp_path.rglob("*"))
+        assert is_held(tmp_path, "soup") and not is_held(tmp_path, "bread")
+        assert sorted(tmp_path.rglob("*")) == before
+    assert not is_held(tmp_path, "soup")
 
 
 def test_an_error_ends_the_turn(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -219,6 +220,20 @@ def test_a_sweep_begins_only_where_a_make_that_died_left_no_job(root, capsys, mo
     assert line.startswith("error: a make that has ended left jobs queued or running in /")
     assert not started and not list(root.rglob(command.PLAN))
     assert command.main(["sweep"]) == 0, "jobs here are no cluster's"
+
+
+def test_status_only_reads(root, capsys, monkeypatch):
+    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
+    assert command.main(["book"]) == 0
+    folder = root / "data" / "runs" / "demo"
+    with turn(folder, "workflow"):
+        assert command.main(["status"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "a make works on it"
+    shutil.rmtree(folder / "turns")
+    before = sorted(folder.rglob("*"))
+    assert command.main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "no make works on it"
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_status_says_that_accounting_did_not_answer(root, capsys, monkeypatch):
