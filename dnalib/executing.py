@@ -1,4 +1,4 @@
-"""Executing the book's notebooks in place on a recorded run, and cleaning them."""
+"""Executing the book's notebooks on a recorded run, and cleaning them."""
 
 import re
 import subprocess
@@ -9,18 +9,19 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from dnalib.files import written_beside
+from dnalib.replacing import raise_on_signals
 
 PROFILE = re.compile(r'profile = "([^"]*)"')  # in a cell of parameters
 KEPT_METADATA = "metadata.widgets"
 DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
 
 
-def execute_notebooks(root: Path, *, profile: str, left: Collection[str] = ()) -> None:
-    """Make a recorded run the notebooks' default, execute them on it in place, and clean them.
+def execute_notebooks(root: Path, *, into: Path, profile: str, left: Collection[str] = ()) -> None:
+    """Execute the notebooks on a recorded run, their default from now on, and clean them.
 
     Args:
-        root: the project's folder.
+        root: the project's folder; the kernels work in that of its book.
+        into: the folder that the executed notebooks are written to; the book is only read.
         profile: the run, such as "recorded/small".
         left: notebooks whose default stays the run that it is.
     """
@@ -30,15 +31,28 @@ def execute_notebooks(root: Path, *, profile: str, left: Collection[str] = ()) -
         print(f"executing {path.name} on {shown}", flush=True)
         for cell in parameter_cells(notebook):
             cell.source = PROFILE.sub(f'profile = "{shown}"', cell.source)
-        NotebookClient(
-            notebook,
-            timeout=None,
-            coalesce_streams=True,  # how often a cell wrote is no result
-            resources={"metadata": {"path": str(path.parent)}},
-        ).execute()
-        with written_beside(path) as part:
-            nbformat.write(notebook, part)
-            clean(part)
+        execute(notebook, folder=path.parent)
+        nbformat.write(notebook, into / path.name)
+        clean(into / path.name)
+
+
+def execute(notebook: nbformat.NotebookNode, *, folder: Path) -> None:
+    """Execute a notebook in a folder.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+        SystemExit: a signal told this process to end.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        coalesce_streams=True,  # how often a cell wrote is no result
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        client.execute()
+    finally:
+        raise_on_signals()  # the client had handlers of its own, and left none
 
 
 def shown_profile(notebook: nbformat.NotebookNode) -> str | None:

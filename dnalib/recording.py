@@ -42,6 +42,7 @@ from dnalib.recorded_stages import (
     shown,
     shown_of_each_seed,
 )
+from dnalib.replacing import replaced_together
 from dnalib.runs import (
     Artefact,
     ArtefactError,
@@ -200,8 +201,14 @@ def differences(recorded: RecordedRun, run: ComputingRun) -> str:
     return ", ".join(changed) or "other records"
 
 
-def refresh_readme(runs: Sequence[Run], root: Path) -> None:
-    """Write the README's table and figure from a recorded run, the first of its seeds."""
+def refresh_readme(runs: Sequence[Run], root: Path, *, into: Path) -> None:
+    """Write the README's table and figure from a recorded run, the first of its seeds.
+
+    Args:
+        runs: of each seed.
+        root: the project's folder, with the README's text.
+        into: the folder that both are written to, in the same places.
+    """
     run = runs[0]
     table, *behind = [tables.robustness_table(one, paddings=["strip"]) for one in runs]
     figure = plots.robustness(
@@ -212,13 +219,12 @@ def refresh_readme(runs: Sequence[Run], root: Path) -> None:
         published=tables.paper_points(run, attack="sap"),
         majority=tables.attacked_majority_share(run),
     )
-    (root / README_FIGURE).parent.mkdir(exist_ok=True)
-    figure.savefig(root / README_FIGURE, dpi=110, metadata={"Software": None})
-    readme = root / "README.md"
-    before, rest = readme.read_text().split(README_MARKS[0])
+    (into / README_FIGURE).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(into / README_FIGURE, dpi=110, metadata={"Software": None})
+    before, rest = (root / "README.md").read_text().split(README_MARKS[0])
     _, after = rest.split(README_MARKS[1])
     text = f"{README_MARKS[0]}\n{numbers(runs)}\n{README_MARKS[1]}"
-    readme.write_text(before + text + after)
+    (into / "README.md").write_text(before + text + after)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -371,6 +377,9 @@ def check_records(run: RecordedRun) -> None:
 def show(arguments: argparse.Namespace, *, root: Path) -> None:
     """Make a recorded run the one that the book shows: notebooks, README and pages.
 
+    They are made beside the book and take its place together, so that whatever interrupts this
+    leaves the book whole, on the run that it showed.
+
     Raises:
         ParameterError: there is no such run; nothing is changed then, nor after the next one.
         DataError: the run is of real records, of which notebooks draw a few, and these are not
@@ -385,13 +394,15 @@ def show(arguments: argparse.Namespace, *, root: Path) -> None:
     left = absent_appendices(run.settings, is_held=run.manifest["artefacts"].__contains__)
     if left:
         print(f"not in {run.profile}, and shown as before: {', '.join(left)}")
-    execute_notebooks(root, profile=run.profile, left=left)
-    recorded = run.with_seeds()
-    refresh_readme(recorded, root)
-    write_run_pages(recorded, root / "book")
-    results = root / "benchmarks" / "results"
-    write_speed_page(results, root / "book" / "measured_speed.md")
-    write_bill_page(results / "jobs", root / "book" / "measured_bill.md")
+    recorded, results = run.with_seeds(), root / "benchmarks" / "results"
+    with replaced_together(root) as made:
+        book = made / "book"
+        book.mkdir()
+        execute_notebooks(root, into=book, profile=run.profile, left=left)
+        refresh_readme(recorded, root, into=made)
+        write_run_pages(recorded, book)
+        write_speed_page(results, book / "measured_speed.md")
+        write_bill_page(results / "jobs", book / "measured_bill.md")
 
 
 if __name__ == "__main__":

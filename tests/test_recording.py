@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock, Mock
 
 import nbformat
 import pytest
 import torch
+from nbclient.exceptions import CellExecutionError
 from safetensors.torch import load_file
 from tiny import open_tiny
 
@@ -221,11 +223,11 @@ def test_a_setting_that_differs_from_the_profile_is_recorded_with_the_run(
         "record",
         lambda run, *, further_seeds, without: recorded.append((run, further_seeds)),
     )
-    monkeypatch.setattr(recording, "execute_notebooks", lambda root, *, profile, left: None)
+    monkeypatch.setattr(recording, "execute_notebooks", lambda root, **options: None)
     monkeypatch.setattr(recording, "absent_appendices", lambda settings, *, is_held: [])
     monkeypatch.setattr(recording, "RecordedRun", MagicMock())
     monkeypatch.setattr(recording, "check_records", lambda run: None)
-    monkeypatch.setattr(recording, "refresh_readme", lambda runs, root: None)
+    monkeypatch.setattr(recording, "refresh_readme", lambda runs, root, *, into: None)
     monkeypatch.setattr(recording, "write_run_pages", lambda runs, folder: None)
     words = "recording demo --compute -p epochs 2 -p epsilons [10,50] -p schedule constant"
     monkeypatch.setattr("sys.argv", words.split())
@@ -331,9 +333,9 @@ def test_a_report_without_the_real_records_changes_nothing(
     assert chapter.read_bytes() == before and not recording.refresh_readme.called
 
 
-def test_a_report_with_the_real_records_executes_the_chapters(
-    shown_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def source(shown_run: Path) -> Path:
+    """Records that the manifest is made to name as its own."""
     source = write_dataset(shown_run / "records", count=20, seed=0, progress=False)
     path = shown_run / "data" / "recorded" / "small" / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -342,10 +344,33 @@ def test_a_report_with_the_real_records_executes_the_chapters(
     split = choose_split(records, None, settings=recorded.settings)
     manifest["records"] = Dataset(records, split, recorded.settings, "").identity
     path.write_text(json.dumps(manifest))
+    return source
+
+
+def test_a_report_with_the_real_records_executes_the_chapters(
+    shown_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report(monkeypatch, "--data", str(source))
     notebook = nbformat.read(shown_run / "book" / "01_data.ipynb", as_version=4)
     assert notebook.cells[0].outputs[0].text == "executed\n"
     assert recording.refresh_readme.called
+
+
+@pytest.mark.parametrize("failing", ["a chapter", "the pages"])
+def test_a_report_that_is_cut_short_changes_nothing(
+    failing: str, shown_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if failing == "a chapter":
+        cells = [nbformat.v4.new_code_cell("raise KeyboardInterrupt")]
+        second = shown_run / "book" / "02_base_model.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), second)
+    else:
+        monkeypatch.setattr(recording, "write_run_pages", Mock(side_effect=KeyboardInterrupt))
+    before = {path: path.read_bytes() for path in (shown_run / "book").iterdir()}
+    with pytest.raises((CellExecutionError, KeyboardInterrupt)):
+        report(monkeypatch, "--data", str(source))
+    assert {path: path.read_bytes() for path in (shown_run / "book").iterdir()} == before
+    assert sorted(path.name for path in shown_run.iterdir()) == ["book", "data", "records"]
 
 
 def test_nothing_is_restored_onto_other_records(
@@ -377,17 +402,23 @@ def test_without_trainings_nothing_is_restored(
 def test_executed_notebook_is_clean_and_shows_the_named_run(tmp_path: Path) -> None:
     parameters = nbformat.v4.new_code_cell('profile = "recorded/other"')
     parameters.metadata["tags"] = ["parameters"]
-    cells = [parameters, nbformat.v4.new_code_cell("print(profile)")]
+    cells = [parameters, nbformat.v4.new_code_cell("import os; print(profile, os.getcwd())")]
     (tmp_path / "book").mkdir()
     path = tmp_path / "book" / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    recording.execute_notebooks(tmp_path, profile="recorded/this", left=["chapter"])
-    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "recorded/other\n"
-    recording.execute_notebooks(tmp_path, profile="recorded/this")
-    notebook = nbformat.read(path, as_version=4)
-    assert notebook.cells[1].outputs[0].text == "recorded/this\n"
-    assert not any("execution" in cell.metadata for cell in notebook.cells)
-    assert [file.name for file in path.parent.iterdir()] == ["chapter.ipynb"]
+    made, before = tmp_path / "made", path.read_bytes()
+    made.mkdir()
+    execute = partial(recording.execute_notebooks, tmp_path, into=made, profile="recorded/this")
+    execute(left=["chapter"])
+    executed = nbformat.read(made / "chapter.ipynb", as_version=4)
+    assert executed.cells[1].outputs[0].text == f"recorded/other {path.parent}\n"
+    execute()
+    executed = nbformat.read(made / "chapter.ipynb", as_version=4)
+    assert executed.cells[1].outputs[0].text == f"recorded/this {path.parent}\n"
+    assert not any("execution" in cell.metadata for cell in executed.cells)
+    assert path.read_bytes() == before
+    for folder in (made, path.parent):
+        assert [file.name for file in folder.iterdir()] == ["chapter.ipynb"]
 
 
 @pytest.mark.parametrize(
