@@ -21,6 +21,7 @@ import requests
 from dnalib.data import DataError, Expected, Records, fetch, load_records
 from dnalib.data.__main__ import main
 from dnalib.data.download import verify_labels, verify_split
+from dnalib.dataset import CHALLENGE, origin_of
 
 if TYPE_CHECKING:
     from conftest import Dataset
@@ -339,6 +340,9 @@ def test_the_pinned_digests_are_those_of_the_real_files(
     assert real_records.digest == expected.samples_sha256
     verify_labels(real_archive.parent / LABELS, expected)
     verify_split(real_split, expected)
+    assert origin_of(real_records, real_archive) == CHALLENGE
+    others = replace(real_records, digest="0" * 64)
+    assert origin_of(others, real_archive).endswith(f"which are not the 8,528 of {CHALLENGE}")
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, capsys):
