@@ -26,18 +26,16 @@ def replaced_together(root: Path) -> Iterator[Path]:
         SystemExit: a signal told this process to end, with 128 and its number.
     """
     stage = root / f".{uuid.uuid4().hex[:8]}.writing"
-    before = {number: signal.getsignal(number) for number in ENDING}
-    try:
+    with handlers_restored():
         raise_on_signals()
-        stage.mkdir()
-        yield stage
-        with signals_wait():
-            take_places(stage, root)
-    finally:
-        with signals_wait():
-            shutil.rmtree(stage, ignore_errors=True)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        try:
+            stage.mkdir()
+            yield stage
+            with signals_wait():
+                take_places(stage, root)
+        finally:
+            with signals_wait():
+                shutil.rmtree(stage, ignore_errors=True)
 
 
 def take_places(stage: Path, root: Path) -> None:
@@ -65,9 +63,26 @@ def leave(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Within, signals that end this process wait for what must not be cut short."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    """Within, signals that end this process wait for what must not be cut short.
+
+    They are noted, not blocked: another thread, such as a notebook client has, would take them.
+    """
+    came: list[int] = []
+    with handlers_restored():
+        for number in ENDING:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: came.append(number))
+        yield
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextmanager
+def handlers_restored() -> Iterator[None]:
+    """Afterwards, what signals that end this process do is what it was."""
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

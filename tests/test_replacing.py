@@ -4,14 +4,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from dnalib import replacing
-from dnalib.replacing import replaced_together, signals_wait
+from dnalib.replacing import handlers_restored, replaced_together, signals_wait
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_handlers_of_python():
+    """Whoever started the tests may have let signals be ignored, as `nohup` does."""
+    with handlers_restored():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        yield
 
 
 @pytest.fixture
@@ -84,7 +95,18 @@ with replaced_together(Path({str(menu)!r})) as made:
     assert contents(menu) == before and os.listdir(menu) == ["today"]
 
 
-def test_a_signal_waits_for_all_files_to_take_their_places(menu, monkeypatch):
+@pytest.fixture
+def other_thread():
+    """One that waits, and could take a signal that this one blocks."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def test_a_signal_waits_for_all_files_to_take_their_places(menu, monkeypatch, other_thread):
     take_places = replacing.take_places
 
     def told_to_end_meanwhile(stage, root):
@@ -96,6 +118,20 @@ def test_a_signal_waits_for_all_files_to_take_their_places(menu, monkeypatch):
         write_new(made)
     assert ended.value.code == 128 + signal.SIGTERM
     assert contents(menu)["today/soup"] == "new" and os.listdir(menu) == ["today"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(menu):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with replaced_together(menu) as made:
+        os.kill(os.getpid(), signal.SIGHUP)
+        with signals_wait():
+            os.kill(os.getpid(), signal.SIGHUP)
+        write_new(made)
+    assert contents(menu)["today/soup"] == "new"
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_an_interruption_waits(other_thread):
     with pytest.raises(KeyboardInterrupt), signals_wait():
         os.kill(os.getpid(), signal.SIGINT)
         waited = True
