@@ -57,8 +57,9 @@ def jupyter_lab(folder: Path, *, notebooks: Path) -> Iterator[str]:
 def address(server: subprocess.Popen, runtime: Path, *, log: Path) -> str:
     """Where the server listens, as it says in a file when it does."""
     deadline = time.monotonic() + STARTUP
-    while not (found := list(runtime.glob(f"jpserver-{server.pid}.json"))):
+    path = runtime / f"jpserver-{server.pid}.json"
+    while not (path.is_file() and (text := path.read_text())):  # made first, and written then
         alive = server.poll() is None and time.monotonic() < deadline
         assert alive, f"the server did not start:\n{log.read_text()[-2000:]}"
         time.sleep(0.05)
-    return f"http://127.0.0.1:{json.loads(found[0].read_text())['port']}/lab"
+    return f"http://127.0.0.1:{json.loads(text)['port']}/lab"
