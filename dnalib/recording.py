@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from dnalib import plots, stages, tables
-from dnalib.data import DataError, locate
+from dnalib.data import DataError
 from dnalib.data.locations import DATA_VARIABLE, SPLIT_VARIABLE
-from dnalib.dataset import describe, load_dataset
+from dnalib.dataset import describe
 from dnalib.executing import execute_notebooks
 from dnalib.files import write_json
 from dnalib.pages import numbers, write_run_pages
@@ -43,6 +43,7 @@ from dnalib.recorded_stages import (
     shown_of_each_seed,
 )
 from dnalib.replacing import replaced_together
+from dnalib.restoring import check_records, restore
 from dnalib.runs import (
     Artefact,
     ArtefactError,
@@ -51,13 +52,12 @@ from dnalib.runs import (
     RecordedRun,
     Run,
     Settings,
-    artefacts,
     load_profile,
     project_root,
 )
-from dnalib.runs.consistency import SYNTHETIC, check_together
+from dnalib.runs.consistency import check_together
 from dnalib.runs.recorded import MANIFEST, seed_folder
-from dnalib.runs.settings import given_settings, override, setting_names
+from dnalib.runs.settings import given_settings, override
 from dnalib.stages.rivals import trainings_of
 from dnalib.stages.sweeps import further_members
 from dnalib.workflow.variants import WorkflowError, parse_seeds
@@ -149,56 +149,6 @@ def keep_trainings(run: ComputingRun) -> list[str]:
     manifest["artefacts"] |= entries
     write_json(path, manifest)
     return list(entries)
-
-
-def restore(recorded: RecordedRun, run: ComputingRun) -> list[str]:
-    """Put what is recorded into a run that computes, as far as the run would make the same.
-
-    What was recorded of further seeds goes with it, for runs that compute with those.
-
-    Returns:
-        Names of what was restored; the rest was made with other settings.
-
-    Raises:
-        DataError: the run's records are not those of the recorded one.
-        WorkflowError: no training is one of the run's. Nothing is restored then.
-    """
-    check_records(recorded)
-    pairs = [(recorded, run)] + [
-        (other, run.variant({"seed": other.settings.seed}))
-        for other in recorded.with_seeds()
-        if other.settings.seed != recorded.settings.seed
-    ]
-    found = [restorable(*pair) for pair in pairs]
-    names = list(dict.fromkeys(name for each in found for name in each))
-    if not any(stages.holds_weights(name) for name in names):
-        raise WorkflowError(
-            f"no training that was recorded in {recorded.profile} is one of this run, which has "
-            f"{differences(recorded, run)}; accepted is -p with settings that leave some as they "
-            "are, and all others are trained anew without --restore"
-        )
-    for (one, into), each in zip(pairs, found, strict=True):
-        for name in each:
-            artefacts.adopt(into.folder, one.obtain(name))
-    return names
-
-
-def restorable(recorded: RecordedRun, run: ComputingRun) -> list[str]:
-    """Names of what is recorded of one seed and what a run would make the same."""
-    return [
-        name
-        for name, entry in recorded.manifest["artefacts"].items()
-        if name in run.stages and run.identity(name) == entry["identity"]
-    ]
-
-
-def differences(recorded: RecordedRun, run: ComputingRun) -> str:
-    """What a run has otherwise than a recorded one, a few words."""
-    now, before = run.settings.values(setting_names()), recorded.settings.values(setting_names())
-    changed = [
-        f"{name} {now[name]} instead of {before[name]}" for name in now if now[name] != before[name]
-    ]
-    return ", ".join(changed) or "other records"
 
 
 def refresh_readme(runs: Sequence[Run], root: Path, *, into: Path) -> None:
@@ -354,24 +304,6 @@ def recorded_run(arguments: argparse.Namespace, *, root: Path) -> RecordedRun:
         place=arguments.data,
         split=arguments.split,
     )
-
-
-def check_records(run: RecordedRun) -> None:
-    """Make sure that a recorded run's real records are here: without, figures would be lost.
-
-    Raises:
-        DataError: they are not found, or are others, or divided otherwise than the run's.
-    """
-    if run.settings.source == SYNTHETIC:
-        return
-    dataset = load_dataset(run, place=run.place, split=run.split)
-    if dataset.identity != run.manifest["records"]:
-        raise DataError(
-            f"the records at {locate(run.place, root=run.root)}, or their split "
-            f"({dataset.split.source}), are not those of the run {run.profile} "
-            f"({run.manifest['split']}); name them by --data and --split (`make DATA=... "
-            f"SPLIT=...`), or by {DATA_VARIABLE} and {SPLIT_VARIABLE}"
-        )
 
 
 def show(arguments: argparse.Namespace, *, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""A recorded run holds what the figures need, and exactly that run's numbers."""
+"""A recorded run holds what the figures need, exactly that run's numbers, and is put back."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from nbclient.exceptions import CellExecutionError
 from safetensors.torch import load_file
 from tiny import open_tiny
 
-from dnalib import recorded_stages, recording, stages, tables
+from dnalib import recorded_stages, recording, restoring, stages, tables
 from dnalib.data import load_records
 from dnalib.dataset import Dataset, choose_split
 from dnalib.inference import infer
@@ -107,7 +107,7 @@ def test_a_recorded_run_is_restored_and_goes_on(
 ) -> None:
     run = open_tiny(tmp_path)
     assert run.find("base") is None
-    names = recording.restore(recorded, run)
+    names = restoring.restore(recorded, run)
     assert names == list(recorded.manifest["artefacts"])
     for name in names:
         found = run.find(name)
@@ -120,12 +120,12 @@ def test_a_recorded_run_is_restored_and_goes_on(
 
 def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_path: Path) -> None:
     other = open_tiny(tmp_path, adversarial_epsilon=7.0)
-    restored = set(recording.restore(recorded, other))
+    restored = set(restoring.restore(recorded, other))
     assert {"base", "parallel", "wide", "adaptive-fdec-50"} <= restored
     assert not restored & {"adversarial1", "dverge", "natural-adversarial", "training-costs"}
-    assert recording.restorable(recorded, open_tiny(tmp_path, seed=5)) == ["survey"]
+    assert restoring.restorable(recorded, open_tiny(tmp_path, seed=5)) == ["survey"]
     second = open_tiny(tmp_path / "second", seed=1)
-    assert "base" in recording.restore(recorded, second) and second.find("base")
+    assert "base" in restoring.restore(recorded, second) and second.find("base")
 
 
 def test_a_run_that_no_training_is_restored_of_is_refused(
@@ -133,7 +133,7 @@ def test_a_run_that_no_training_is_restored_of_is_refused(
 ) -> None:
     run = open_tiny(tmp_path, epochs=2)
     with pytest.raises(WorkflowError, match="no training .* recorded/tiny .* has epochs 2 instead"):
-        recording.restore(recorded, run)
+        restoring.restore(recorded, run)
     assert run.find("survey") is None
 
 
@@ -388,7 +388,7 @@ def test_nothing_is_restored_onto_other_records(
 def test_without_trainings_nothing_is_restored(
     shown_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recording, "check_records", lambda run: None)
+    monkeypatch.setattr(restoring, "check_records", lambda run: None)
     source = write_dataset(shown_run / "other", count=20, seed=0, progress=False)
     words = ["recording", "small", "--restore", "--data", str(source), "-p", "epochs", "3"]
     monkeypatch.setattr("sys.argv", words)

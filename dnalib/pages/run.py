@@ -7,7 +7,6 @@ from statistics import fmean
 import yaml
 
 from dnalib import metrics, stages, tables
-from dnalib.dataset import CHALLENGE, MADE_UP
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.rivals import rivals_of
@@ -95,7 +94,7 @@ def headline(runs: Sequence[Run]) -> str:
     """The headline table in Markdown, from the artefacts of a run's seeds."""
     settings = runs[0].settings
     epsilon = max(settings.epsilons)
-    records = whose_records(runs[0])
+    records = tables.whose_records(runs[0].origin)
     trained = (
         "one seed"
         if len(runs) == 1
@@ -118,13 +117,6 @@ def headline(runs: Sequence[Run]) -> str:
         accuracy = ", ".join(mean_accuracy(runs, member) for member in members) or "–"
         lines.append(f"| {ensemble} | {' | '.join(row)} | {accuracy} |")
     return "\n".join(lines)
-
-
-def whose_records(run: Run) -> str:
-    """A run's records in two words, if they are the challenge's or synthetic."""
-    if run.settings.source == "synthetic" or run.origin == MADE_UP:
-        return "synthetic ECGs"
-    return "real records" if run.origin == CHALLENGE else run.origin
 
 
 def mean_accuracy(runs: Sequence[Run], member: str) -> str:

@@ -3,17 +3,15 @@
 `dnalib.tables` itself gives what most chapters show; the modules are for one subject each.
 """
 
+from .banners import Banner, banner, changes, whose_records, written
 from .chapters import (
     INTERVAL_SEED,
     UNDER_PGD,
-    Banner,
     attacked,
     attacked_majority_share,
-    banner,
     between,
     by_names,
     chance_loss,
-    changes,
     decimals,
     headline,
     histories,
@@ -36,7 +34,6 @@ from .chapters import (
     wide,
     with_interval,
     with_rows,
-    written,
 )
 
 __all__ = [
@@ -69,6 +66,7 @@ __all__ = [
     "selected",
     "uncertainty_table",
     "voting_table",
+    "whose_records",
     "wide",
     "with_interval",
     "with_rows",
