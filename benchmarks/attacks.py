@@ -119,8 +119,8 @@ def measure(
 
     def straightforward() -> None:
         for records in torch.arange(len(signals)).split(64 if device == "cuda" else 4):
-            inputs = signals.batch(records).float().unsqueeze(1).to(device)
-            valid = signals.valid(records).unsqueeze(1).to(device)
+            inputs = signals.batch(records).float().to(device)
+            valid = signals.valid(records).to(device)
             plain_attack(
                 plain, inputs, labels[records].to(device), valid, smooth=smooth, steps=steps
             )

@@ -20,6 +20,7 @@ from dnalib.signals import (
     check_batches,
     check_generators,
     check_labels,
+    check_leads,
     check_packed,
 )
 
@@ -27,9 +28,9 @@ from dnalib.signals import (
 class Attack(Protocol):
     """What `attack_records` calls, a batch at a time.
 
-    With the classifier or ensemble, inputs (batch, 1, time), float32, raw units, labels (batch,)
-    and valid (batch, 1, time), bool; and, where `attack_records` was given generators, with those
-    of the batch as `generators`. It returns perturbations by name, shaped like the inputs::
+    With the classifier or ensemble, inputs (batch, lead, time), float32, raw units, labels (batch,)
+    and valid (batch, lead, time), bool; and, where `attack_records` was given generators, with
+    those of the batch as `generators`. It returns perturbations by name, shaped like the inputs::
 
         def attack(model, inputs, labels, valid):
             options = {"epsilon": 50, "valid": valid, "padding": "mask"}
@@ -74,19 +75,21 @@ def attack_records(
 
     Returns:
         An iterator that attacks a batch each time it is asked, over positions of the batch's
-        records (batch,), and its perturbations by name: (batch, time) over the whole padded axis,
-        float32, on the CPU.
+        records (batch,), and its perturbations by name: (batch, lead, time) over the whole padded
+        axis, float32, on the CPU.
 
     Raises:
-        ValueError: signals that are not packed, a network that is none of this library's or not
-            float32, labels that are not a class for each record, an unknown padding or precision,
-            no network, no record, a batch size below 1, or another number of generators than
-            records. What the attack raises comes with its batch, and so does a ValueError for what
-            it returns: no perturbations by name, another shape, or, with "mask", a change of the
-            padding.
+        ValueError: signals that are not packed or have other leads than a network, a network that
+            is none of this library's or not float32, labels that are not a class for each record,
+            an unknown padding or precision, no network, no record, a batch size below 1, or another
+            number of generators than records. What the attack raises comes with its batch, and so
+            does a ValueError for what it returns: no perturbations by name, another shape, or, with
+            "mask", a change of the padding.
     """
     check_packed("signals", signals)
     networks = _checked_networks(network)
+    for one in networks:
+        check_leads("signals", signals, leads=one.leads)
     check_labels("labels", labels, records=len(signals))
     if generators is not None:
         check_generators(generators, records=len(signals))
@@ -148,13 +151,13 @@ def _attacked_batches(
         valid = signals.valid(records, first=first, last=last)
         found = attack(
             InPrecision(module, precision=precision),
-            inputs.to(device).float().unsqueeze(1),
+            inputs.to(device).float(),
             labels[records.to(labels.device)].to(device),
-            valid.to(device).unsqueeze(1),
+            valid.to(device),
             **options,
         )
-        check_perturbations(found, shape=(len(inputs), 1, last - first))
-        deltas = {name: delta.squeeze(1).float().cpu() for name, delta in found.items()}
+        check_perturbations(found, shape=tuple(inputs.shape))
+        deltas = {name: delta.float().cpu() for name, delta in found.items()}
         if padding == "mask":
             check_padding_left(deltas, valid.cpu())
         margins = (first, signals.length - last)
@@ -178,7 +181,7 @@ def check_perturbations(found: object, *, shape: tuple[int, ...]) -> None:
 
 
 def check_padding_left(deltas: Mapping[str, Tensor], valid: Tensor) -> None:
-    """Raise a ValueError if a perturbation by name, (batch, time), changes the padding.
+    """Raise a ValueError if a perturbation by name, (batch, lead, time), changes the padding.
 
     It was made on part of the padding alone, so that what it is there means nothing.
     """

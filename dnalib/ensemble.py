@@ -50,8 +50,10 @@ class Ensemble(nn.Module):
         members: networks (batch, lead, time) -> logits (batch, class), in evaluation mode: any
             modules, of one number of leads and of classes.
         rate, length, cut: what `predict` brings a record to, and nothing else uses: samples a
-            second that the members were trained at, Hz, which must divide 300; samples that they
-            take at that rate; and the part of longer records that is kept, "start" or "middle".
+            second that the members were trained at, Hz; samples that they take at that rate; and
+            the part of longer records that is kept, "start" or "middle".
+        source_rate: samples a second that the training records had before they were prepared, Hz,
+            of which `rate` is a whole part; `predict` brings a record to it first.
 
     Raises:
         ValueError: no sequence of modules, or what `dnalib.data.prepare_signal` does not take.
@@ -66,14 +68,16 @@ class Ensemble(nn.Module):
         rate: int = RATE,
         length: int = 18_000,
         cut: str = "start",
+        source_rate: int = RATE,
     ) -> None:
         super().__init__()
         check_members(members)
-        check_options(length=length, rate=rate, cut=cut)
+        check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
         self.members = nn.ModuleList(members)
         self.rate = rate
         self.length = length
         self.cut = cut
+        self.source_rate = source_rate
 
     def forward(self, signals: Tensor) -> Tensor:
         """Signals (batch, lead, time), raw units -> logits (member, batch, class).
@@ -96,14 +100,15 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def predict(
-        self, record: str | PathLike[str] | wfdb.Record, *, lead: int | str = 0
+        self,
+        record: str | PathLike[str] | wfdb.Record,
+        *,
+        lead: int | str | Sequence[int | str] = 0,
     ) -> Prediction:
-        """Classify one record by one of its leads, in evaluation mode.
+        """Classify one record, in evaluation mode, by the leads that its members were trained on.
 
-        The record may have any rate and any number of leads; the members get one lead, at `rate`.
-        It is brought to 300 Hz where it has another rate, then decimated, cut and padded as the
-        training records were. Members of several leads, or of a rate that does not divide 300, are
-        asked by calling the ensemble on prepared signals.
+        The record may have any rate and any number of leads. It is brought to `source_rate` where
+        it has another, then decimated, cut and padded as the training records were.
 
         An array `signal` (time,), in mV at 500 Hz, is made a record by
         `wfdb.Record(p_signal=signal[:, None], fs=500, units=["mV"], sig_name=["II"])`.
@@ -111,7 +116,8 @@ class Ensemble(nn.Module):
         Args:
             record: a `wfdb.Record` of V, mV or uV, or the path of one, with or without the suffix
                 .hea; of one second at least, for a shorter one need not hold a heart beat.
-            lead: which of its leads, by position, from 0 on, or by name, such as "II".
+            lead: which of its leads, by position, from 0 on, or by name, such as "II"; for members
+                of several leads a sequence of them, in the order of the training.
 
         Returns:
             Probabilities, votes and mutual information.
@@ -123,9 +129,15 @@ class Ensemble(nn.Module):
         """
         if isinstance(record, str | PathLike):
             record = read_physical(record)
-        signal = raw_units(record, lead=lead)  # (time,)
-        padded, _, _ = prepare_signal(signal, length=self.length, rate=self.rate, cut=self.cut)
-        inputs = torch.from_numpy(padded).float().view(1, 1, -1)
+        signal = raw_units(record, lead=lead, rate=self.source_rate)  # (time,) or (lead, time)
+        padded, _, _ = prepare_signal(
+            signal,
+            length=self.length,
+            rate=self.rate,
+            cut=self.cut,
+            source_rate=self.source_rate,
+        )
+        inputs = torch.from_numpy(padded).float().view(1, -1, self.length)  # (1, lead, time)
         inputs = inputs.to(next(self.parameters(), inputs).device)  # members may have none
         with evaluation_mode(self):
             logits = self(inputs)[:, 0].double().cpu().numpy()  # (member, class)

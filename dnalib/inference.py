@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dnalib.classifiers import check_network
 from dnalib.memory import records_that_fit
 from dnalib.model import Network, evaluation_mode
-from dnalib.signals import PackedSignals, check_batches, check_padded
+from dnalib.signals import PackedSignals, check_batches, check_leads, check_padded
 from dnalib.trimming import TrimmedNetwork, folded
 
 SIMILAR = 0.8  # of a batch's longest record
@@ -39,6 +39,11 @@ class Evaluator:
         """Whether there is any record, however short, of which it computes less than all."""
         middle = self.length // 2
         return self.choose(middle, middle + 1)[0] is not self.full
+
+    @property
+    def leads(self) -> int:
+        """That a record has."""
+        return self.full.leads
 
     @property
     def device(self) -> torch.device:
@@ -99,9 +104,9 @@ def infer(
         network: a `dnalib.model.Network`, float32, on any device; it is left as it is. Another
             model, or an ensemble, is called on batches of its own. For many calls, an `Evaluator`
             that is made once.
-        signals: a tensor (record, time), int16 or floating point, raw units, or `PackedSignals`;
-            on any device. Pad as in training: features are means over time, padding included, so
-            that the same record on another axis has others.
+        signals: a tensor (record, lead, time), or (record, time) of one lead, int16 or floating
+            point, raw units, or `PackedSignals`; on any device. Pad as in training: features are
+            means over time, padding included, so that the same record on another axis has others.
         batch_size: records a forward pass; None for what fits into memory, 64 at most.
         with_features: return the features instead.
 
@@ -109,8 +114,9 @@ def infer(
         (record, class) logits or (record, 64) features, float32, on the CPU, in the records' order.
 
     Raises:
-        ValueError: signals that are neither, or of another length than the evaluator's; a network
-            that is none of this library's or not float32; and as in `batches_by_length`.
+        ValueError: signals that are neither, or of another length than the evaluator's or other
+            leads than the network's; a network that is none of this library's or not float32; and
+            as in `batches_by_length`.
     """
     if not isinstance(signals, PackedSignals):
         check_padded("signals", signals)
@@ -123,13 +129,14 @@ def infer(
             f"signals are padded to {signals.length} samples; accepted by this evaluator are "
             f"{evaluator.length}"
         )
+    check_leads("signals", signals, leads=evaluator.leads)
     if batch_size is None:
         batch_size = fitting_batch(evaluator)
     order, parts = [], []
     for records in batches_by_length(signals, batch_size=batch_size):
         module, first, last = evaluator.choose(*span(signals, records))
         batch = signals.batch(records, first=first, last=last)
-        inputs = batch.to(evaluator.device).float().unsqueeze(1)  # (batch, 1, time)
+        inputs = batch.to(evaluator.device).float()  # (batch, lead, time)
         parts.append((module.features(inputs) if with_features else module(inputs)).float())
         order.append(records)
     answers = torch.cat(parts).cpu()
@@ -138,7 +145,7 @@ def infer(
 
 def fitting_batch(evaluator: Evaluator) -> int:
     """Records of full length that fit into memory together, gradients included."""
-    example = torch.zeros(1, 1, evaluator.length, device=evaluator.device)
+    example = torch.zeros(1, evaluator.leads, evaluator.length, device=evaluator.device)
     # Of a record that it takes, the trimmed computation keeps up to a quarter more.
     modules: list[nn.Module] = [evaluator.full]
     if evaluator.trimmed is not None and evaluator.trims:

@@ -103,7 +103,7 @@ def draw_mask(features: Tensor, *, probability: float) -> Tensor:
 
 
 class Network(nn.Module):
-    """The 13-layer CNN: records of one lead in, class logits out, 64 features between.
+    """The 13-layer CNN: records in, class logits out, 64 features between.
 
     Blocks of Conv → BatchNorm → ReLU → (MaxPool) → Dropout, the mean over time, a linear layer.
     Names in the state dict are the published ones: `conv1.weight` … `bn13.running_var`, `fc.bias`.
@@ -116,14 +116,15 @@ class Network(nn.Module):
         dropout: probability of dropout after each block.
         fourier_filter: filter that every input passes first, in training and in inference.
         classes: how many the last layer tells apart, whole, from 2; those of CinC 2017 by default.
+        leads: that a record has, whole, from 1; the paper's records have one.
 
     Attributes:
         memory_format: layout of the maps between the blocks. Channels last is up to three times
             faster on CPUs, and what tensor cores ask for; the answer differs by rounding alone.
 
     Raises:
-        ValueError: `width`, `dropout` or `classes` out of range, or a `fourier_filter` that is
-            none.
+        ValueError: `width`, `dropout`, `classes` or `leads` out of range, or a `fourier_filter`
+            that is none.
 
     Source: Goodfellow et al. 2018; Han et al. 2020. The features are those of :eq:`eq-features` of
     chapter 2.
@@ -136,6 +137,7 @@ class Network(nn.Module):
         dropout: float = 0.3,
         fourier_filter: FourierFilter | None = None,
         classes: int = CLASSES,
+        leads: int = 1,
     ) -> None:
         super().__init__()
         if not is_number(width) or not 0 < width <= WIDEST:
@@ -146,12 +148,14 @@ class Network(nn.Module):
                 "dnalib.filters.FourierFilter, or None"
             )
         check_count("classes", classes, least=2)
+        check_count("leads", leads, least=1)
         self.width = width
         self.classes = classes
+        self.leads = leads
         self.memory_format = torch.channels_last
         self.fourier_filter = fourier_filter
         self.dropout = Dropout(dropout)
-        channels_in = 1
+        channels_in = leads
         for number, block in enumerate(BLOCKS, start=1):
             channels = max(1, round(block.channels * width)) if block.scaled else block.channels
             convolution = TimeConvolution(
@@ -176,29 +180,30 @@ class Network(nn.Module):
         super().__setstate__({**state, "memory_format": getattr(torch, state["memory_format"])})
 
     def features(self, signals: Tensor) -> Tensor:
-        """Signals (batch, 1, time), raw units -> features (batch, 64).
+        """Signals (batch, lead, time), raw units -> features (batch, 64).
 
         Raises:
-            ValueError: the signals are not three-dimensional with one lead.
+            ValueError: the signals are not three-dimensional with the network's leads.
         """
         return self.maps_after(signals, block=len(BLOCKS)).mean(dim=(2, 3))
 
     def maps_after(self, signals: Tensor, *, block: int) -> Tensor:
-        """Signals (batch, 1, time), raw units -> maps (batch, channel, 1, position) of a block.
+        """Signals (batch, lead, time), raw units -> maps (batch, channel, 1, position) of a block.
 
         Args:
             signals: as the network takes them.
             block: 1 to 13; the blocks behind it are not computed.
 
         Raises:
-            ValueError: the signals are not three-dimensional with one lead, or no such block.
+            ValueError: the signals are not three-dimensional with the network's leads, or no such
+                block.
         """
         if not 1 <= block <= len(BLOCKS):
             raise ValueError(f"block is {block}; accepted are 1 to {len(BLOCKS)}")
-        if signals.ndim != 3 or signals.shape[1] != 1 or signals.shape[2] < SHORTEST:
+        if signals.ndim != 3 or signals.shape[1] != self.leads or signals.shape[2] < SHORTEST:
             raise ValueError(
-                f"signals have shape {tuple(signals.shape)}; accepted is (batch, 1, time), of "
-                f"{SHORTEST} samples at least"
+                f"signals have shape {tuple(signals.shape)}; accepted is (batch, {self.leads}, "
+                f"time), of {SHORTEST} samples at least"
             )
         if self.fourier_filter is not None:
             signals = self.fourier_filter(signals)
@@ -215,7 +220,7 @@ class Network(nn.Module):
     def forward(
         self, signals: Tensor, *, with_features: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Signals (batch, 1, time), raw units -> logits (batch, class).
+        """Signals (batch, lead, time), raw units -> logits (batch, class).
 
         With `with_features`, logits and features (batch, 64): one pass serves both losses.
         """
@@ -265,8 +270,8 @@ def first_difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) 
         if name in found and found[name].shape != tensor.shape:
             return (
                 f"{name} has shape {tuple(found[name].shape)}; accepted is {tuple(tensor.shape)}, "
-                "that of width 1 and 4 classes (for others, make a Network of these and call its "
-                "load_state_dict)"
+                "that of width 1, 4 classes and one lead (for others, make a Network of these and "
+                "call its load_state_dict)"
             )
     # PyTorch does without the counts of batches, which older checkpoints lack.
     counts = ".num_batches_tracked"

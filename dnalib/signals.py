@@ -17,10 +17,10 @@ class PackedSignals:
     307 MB, and 614 MB in float32.
 
     Attributes:
-        samples: (sample,), any dtype, raw units: all records end to end.
+        samples: (lead, sample), any dtype, raw units: all records end to end.
         offsets: (record,), int64, where each record begins in `samples`.
         starts: (record,), int64, where it begins on the padded axis: the zeros on its left.
-        lengths: (record,), int64, its samples.
+        lengths: (record,), int64, its samples, as many of each lead.
         length: samples of the padded axis.
     """
 
@@ -37,7 +37,7 @@ class PackedSignals:
         """Pack records that are padded.
 
         Args:
-            padded: a tensor (record, time).
+            padded: a tensor (record, lead, time), or (record, time) of one lead.
             starts, lengths: tensors (record,), whole numbers, where each record lies; None: it
                 fills the axis.
 
@@ -48,7 +48,8 @@ class PackedSignals:
         check_padded("padded", padded)
         starts = None if starts is None else as_places("starts", starts)
         lengths = None if lengths is None else as_places("lengths", lengths)
-        records, length = padded.shape
+        padded = padded.unsqueeze(1) if padded.ndim == 2 else padded  # (record, lead, time)
+        records, _, length = padded.shape
         device = padded.device
         starts = torch.zeros(records, dtype=torch.int64) if starts is None else starts
         starts = starts.to(device)
@@ -63,10 +64,15 @@ class PackedSignals:
         time = torch.arange(length, device=device)
         inside = (time >= starts[:, None]) & (time < (starts + lengths)[:, None])
         offsets = lengths.cumsum(0) - lengths
-        return cls(padded[inside], offsets, starts, lengths, length)
+        return cls(padded.transpose(0, 1)[:, inside], offsets, starts, lengths, length)
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def leads(self) -> int:
+        """How many each record has."""
+        return len(self.samples)
 
     def to(self, device: torch.device | str) -> "PackedSignals":
         """The same records on a device."""
@@ -83,42 +89,48 @@ class PackedSignals:
         return replace(self, **chosen)
 
     def batch(self, records: Tensor, *, first: int = 0, last: int | None = None) -> Tensor:
-        """Records on the padded axis, or on a window of it: (batch, time), zero on the padding.
+        """Records on the padded axis or a window of it: (batch, lead, time), zero on the padding.
 
         Args:
             records: (batch,), int64 positions, on the device of the records.
             first, last: the window's first sample and the one after its last; all by default.
         """
         position, inside = self._positions(records, first=first, last=last)
-        index = (self.offsets[records, None] + position).where(inside, 0)
-        return self.samples[index].masked_fill(~inside, 0)  # a product would spread NaN
+        index = (self.offsets[records, None] + position).where(inside, 0)  # (batch, time)
+        lead = torch.arange(self.leads, device=self.samples.device) * self.samples.shape[1]
+        batch = self.samples.flatten()[index.unsqueeze(1) + lead[:, None]]  # (batch, lead, time)
+        return batch.masked_fill(~inside.unsqueeze(1), 0)  # a product would spread NaN
 
     def plus(self, perturbation: Tensor) -> "PackedSignals":
         """The records with something added, float32.
 
         Args:
-            perturbation: (record, time) on the padded axis, raw units, zero on the padding.
+            perturbation: (record, lead, time) on the padded axis, raw units, zero on the padding.
 
         Raises:
             ValueError: no tensor, another shape, or a value on the padding, which would be lost.
         """
         check_tensor("perturbation", perturbation)
-        if perturbation.shape != (len(self), self.length):
+        if perturbation.shape != (len(self), self.leads, self.length):
             raise ValueError(
                 f"perturbation has shape {tuple(perturbation.shape)}; accepted is "
-                f"{(len(self), self.length)}, (record, time)"
+                f"{(len(self), self.leads, self.length)}, (record, lead, time)"
             )
         added = PackedSignals.pack(perturbation, starts=self.starts, lengths=self.lengths)
         if added.samples.count_nonzero() != perturbation.count_nonzero():
             raise ValueError("perturbation is not zero on the padding of a record")
-        every = torch.arange(len(added.samples), device=added.samples.device)
+        every = torch.arange(added.samples.shape[1], device=added.samples.device)
         place = every - added.offsets.repeat_interleave(self.lengths)
-        own = self.samples[self.offsets.repeat_interleave(self.lengths) + place]
+        own = self.samples[:, self.offsets.repeat_interleave(self.lengths) + place]
         return replace(added, samples=own.float() + added.samples.float())
 
     def valid(self, records: Tensor, *, first: int = 0, last: int | None = None) -> Tensor:
-        """Where a batch is record and not padding: (batch, time), bool. Arguments as in `batch`."""
-        return self._positions(records, first=first, last=last)[1]
+        """Where a batch is record and not padding: (batch, lead, time), bool, alike in all leads.
+
+        Arguments as in `batch`.
+        """
+        inside = self._positions(records, first=first, last=last)[1]  # (batch, time)
+        return inside.unsqueeze(1).expand(-1, self.leads, -1)
 
     def _positions(self, records: Tensor, *, first: int, last: int | None) -> tuple[Tensor, Tensor]:
         """Position in its record of each place of the window, and whether it is in the record."""
@@ -133,7 +145,16 @@ def check_packed(name: str, signals: object) -> None:
     if not isinstance(signals, PackedSignals):
         raise ValueError(
             f"{name} is of type {type(signals).__name__}; accepted is PackedSignals, which "
-            "PackedSignals.pack makes of a tensor (record, time) and of where each record lies"
+            "PackedSignals.pack makes of a tensor (record, lead, time) and of where each lies"
+        )
+
+
+def check_leads(name: str, signals: PackedSignals, *, leads: int, by: str = "the network") -> None:
+    """Raise a ValueError unless packed records have so many leads, which something else has."""
+    if signals.leads != leads:
+        raise ValueError(
+            f"{name} are of leads={signals.leads} and {by} of leads={leads}; accepted is the same "
+            "number of leads for both"
         )
 
 
@@ -176,10 +197,13 @@ def check_generators(generators: object, *, records: int) -> None:
 
 
 def check_padded(name: str, padded: Tensor) -> None:
-    """Raise a ValueError unless records are a tensor (record, time)."""
+    """Raise a ValueError unless records are a tensor (record, lead, time), or of one lead."""
     check_tensor(name, padded)
-    if padded.ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(padded.shape)}; accepted is (record, time)")
+    if padded.ndim not in (2, 3) or 0 in padded.shape[1:]:
+        raise ValueError(
+            f"{name} has shape {tuple(padded.shape)}; accepted is (record, lead, time), or "
+            "(record, time) of one lead"
+        )
 
 
 def as_places(name: str, places: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def is_folded(network: Network) -> bool:
 
 
 class TrimmedNetwork(nn.Module):
-    """A network's logits from a window that holds the record: (batch, 1, time) -> (batch, class).
+    """A network's logits from a window on the record: (batch, lead, time) -> (batch, class).
 
     Gradients with respect to the window are those of the full computation.
 
@@ -109,7 +109,7 @@ class TrimmedNetwork(nn.Module):
         self.length = length
         plain = network if is_folded(network) else folded(network)
         self.fc = plain.fc
-        constant = next(network.parameters()).new_zeros(1)  # (channel,): the input's
+        constant = next(network.parameters()).new_zeros(network.leads)  # (channel,): the input's
         for number in range(1, len(BLOCKS) + 1):
             # (channel out, channel in, kernel), (channel out,)
             weight, bias = (
@@ -124,7 +124,7 @@ class TrimmedNetwork(nn.Module):
             self.register_buffer(f"bias{number}", level.clamp(max=0))
             self.register_buffer(f"floor{number}", -constant.view(1, -1, 1, 1))
         with torch.no_grad():
-            zeros = constant.new_zeros(1, 1, length)
+            zeros = constant.new_zeros(1, network.leads, length)
             self.register_buffer("features_of_zeros", plain.features(zeros))  # (1, 64)
         self.positions = self.extents(0, length)[-1].length
         self.eval()
@@ -152,7 +152,7 @@ class TrimmedNetwork(nn.Module):
         return (first, last) if all(extent.clear for extent in self.extents(first, last)) else None
 
     def features(self, windows: Tensor) -> Tensor:
-        """Windows (batch, 1, time), raw units, from `window` -> features (batch, 64)."""
+        """Windows (batch, lead, time), raw units, from `window` -> features (batch, 64)."""
         # (batch, channel, 1, time), deviations
         maps = windows.unsqueeze(2).to(memory_format=torch.channels_last)
         first = 0
@@ -178,5 +178,5 @@ class TrimmedNetwork(nn.Module):
         return self.features_of_zeros + maps.sum(dim=(2, 3)) / self.positions
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (batch, 1, time), raw units, from `window` -> logits (batch, class)."""
+        """Windows (batch, lead, time), raw units, from `window` -> logits (batch, class)."""
         return self.fc(self.features(windows))

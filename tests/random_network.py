@@ -7,13 +7,13 @@ from dnalib.model import Network
 
 
 def random_network(
-    *, width: float, seed: int = 0, fourier_filter: FourierFilter | None = None
+    *, width: float, seed: int = 0, fourier_filter: FourierFilter | None = None, leads: int = 1
 ) -> Network:
     """A network in evaluation mode whose scales, offsets and statistics are random."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = Network(width=width, fourier_filter=fourier_filter)
+        network = Network(width=width, fourier_filter=fourier_filter, leads=leads)
     for name, tensor in network.state_dict().items():
         noise = torch.randn(tensor.shape, generator=generator)
         layer, kind = name.split(".")
@@ -29,12 +29,14 @@ def random_network(
     return network.eval()
 
 
-def random_records(lengths: list[int], *, length: int, seed: int = 0) -> torch.Tensor:
-    """Records of some lengths, centred and padded: (record, 1, time), float32, raw units."""
+def random_records(
+    lengths: list[int], *, length: int, seed: int = 0, leads: int = 1
+) -> torch.Tensor:
+    """Records of some lengths, centred and padded: (record, lead, time), float32, raw units."""
     generator = torch.Generator().manual_seed(seed)
-    signals = torch.zeros(len(lengths), 1, length)
+    signals = torch.zeros(len(lengths), leads, length)
     for row, samples in enumerate(lengths):
         first = (length - samples) // 2
-        wave = 200 * torch.randn(samples, generator=generator)
-        signals[row, 0, first : first + samples] = wave.round()
+        wave = 200 * torch.randn(leads, samples, generator=generator)
+        signals[row, :, first : first + samples] = wave.round()
     return signals

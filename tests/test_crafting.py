@@ -33,9 +33,7 @@ def padded():
 @pytest.fixture(scope="module")
 def signals(padded):
     lengths = torch.tensor(LENGTHS)
-    return PackedSignals.pack(
-        padded.squeeze(1).short(), starts=(LENGTH - lengths) // 2, lengths=lengths
-    )
+    return PackedSignals.pack(padded.short(), starts=(LENGTH - lengths) // 2, lengths=lengths)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def pgd(model, inputs, labels, valid, *, padding):
 
 
 def collected(network, signals, labels, *, padding, **options):
-    answers = torch.full((len(signals), LENGTH), float("nan"))
+    answers = torch.full((len(signals), signals.leads, LENGTH), float("nan"))
     batches = attack_records(
         partial(pgd, padding=padding), network, signals, labels, padding=padding, **options
     )
@@ -64,15 +62,37 @@ def collected(network, signals, labels, *, padding, **options):
 def test_perturbations_are_those_of_the_full_computation(
     network, padded, signals, labels, padding, batch_size
 ):
-    valid = signals.valid(torch.arange(len(signals))).unsqueeze(1)
-    expected = pgd(network, padded, labels, valid, padding=padding)["pgd"].squeeze(1)
+    valid = signals.valid(torch.arange(len(signals)))
+    expected = pgd(network, padded, labels, valid, padding=padding)["pgd"]
     found = collected(network, signals, labels, padding=padding, batch_size=batch_size)
-    assert not found[~valid.squeeze(1)].any()
+    assert not found[~valid].any()
     agree = [
-        (found[row] == expected[row])[valid[row, 0]].double().mean().item()
+        (found[row] == expected[row])[valid[row]].double().mean().item()
         for row in range(len(signals))
     ]
     assert min(agree) > 0.99  # signs of gradients near zero turn with the rounding
+
+
+@pytest.mark.parametrize("padding", ["strip", "mask"])
+def test_records_of_several_leads_are_attacked_in_all_of_them(padding):
+    network = random_network(width=0.03, seed=2, leads=3)
+    padded = random_records([2_998, 500, 1_501], length=LENGTH, leads=3)
+    lengths = torch.tensor([2_998, 500, 1_501])
+    signals = PackedSignals.pack(padded, starts=(LENGTH - lengths) // 2, lengths=lengths)
+    labels, valid = torch.zeros(3, dtype=int), signals.valid(torch.arange(3))
+    expected = pgd(network, padded, labels, valid, padding=padding)["pgd"]
+    found = collected(network, signals, labels, padding=padding)
+    assert not found[~valid].any()
+    # Signs of gradients near zero turn with the rounding.
+    assert (found == expected)[valid].double().mean() > 0.99
+    assert not torch.equal(found[:, 0], found[:, 1])
+
+
+def test_records_of_other_leads_than_the_networks_are_refused(network, signals, labels):
+    wide = random_network(width=0.03, leads=3)
+    for networks in (wide, [network, wide]):
+        with pytest.raises(ValueError, match="^signals are of leads=1 and the network of leads=3"):
+            attack_records(pgd, networks, signals, labels, padding="mask")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 6])
@@ -82,14 +102,14 @@ def test_smooth_perturbations_too_whatever_the_batch(network, padded, signals, l
         options = {"epsilon": 50, "start_steps": 1, "steps": 4, "valid": valid, "padding": "mask"}
         return {"sap": attacks.sap(model, inputs, labels, **options)}
 
-    valid = signals.valid(torch.arange(len(signals))).unsqueeze(1)
-    expected = sap(network, padded, labels, valid)["sap"].squeeze(1)
+    valid = signals.valid(torch.arange(len(signals)))
+    expected = sap(network, padded, labels, valid)["sap"]
     other = {}
     for records, found in attack_records(
         sap, network, signals, labels, padding="mask", batch_size=batch_size
     ):
         for record, delta in zip(records.tolist(), found["sap"], strict=True):
-            inside = valid[record, 0]
+            inside = valid[record]
             assert not delta[~inside].any()
             far = (delta - expected[record])[inside].abs() > 0.5  # µV
             other[record] = far.double().mean().item()
@@ -109,7 +129,7 @@ def test_a_masked_attack_computes_only_where_records_are(network, signals, label
         for _, found in attack_records(
             spy, network, signals, labels, padding=padding, batch_size=2
         ):
-            assert found["zero"].shape[1] == LENGTH
+            assert found["zero"].shape[1:] == (1, LENGTH)
     masked, stripped = seen[:4], seen[4:]
     # By length: 9,000 and 7,400 reach the ends; 1,501 and 500 are too different for one batch.
     assert [size for size, _ in masked] == [size for size, _ in stripped] == [2, 2, 1, 1]
@@ -159,13 +179,13 @@ def test_several_networks_are_attacked_as_an_ensemble(
     network, padded, signals, labels, padding, second, request
 ):
     networks = [network, request.getfixturevalue(second)]
-    valid = signals.valid(torch.arange(len(signals))).unsqueeze(1)
+    valid = signals.valid(torch.arange(len(signals)))
     ensemble = Ensemble(networks).eval()
-    expected = pgd_on_all(ensemble, padded, labels, valid, padding=padding)["pgd"].squeeze(1)
+    expected = pgd_on_all(ensemble, padded, labels, valid, padding=padding)["pgd"]
     attack = partial(pgd_on_all, padding=padding)
     for records, found in attack_records(attack, networks, signals, labels, padding=padding):
         for row, record in enumerate(records.tolist()):
-            inside = valid[record, 0]
+            inside = valid[record]
             agree = (found["pgd"][row] == expected[record])[inside].double().mean()
             assert agree > 0.99  # signs of gradients near zero turn with the rounding
             assert not found["pgd"][row][~inside].any()
@@ -214,7 +234,7 @@ def test_an_ensembles_batch_is_shared_between_its_members(
 def test_random_starts_are_each_records_own_in_any_batch(network, signals, labels):
     found = []
     for batch_size in (1, 3):
-        answers = torch.zeros(len(signals), LENGTH)
+        answers = torch.zeros(len(signals), 1, LENGTH)
         attack = partial(started, padding="mask")
         for records, crafted in attack_records(
             attack,

@@ -103,7 +103,8 @@ def test_what_a_network_is_given(dataset):
     assert signals.dtype == torch.int16 and valid.dtype == torch.bool
     assert dataset.labels(indices).dtype == torch.int64
     packed, every = dataset.packed(indices), torch.arange(len(indices))
-    assert torch.equal(packed.batch(every), signals) and torch.equal(packed.valid(every), valid)
+    assert torch.equal(packed.batch(every).squeeze(1), signals)
+    assert torch.equal(packed.valid(every).squeeze(1), valid)
     for row, index in enumerate(indices):
         expected, start, length = data.prepare_signal(
             dataset.records.signal(index), length=300, rate=100, cut="middle"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import wfdb
+from random_network import random_network
 from scipy.special import softmax
 from torch import nn
 from wfdb_files import ecg, write
@@ -120,6 +121,31 @@ def test_a_lead_is_chosen(members, tmp_path):
             match=f"both: lead is {lead!r}; accepted are 0 to 1, or the names lead0, lead1",
         ):
             ensemble.predict(both, lead=lead)
+
+
+def test_members_of_several_leads_are_asked_with_them(tmp_path):
+    signal = ecg(2, 500)
+    record = wfdb.Record(
+        p_signal=np.stack([signal, -signal, 2 * signal], axis=1),
+        fs=500,
+        units=["mV"] * 3,
+        sig_name=["I", "II", "V1"],
+    )
+    members = [random_network(width=0.05, seed=seed, leads=2) for seed in (0, 1)]
+    ensemble = Ensemble(members, rate=125, length=300, source_rate=500, cut="middle")
+    found = ensemble.predict(record, lead=["V1", "I"])
+    prepared, start, count = prepare_signal(
+        1000 * np.stack([2 * signal, signal]), length=300, rate=125, cut="middle", source_rate=500
+    )
+    assert (start, count) == (25, 250)  # of its own rate, without a detour over 300 Hz
+    with torch.no_grad():
+        logits = members[1](torch.from_numpy(prepared)[None].float())[0].numpy()
+    assert found.member_probabilities[1] == pytest.approx(softmax(logits), abs=1e-5)
+    assert ensemble.predict(record, lead=["I", "V1"]).probabilities != pytest.approx(
+        found.probabilities, abs=1e-4
+    )
+    with pytest.raises(ValueError, match=r"accepted is \(batch, 2, time\)"):
+        ensemble.predict(record)
 
 
 def test_a_path_may_end_in_that_of_the_header(members, tmp_path):

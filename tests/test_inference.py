@@ -60,6 +60,13 @@ def test_an_evaluator_that_is_made_once_answers_as_its_network(signals, filtered
         infer(evaluator, signals[:, :200])
 
 
+def test_records_of_other_leads_than_the_networks_are_refused(signals):
+    network = random_network(width=0.02, leads=3)
+    with pytest.raises(ValueError, match="^signals are of leads=1 and the network of leads=3"):
+        infer(network, signals)
+    assert infer(network, signals.unsqueeze(1).expand(-1, 3, -1)).shape == (40, 4)
+
+
 def test_batches_hold_nothing_shorter_than_four_fifths_of_their_longest():
     lengths = torch.tensor([70, 100, 58, 85])  # each is four fifths of the next
     packed = PackedSignals.pack(torch.zeros(4, 100), starts=100 - lengths, lengths=lengths)
@@ -67,15 +74,14 @@ def test_batches_hold_nothing_shorter_than_four_fifths_of_their_longest():
     assert [batch.tolist() for batch in batches] == [[1, 3], [0, 2]]
 
 
+@pytest.mark.parametrize("leads", [1, 2])
 @pytest.mark.parametrize("filtered", [False, True])
-def test_lengths_and_filters_do_not_change_the_answer(filtered):
+def test_lengths_and_filters_do_not_change_the_answer(filtered, leads):
     lengths = torch.tensor([400, 9_000, 3_001, 2_000, 8_000])
-    padded = random_records(lengths.tolist(), length=9_000)
-    packed = PackedSignals.pack(
-        padded.squeeze(1).short(), starts=(9_000 - lengths) // 2, lengths=lengths
-    )
+    padded = random_records(lengths.tolist(), length=9_000, leads=leads)
+    packed = PackedSignals.pack(padded.short(), starts=(9_000 - lengths) // 2, lengths=lengths)
     mask = FourierFilter(ring_filters(length=9_000)[0], length=9_000) if filtered else None
-    network = random_network(width=0.03, fourier_filter=mask)
+    network = random_network(width=0.03, fourier_filter=mask, leads=leads)
     evaluator = Evaluator(network, length=9_000)
     assert (evaluator.choose(3_000, 6_000)[1:] == (0, 9_000)) == filtered
     assert evaluator.choose(500, 8_500)[1:] == (0, 9_000)
@@ -141,8 +147,10 @@ def test_memory_does_not_grow_with_the_number_of_records():
 def test_signals_that_are_no_tensor_are_refused(signals):
     with pytest.raises(ValueError, match="^signals is of type ndarray; accepted is a tensor"):
         infer(Network(width=0.02), signals.numpy())
-    with pytest.raises(ValueError, match=r"^signals has shape \(40, 1, 300\); .* \(record, time\)"):
-        infer(Network(width=0.02), signals[:, None])
+    with pytest.raises(
+        ValueError, match=r"^signals has shape \(300,\); .* \(record, time\) of one"
+    ):
+        infer(Network(width=0.02), signals[0])
 
 
 def test_networks_of_ones_own_are_refused(signals):

@@ -197,7 +197,8 @@ def test_checkpoints_of_another_network_are_refused(full_network, tmp_path):
     with pytest.raises(
         ValueError,
         match=r"narrow.pth does not fit .* conv1.weight has shape \(6, 1, 24\); accepted is "
-        r"\(320, 1, 24\), that of width 1 and 4 classes \(for others, .* load_state_dict\)$",
+        r"\(320, 1, 24\), that of width 1, 4 classes and one lead \(for others, .* "
+        r"load_state_dict\)$",
     ):
         load_published(path)
     incomplete = {k: v for k, v in full_network.state_dict().items() if k != "bn7.running_var"}

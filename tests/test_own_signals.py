@@ -8,6 +8,7 @@ import torch
 from documented import python_blocks
 
 from dnalib import metrics
+from dnalib.data import prepare_signal, raw_units
 from dnalib.inference import infer
 from dnalib.model import Network
 
@@ -52,6 +53,7 @@ def test_perturbations_keep_to_epsilon_and_mislead_members(page: dict[str, Any])
     everything = torch.arange(len(page["attacked"]))
     valid = page["attacked"].valid(everything)
     for delta in (*page["perturbations"].values(), page["aimed"]):
+        assert delta.shape == (len(everything), 2, page["length"])
         assert 100 < delta.abs().max() <= page["epsilon"] * (1 + 1e-6) and not delta[~valid].any()
         assert not valid.all(), "some records are padded"
     assert {name for _, name in page["misled"]} == set(ENSEMBLES)
@@ -68,14 +70,30 @@ def test_weights_that_were_saved_answer_alike_behind_their_filter_alone(
     signals = page["material"].test_signals
     expected = infer(page["fdec"], signals)
     assert torch.equal(infer(page["again"], signals), expected)
-    bare = Network(width=0.02, classes=2)
+    bare = Network(width=0.02, classes=2, leads=2)
     bare.load_state_dict(page["fdec"].state_dict())  # the page warns that this is no error
     assert (infer(bare, signals) - expected).abs().max() > 0.01
     assert (page["folder"] / "fdec1.safetensors").exists()
 
 
+def test_one_recording_is_answered_by_leads_at_the_rate_of_the_training(
+    page: dict[str, Any],
+) -> None:
+    assert page["prediction"].probabilities.argmax() == page["class_names"].index("broad")
+    (first, second) = (raw_units(page["record"], lead=lead, rate=500) for lead in ("I", "II"))
+    padded, _, _ = prepare_signal(
+        np.stack([first, second]), length=200, rate=125, cut="middle", source_rate=500
+    )
+    inputs = torch.from_numpy(padded)[None]  # (record, lead, time)
+    for member, found in zip(
+        page["members"]["fdec"], page["prediction"].member_probabilities, strict=True
+    ):
+        expected = infer(member, inputs).softmax(1)[0].numpy()
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
 def test_own_networks_of_three_leads_are_attacked_and_decorrelated(page: dict[str, Any]) -> None:
-    assert page["smooth"].shape == page["leads"].shape == (64, 3, page["length"])
+    assert page["smooth"].shape == page["three_leads"].shape == (64, 3, page["length"])
     assert 0 < page["smooth"].abs().max() <= page["epsilon"] * (1 + 1e-6)
     assert np.shape(page["own"].logits["own"]) == (2, 64, 2)
     gradients = [one.grad for one in page["second"].parameters()]

@@ -6,13 +6,17 @@ import torch
 from dnalib.signals import PackedSignals
 
 
-@pytest.fixture
-def padded():
-    """Three records on an axis of ten samples: in the middle, whole, and at the end."""
-    padded = torch.zeros(3, 10, dtype=torch.int16)
-    padded[0, 3:7] = torch.tensor([1, 2, 0, 4])
-    padded[1] = torch.arange(11, 21)
-    padded[2, 9] = -5
+@pytest.fixture(params=[1, 3])
+def padded(request):
+    """Three records on an axis of ten samples, of one or three leads that differ.
+
+    They lie in the middle, on the whole axis, and at its end.
+    """
+    padded = torch.zeros(3, request.param, 10, dtype=torch.int16)
+    lead = 100 * torch.arange(request.param)[:, None]
+    padded[0, :, 3:7] = lead + torch.tensor([1, 2, 0, 4])
+    padded[1] = lead + torch.arange(11, 21)
+    padded[2, :, 9:] = lead - 5
     return padded
 
 
@@ -23,12 +27,13 @@ def packed(padded):
 
 
 def test_padding_is_not_stored_and_comes_back(padded, packed):
-    assert len(packed) == 3 and packed.samples.numel() == 15
+    leads = padded.shape[1]
+    assert len(packed) == 3 and packed.leads == leads and packed.samples.shape == (leads, 15)
     order = torch.tensor([2, 0, 1, 0])
     assert torch.equal(packed.batch(order), padded[order])
     assert packed.batch(order).dtype == torch.int16
-    expected = torch.zeros(2, 10, dtype=torch.bool)
-    expected[0, 3:7] = True  # a zero in a record is record
+    expected = torch.zeros(2, leads, 10, dtype=torch.bool)
+    expected[0, :, 3:7] = True  # a zero in a record is record
     expected[1] = True
     assert torch.equal(packed.valid(torch.tensor([0, 1])), expected)
 
@@ -37,15 +42,15 @@ def test_padding_is_not_stored_and_comes_back(padded, packed):
 def test_a_window_is_a_part_of_the_axis(padded, packed, first, last):
     records = torch.arange(3)
     window = packed.batch(records, first=first, last=last)
-    assert torch.equal(window, padded[:, first:last])
+    assert torch.equal(window, padded[..., first:last])
     valid = packed.valid(records, first=first, last=last)
-    assert torch.equal(valid, packed.valid(records)[:, first:last])
+    assert torch.equal(valid, packed.valid(records)[..., first:last])
 
 
 def test_a_window_may_leave_the_axis(packed):
     window = packed.batch(torch.arange(3), first=-2, last=12)
-    assert torch.equal(window[:, 2:-2], packed.batch(torch.arange(3)))
-    assert not window[:, :2].any() and not window[:, -2:].any()
+    assert torch.equal(window[..., 2:-2], packed.batch(torch.arange(3)))
+    assert not window[..., :2].any() and not window[..., -2:].any()
 
 
 def test_a_selection_shares_its_samples(padded, packed):
@@ -69,10 +74,16 @@ def test_a_record_that_leaves_the_axis_is_refused(padded, starts, lengths):
 
 
 def test_shapes_that_do_not_fit_are_refused(padded):
-    with pytest.raises(ValueError, match="accepted is .record, time."):
-        PackedSignals.pack(padded[0])
+    for none in (padded[0, 0], padded[None], padded[:, :0], padded[..., :0]):
+        with pytest.raises(ValueError, match="accepted is .record, lead, time., or .record, time."):
+            PackedSignals.pack(none)
     with pytest.raises(ValueError, match="one a record"):
         PackedSignals.pack(padded, starts=torch.tensor([0]), lengths=torch.tensor([4]))
+
+
+def test_without_an_axis_of_leads_there_is_one():
+    records = torch.arange(6).view(2, 3)
+    assert torch.equal(PackedSignals.pack(records).batch(torch.arange(2)), records.unsqueeze(1))
 
 
 def test_arrays_are_refused_before_they_are_packed(padded):
@@ -96,13 +107,13 @@ def test_places_of_narrow_types_do_not_overflow():
     assert packed.starts.dtype == packed.lengths.dtype == packed.offsets.dtype == torch.int64
     expected = torch.zeros(2, 300)
     expected[:, 100:] = 1
-    assert torch.equal(packed.batch(torch.arange(2)), expected)
+    assert torch.equal(packed.batch(torch.arange(2)).squeeze(1), expected)
 
 
 def test_a_perturbation_is_added_to_each_record(padded, packed):
-    perturbation = torch.zeros(3, 10)
-    perturbation[0, 3:7] = torch.tensor([0.5, -1.0, 2.0, 0.25])
-    perturbation[2, 9] = 1.5
+    perturbation = torch.zeros(padded.shape)
+    perturbation[0, -1, 3:7] = torch.tensor([0.5, -1.0, 2.0, 0.25])
+    perturbation[2, 0, 9] = 1.5
     attacked = packed.plus(perturbation)
     assert torch.equal(attacked.batch(torch.arange(3)), padded + perturbation)
     few = packed.select(torch.tensor([2, 0])).plus(perturbation[[2, 0]].half())
@@ -110,9 +121,10 @@ def test_a_perturbation_is_added_to_each_record(padded, packed):
     assert few.samples.dtype == torch.float32
     with pytest.raises(ValueError, match="^perturbation is of type ndarray; accepted is a tensor"):
         packed.plus(perturbation.numpy())
-    with pytest.raises(ValueError, match=r"\(2, 10\); accepted is \(3, 10\)"):
+    leads = padded.shape[1]
+    with pytest.raises(ValueError, match=rf"\(2, {leads}, 10\); accepted is \(3, {leads}, 10\)"):
         packed.plus(perturbation[:2])
-    perturbation[0, 0] = 1
+    perturbation[0, -1, 0] = 1
     with pytest.raises(ValueError, match="not zero on the padding"):
         packed.plus(perturbation)
 
@@ -124,4 +136,4 @@ def test_a_sample_that_is_no_number_stays_in_its_own_record() -> None:
     packed = PackedSignals.pack(
         padded, starts=torch.tensor([0, 3, 3]), lengths=torch.tensor([8, 3, 3])
     )
-    assert torch.equal(packed.batch(torch.tensor([1, 2])), padded[1:])
+    assert torch.equal(packed.batch(torch.tensor([1, 2])).squeeze(1), padded[1:])

@@ -1,4 +1,4 @@
-"""Any WFDB record, of any rate and voltage: one lead of it in raw units, as networks take it.
+"""Any WFDB record, of any rate and voltage: leads of it in raw units, as networks take them.
 
 What training reads is checked more strictly, by record_files.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_DENOMINATOR = 1000  # of the fraction by which a record is resampled
 FASTEST = 100_000  # Hz; of a faster record such a fraction may miss 300 Hz, or be 0
+MISSED = 1e-3  # of a rate, by which resampling may miss it
 FACTORS = {"V": 1000 * GAIN, "mV": GAIN, "uV": 1.0, "µV": 1.0}  # raw units that a unit holds
 
 
@@ -59,44 +60,75 @@ def read_physical(path: str | PathLike[str]) -> wfdb.Record:
         raise DataError(f"{path}: cannot be read as a WFDB record ({error})") from error
 
 
-def raw_units(record: wfdb.Record, *, lead: int | str) -> NDArray[np.float32]:
-    """One lead of a record in raw units (µV) at 300 Hz: (time,), float32.
+def raw_units(
+    record: wfdb.Record, *, lead: int | str | Sequence[int | str], rate: float = RATE
+) -> NDArray[np.float32]:
+    """Leads of a record in raw units (µV), at one rate.
 
     Args:
         record: a `wfdb.Record` of one second at least.
-        lead: its position, or its name in `sig_name`.
+        lead: its position, from 0 on, or its name in `sig_name`; or a sequence of them.
+        rate: samples a second to bring it to, Hz; those of CinC 2017 by default.
+
+    Returns:
+        (time,), float32; of a sequence of leads (lead, time), in its order.
 
     Raises:
-        DataError: no record, no such lead, no samples of one rate, no rate or one above 100 kHz, a
-            unit that is not of voltage, a value that is not finite, or less than a second.
+        DataError: no record, no such lead, no samples of one rate, no rate or one above 100 kHz or
+            so far from the other that resampling would miss it, a unit that is not of voltage, a
+            value that is not finite, or less than a second.
     """
     physical = _physical_signals(record)  # (time, lead)
+    if isinstance(lead, Sequence) and not isinstance(lead, str):
+        positions = _lead_positions(record, lead, leads=physical.shape[1])
+        return _resampled(record, _microvolts(record, physical, positions), rate=rate)
+    positions = _lead_positions(record, [lead], leads=physical.shape[1])
+    return _resampled(record, _microvolts(record, physical, positions), rate=rate)[0]
+
+
+def _microvolts(
+    record: wfdb.Record, physical: NDArray[np.floating], positions: Sequence[int]
+) -> NDArray[np.floating]:
+    """Some leads of signals (time, lead) in µV: (lead, time)."""
     name, leads = _name(record), physical.shape[1]
-    position = _lead_position(record, lead, leads=leads)
     if not isinstance(record.units, Sequence) or len(record.units) != leads:
         raise DataError(
             f"{name}: units is {record.units!r}; accepted is a list of {leads}, a unit a lead, "
             f"each of {list(FACTORS)}"
         )
-    unit = record.units[position]
-    if unit not in FACTORS:
-        raise DataError(f"{name}: the unit is {unit!r}; accepted are {list(FACTORS)}")
-    signal = physical[:, position] * FACTORS[unit]  # (time,), µV
-    if not np.isfinite(signal).all():
+    for unit in (record.units[position] for position in positions):
+        if unit not in FACTORS:
+            raise DataError(f"{name}: the unit is {unit!r}; accepted are {list(FACTORS)}")
+    signals = np.stack(
+        [physical[:, position] * FACTORS[record.units[position]] for position in positions]
+    )
+    if not np.isfinite(signals).all():
         raise DataError(f"{name}: a value is not finite; accepted are finite ones only")
-    rate = _rate(record)
-    if len(signal) < rate:
+    return signals
+
+
+def _resampled(
+    record: wfdb.Record, signals: NDArray[np.floating], *, rate: float
+) -> NDArray[np.float32]:
+    """A record's signals (lead, time) at another rate."""
+    own, samples = _rate(record), signals.shape[1]
+    if samples < own:
         raise DataError(
-            f"{name}: the record lasts {len(signal) / rate:.3g} s; accepted is 1 s at least, "
+            f"{_name(record)}: the record lasts {samples / own:.3g} s; accepted is 1 s at least, "
             "as a shorter one need not hold a heart beat"
         )
-    ratio = Fraction(RATE / rate).limit_denominator(LARGEST_DENOMINATOR)
+    ratio = Fraction(rate / own).limit_denominator(LARGEST_DENOMINATOR)
+    if abs(ratio * own - rate) > MISSED * rate:
+        raise DataError(
+            f"{_name(record)}: fs is {own:g} Hz, which is too far from the {rate:g} Hz it is to be "
+            f"brought to; accepted is a rate that is not {LARGEST_DENOMINATOR} times as high"
+        )
     if ratio != 1:
         # The ends are extended, as in decimation: zeros there would pull an offset down.
-        signal = scipy.signal.resample_poly(
-            signal, ratio.numerator, ratio.denominator, padtype="edge"
+        signals = scipy.signal.resample_poly(
+            signals, ratio.numerator, ratio.denominator, axis=1, padtype="edge"
         )
-    return signal.astype(np.float32)
+    return signals.astype(np.float32)
 
 
 def _name(record: wfdb.Record) -> str:
@@ -135,12 +167,19 @@ def _physical_signals(record: wfdb.Record) -> NDArray[np.floating]:
     return physical
 
 
-def _lead_position(record: wfdb.Record, lead: int | str, *, leads: int) -> int:
-    """The position of a lead that is given so or by its name."""
+def _lead_positions(record: wfdb.Record, chosen: Sequence[int | str], *, leads: int) -> list[int]:
+    """The positions of leads that are given so or by their names."""
     names = [str(name) for name in record.sig_name or []]
-    if lead in names:
-        return names.index(str(lead))
-    if isinstance(lead, Integral) and 0 <= lead < leads:
-        return int(lead)
     by_name = f", or the names {', '.join(names)}" if names else ""
-    raise DataError(f"{_name(record)}: lead is {lead!r}; accepted are 0 to {leads - 1}{by_name}")
+    accepted = f"accepted are 0 to {leads - 1}{by_name}"
+    if not len(chosen):
+        raise DataError(f"{_name(record)}: lead is empty; {accepted}, one of them at least")
+    positions = []
+    for lead in chosen:
+        if lead in names:
+            positions.append(names.index(str(lead)))
+        elif isinstance(lead, Integral) and 0 <= lead < leads:
+            positions.append(int(lead))
+        else:
+            raise DataError(f"{_name(record)}: lead is {lead!r}; {accepted}")
+    return positions

@@ -89,36 +89,40 @@ def prepare_signal(
     """Bring one signal to a length: decimate, cut, pad.
 
     Args:
-        signal: (time,), integers or floats, raw units (µV), finite.
+        signal: (time,), or (lead, time), integers or floats, raw units (µV), finite.
         length: samples to bring it to, at the new rate.
         rate: Hz; divides `source_rate`.
         cut: "start" or "middle", as in `prepare`.
         source_rate: the signal's own rate, Hz.
 
     Returns:
-        (length,), int16 from integers (where filtered, rounded and limited to ±32,767) and float32
-        from floats; the position of the first sample; the number of samples that are not padding.
+        (length,), or (lead, length), int16 from integers (where filtered, rounded and limited to
+        ±32,767) and float32 from floats; the position of the first sample; the number of samples,
+        of each lead, that are not padding.
 
     Raises:
         ValueError: an option is not one of those.
-        DataError: the signal is not a finite, non-empty array of one dimension, or an integer in it
-            leaves int16.
+        DataError: the signal is not a finite, non-empty array of one or two dimensions, has more
+            leads than samples, or an integer in it leaves int16.
 
     Source: :eq:`eq-padding` of chapter 1.
     """
     check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
     signal = _check_signal(np.asarray(signal))
     every = int(source_rate // rate)  # also of rates that are floats, as files state them
-    kept = _cut(_decimate(signal, every), length, cut)  # (time,), at most `length`
-    padded = np.zeros(length, dtype=kept.dtype)
-    start = (length - len(kept)) // 2
-    padded[start : start + len(kept)] = kept
-    return padded, start, len(kept)
+    kept = _cut(_decimate(signal, every), length, cut)  # (..., time), at most `length`
+    samples = kept.shape[-1]
+    padded = np.zeros((*kept.shape[:-1], length), dtype=kept.dtype)
+    start = (length - samples) // 2
+    padded[..., start : start + samples] = kept
+    return padded, start, samples
 
 
 def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) -> None:
     """Raise a ValueError for the first of these options that `prepare_signal` does not take."""
     check_count("length", length, least=1)
+    if not is_number(source_rate) or not source_rate > 0:  # NaN is not, either
+        raise ValueError(f"source_rate is {source_rate!r} Hz; accepted: a number above 0.")
     if not is_number(rate) or rate <= 0 or source_rate % rate:
         raise ValueError(f"rate is {rate!r} Hz; accepted: a whole part of {source_rate} Hz.")
     if cut not in CUTS:
@@ -127,10 +131,15 @@ def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) 
 
 def _check_signal(signal: NDArray[Any]) -> NDArray[Any]:
     """The signal as int16 or float32."""
-    if signal.ndim != 1 or not signal.size or signal.dtype.kind not in "iuf":
+    if signal.ndim not in (1, 2) or not signal.size or signal.dtype.kind not in "iuf":
         raise DataError(
             f"The signal is an array of shape {signal.shape} and type {signal.dtype}; "
-            "accepted: (time,) of integers or floats, at least one sample."
+            "accepted: (time,) or (lead, time) of integers or floats, at least one sample."
+        )
+    if signal.ndim == 2 and len(signal) > signal.shape[1]:
+        raise DataError(
+            f"The signal is an array of shape {signal.shape}, of more leads than samples; "
+            "accepted: (lead, time), as .T makes it of (time, lead)."
         )
     if signal.dtype == np.int16:
         return signal
@@ -139,19 +148,20 @@ def _check_signal(signal: NDArray[Any]) -> NDArray[Any]:
     # Compared rather than tested for NaN alone: a float64 may overflow float32 to infinity. And in
     # float64: as float16 the limits themselves would be infinite.
     low, high = np.float64(limits.min), np.float64(limits.max)
-    outside = np.flatnonzero(~((signal >= low) & (signal <= high)))
+    outside = np.argwhere(~((signal >= low) & (signal <= high)))
     if outside.size:
-        where = outside[0]
+        *lead, sample = outside[0].tolist()
+        of_lead = f" of lead {lead[0]}" if lead else ""
         raise DataError(
-            f"The signal's sample {where} is {signal[where]}; accepted: finite, from {low:g} to "
-            f"{high:g}."
+            f"The signal's sample {sample}{of_lead} is {signal[*lead, sample]}; accepted: finite, "
+            f"from {low:g} to {high:g}."
         )
     return signal.astype(np.int16 if whole else np.float32)
 
 
 def _cut(signal: NDArray[Any], length: int, cut: str) -> NDArray[Any]:
-    first = max(0, len(signal) - length) // 2 if cut == "middle" else 0
-    return signal[first : first + length]
+    first = max(0, signal.shape[-1] - length) // 2 if cut == "middle" else 0
+    return signal[..., first : first + length]
 
 
 def _decimate(signal: NDArray[Any], factor: int) -> NDArray[Any]:
@@ -159,7 +169,7 @@ def _decimate(signal: NDArray[Any], factor: int) -> NDArray[Any]:
     if factor == 1:
         return signal
     filtered = scipy.signal.resample_poly(
-        signal.astype(np.float64), 1, factor, window=_low_pass(factor), padtype="edge"
+        signal.astype(np.float64), 1, factor, axis=-1, window=_low_pass(factor), padtype="edge"
     )
     if signal.dtype == np.int16:
         filtered = np.clip(np.rint(filtered), -LARGEST, LARGEST)

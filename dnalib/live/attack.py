@@ -107,12 +107,13 @@ class AttackBench:
             precision=settings.attack_precision,
         )
         # fp16 as the run stores it, so that its numbers are met exactly.
-        perturbation = half_within(crafted[question.attack], question.epsilon).float()  # (1, time)
+        # (1, 1, time)
+        perturbation = half_within(crafted[question.attack], question.epsilon).float()
         return Answer(
             question=question,
             label=label,
             signal=signal,
-            perturbation=perturbation[0].numpy(),
+            perturbation=perturbation[0, 0].numpy(),
             padded=length < settings.length,
             before=self._probabilities(packed),
             after=self._probabilities(packed.plus(perturbation)),

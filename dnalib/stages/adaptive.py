@@ -301,8 +301,8 @@ def size_of(perturbation: Tensor, signals: PackedSignals) -> dict[str, float | N
     everything = torch.arange(len(signals))
     size = attacks.perturbation_size(
         perturbation.unsqueeze(1),
-        signals.batch(everything).unsqueeze(1),
-        valid=signals.valid(everything).unsqueeze(1),
+        signals.batch(everything),
+        valid=signals.valid(everything),
     )
     return {
         "largest": size.largest.max().item(),

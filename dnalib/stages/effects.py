@@ -132,7 +132,9 @@ def store_swap(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, An
     network = load_member(run, f"{SWAPPED_MEMBER}{SWAPPED}")
     crafted = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
     positions = crafted["positions"]
-    attacked = dataset.packed(dataset.split.test[positions.numpy()]).plus(crafted["sap"])
+    attacked = dataset.packed(dataset.split.test[positions.numpy()]).plus(
+        crafted["sap"].unsqueeze(1)
+    )
     logits = {
         name: in_fp16(infer(network, signals), name=f"the largest logit of {SWAPPED_MEMBER}")
         for name, signals in {

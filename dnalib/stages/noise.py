@@ -50,8 +50,8 @@ def store_noise(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, A
     positions = load_file(run.obtain(attacked_name("strip", epsilon)).path)["positions"]
     signals, _ = records_at(run, positions)
     everything = torch.arange(len(signals))
-    inputs = signals.batch(everything).float().unsqueeze(1)  # (record, 1, time)
-    valid = signals.valid(everything).unsqueeze(1)
+    inputs = signals.batch(everything).float()  # (record, 1, time)
+    valid = signals.valid(everything)
     # The same signs at every ε, so that only their size differs.
     seed = derived_seed(run.settings.seed, NUMBER)
     made = {

@@ -166,7 +166,9 @@ def craft_all(
         generators=None if generators is None else [generators[record] for record in todo.tolist()],
     )
     for batch, perturbations in batches:
-        made = {name: half_within(delta, epsilon) for name, delta in perturbations.items()}
+        made = {  # (batch, time): the book's records have one lead
+            name: half_within(delta.squeeze(1), epsilon) for name, delta in perturbations.items()
+        }
         portion = {**made, RECORDS: todo[batch]}
         portions.keep(f"from-{todo[batch].min()}", portion, made_for=identity)
         place(portion, found, left)
@@ -313,8 +315,11 @@ def records_at(run: ComputingRun, positions: Tensor) -> tuple[PackedSignals, Ten
 def logits_under(
     perturbation: Tensor, networks: Sequence[Network | Evaluator], signals: PackedSignals
 ) -> Tensor:
-    """What several networks answer to perturbed records: (network, record, class), fp16."""
-    attacked = signals.plus(perturbation)
+    """What several networks answer to perturbed records: (network, record, class), fp16.
+
+    The perturbations are (record, time), as stages store them.
+    """
+    attacked = signals.plus(perturbation.unsqueeze(1))
     logits = torch.stack([infer(network, attacked) for network in networks])
     return in_fp16(logits, name="the largest logit under attack")
 

@@ -148,5 +148,6 @@ def project(
     perturbation: Tensor, fourier_filter: FourierFilter, signals: PackedSignals, *, epsilon: float
 ) -> Tensor:
     """What a filter passes of perturbations, on the record and within ε: (record, time), fp16."""
-    passed = fourier_filter(perturbation.float().unsqueeze(1)).squeeze(1)  # (record, time)
-    return half_within(passed * signals.valid(torch.arange(len(signals))), epsilon)
+    passed = fourier_filter(perturbation.float().unsqueeze(1))  # (record, 1, time)
+    valid = signals.valid(torch.arange(len(signals)))  # likewise
+    return half_within((passed * valid).squeeze(1), epsilon)

@@ -54,7 +54,7 @@ def store_universal(
     """
     positions = load_file(run.obtain(records).path)["positions"]
     signals, _ = records_at(run, positions)
-    valid = signals.valid(torch.arange(len(signals)))  # (record, time)
+    valid = signals.valid(torch.arange(len(signals))).squeeze(1)  # (record, time)
     networks = [load_member(run, model) for model in MEMBERS]
     chosen = chosen_records(run, tried_on=len(signals))
     targets = {"base": ("base",), **ENSEMBLES}
@@ -95,7 +95,7 @@ def learn_universal(
     ensemble = Ensemble([evaluator.full for evaluator in evaluators]).eval()
     delta = attacks.universal_perturbation(
         InPrecision(ensemble, precision=run.settings.adaptive_precision),
-        signals.batch(everything).float().unsqueeze(1).to(device),
+        signals.batch(everything).float().to(device),
         run.dataset.labels(records).to(device),
         epsilon=epsilon,
         generator=torch.Generator().manual_seed(derived_seed(run.settings.seed, 0)),
@@ -104,6 +104,6 @@ def learn_universal(
         at_once=max(1, min(map(fitting_batch, evaluators)) // len(evaluators)),
         loss=attacks.end_to_end(),
         largest_loss=LARGEST_LOSS,
-        valid=signals.valid(everything).unsqueeze(1).to(device),
+        valid=signals.valid(everything).to(device),
     )
     return delta[0].cpu()

@@ -27,15 +27,15 @@ def adversarial_examples(
 
     Args:
         network: the network in training.
-        signals: (batch, 1, time), float32, raw units.
+        signals: (batch, lead, time), float32, raw units.
         labels: (batch,).
-        valid: (batch, 1, time), bool; the padding stays zero.
+        valid: (batch, lead, time), bool; the padding stays zero.
         epsilon: largest change of a sample, raw units.
         steps: gradient steps, each of 2.5 ε / steps.
         precision: "32-true" or "bf16-mixed", of the attack's products.
 
     Returns:
-        (batch, 1, time), like the signals.
+        (batch, lead, time), like the signals.
 
     Source: Madry et al. 2018, equation 2.1 and section 5; the size of the steps after its appendix.
     """
@@ -68,16 +68,16 @@ def distilled_examples(
 
     Args:
         network: the network whose maps are matched.
-        sources: (batch, 1, time), float32, raw units: what is changed.
-        targets: (batch, 1, time): what is to be found in them.
+        sources: (batch, lead, time), float32, raw units: what is changed.
+        targets: (batch, lead, time): what is to be found in them.
         block: whose maps, 1 to 13.
-        valid: (batch, 1, time), bool, of the sources; their padding stays zero.
+        valid: (batch, lead, time), bool, of the sources; their padding stays zero.
         epsilon: largest change of a sample, raw units.
         steps: gradient steps, each of ε / steps.
         precision: as in `adversarial_examples`.
 
     Returns:
-        (batch, 1, time), like the sources.
+        (batch, lead, time), like the sources.
 
     Source: :eq:`eq-distillation` of chapter A2, by the signs of the gradient; Yang et al. 2020,
     "DVERGE: diversifying vulnerabilities for enhanced robust generation of ensembles", equation 1.
@@ -115,7 +115,7 @@ def nearness(maps: Tensor, wanted: Tensor) -> Tensor:
 
 
 class MapsAfter(nn.Module):
-    """A network up to one of its blocks: signals (batch, 1, time) -> (batch, channel · position).
+    """A network up to a block: signals (batch, lead, time) -> (batch, channel · position).
 
     Args:
         network: in evaluation mode.

@@ -7,8 +7,14 @@ from torch import Tensor
 
 from dnalib.array_arguments import check_classes
 from dnalib.digests import digest_of_tensors
-from dnalib.model import FEATURES
-from dnalib.signals import PackedSignals, check_labels, check_packed, check_tensor
+from dnalib.model import FEATURES, Network
+from dnalib.signals import (
+    PackedSignals,
+    check_labels,
+    check_leads,
+    check_packed,
+    check_tensor,
+)
 from dnalib.training.recipes import Recipe
 
 
@@ -20,16 +26,17 @@ class TrainingData:
         signals: all training records once, `PackedSignals` of int16, raw units.
         labels: a tensor (record,), int64.
         rows: a tensor (row,), int64, record of each training row after oversampling.
-        test_signals, test_labels: the test records likewise, for the learning curve only, padded to
-            the same length: the network's mean over time counts the padding.
+        test_signals, test_labels: the test records likewise, for the learning curve only, of as
+            many leads and padded to the same length: the network's mean over time counts the
+            padding.
         earlier: a tuple of tensors (record, 64), float32: the features of each earlier model, in
             the records' order, a row a record, not a training row.
 
     Raises:
-        ValueError: signals that are not packed or not padded to one length, other parts that are no
-            tensors, labels or features of another number of records, labels that are no classes,
-            rows or features of another shape or type, a row of no record, a value that is not
-            finite, or no test record.
+        ValueError: signals that are not packed, not padded to one length or not of as many leads,
+            other parts that are no tensors, labels or features of another number of records, labels
+            that are no classes, rows or features of another shape or type, a row of no record, a
+            value that is not finite, or no test record.
     """
 
     signals: PackedSignals
@@ -47,6 +54,7 @@ class TrainingData:
                 f"test_signals are padded to {self.test_signals.length} samples and signals to "
                 f"{self.signals.length}; accepted is one length for both"
             )
+        check_leads("test_signals", self.test_signals, leads=self.signals.leads, by="signals")
         if not len(self.test_signals):
             raise ValueError("test_signals hold no record; at least one is needed")
         records = len(self.signals)
@@ -83,11 +91,13 @@ class TrainingData:
         }
         return replace(self, **moved, earlier=tuple(matrix.to(device) for matrix in self.earlier))
 
-    def check_classes(self, classes: int) -> None:
-        """Raise a ValueError for a label beyond the classes of the network that is to be trained.
+    def check_fits(self, network: Network) -> None:
+        """Raise a ValueError for other leads than a network's, or a label beyond its classes.
 
-        What is on a GPU was checked before: reading it would wait for the device.
+        Labels on a GPU were checked before: reading them would wait for the device.
         """
+        check_leads("signals", self.signals, leads=network.leads)
+        classes = network.classes
         for name in ("labels", "test_labels"):
             labels = getattr(self, name)
             if labels.device.type == "cpu":
@@ -147,7 +157,7 @@ def signal_tensors(signals: PackedSignals) -> list[Tensor]:
         signals.starts,
         signals.offsets,
         torch.tensor(signals.length),
-        signals.samples,
+        signals.samples.squeeze(0),  # of one lead: as checkpoints from before there were others
     ]
 
 

@@ -33,8 +33,8 @@ class JointNetwork(nn.Module):
         """Logits (member, batch, class) and features (member, batch, feature).
 
         Args:
-            signals: (batch, 1, time) for all members, or (member, batch, 1, time), a batch for
-                each, raw units.
+            signals: (batch, lead, time) for all members, or (member, batch, lead, time), a batch
+                for each, raw units.
         """
         shown = signals if signals.ndim == 4 else [signals] * len(self.members)
         answers = [

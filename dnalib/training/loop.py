@@ -126,7 +126,7 @@ def train(
         network = make_network()
         check_method(network, recipe)
         for one in networks_of(network):
-            data.check_classes(one.classes)
+            data.check_fits(one)
         if fabric.world_size > 1:
             set_batch_norms(network, SynchronisedBatchNorm)
         identity = identify(network, data, recipe)

@@ -53,13 +53,13 @@ class Step:
 
     @property
     def signals(self) -> Tensor:
-        """(row, 1, time), float32, raw units."""
-        return self.data.signals.batch(self.mine).float().unsqueeze(1)
+        """(row, lead, time), float32, raw units."""
+        return self.data.signals.batch(self.mine).float()
 
     @property
     def valid(self) -> Tensor:
-        """(row, 1, time), bool, False on the padding."""
-        return self.data.signals.valid(self.mine).unsqueeze(1)
+        """(row, lead, time), bool, False on the padding."""
+        return self.data.signals.valid(self.mine)
 
     @property
     def labels(self) -> Tensor:

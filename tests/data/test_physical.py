@@ -5,7 +5,7 @@ import pytest
 import wfdb
 from wfdb_files import ecg, write
 
-from dnalib.data import raw_units, read_physical
+from dnalib.data import DataError, raw_units, read_physical
 
 
 @pytest.mark.parametrize("rate", [250, 360, 500, 1000, 128])
@@ -29,3 +29,46 @@ def test_fast_records_last_as_long_at_300_hz(rate: float) -> None:
     found = raw_units(record, lead=0)
     assert found.shape == (600,)
     assert np.abs(found - 1000 * ecg(2, 300))[50:-50].max() < 2
+
+
+def three_leads(rate: float = 500) -> wfdb.Record:
+    """Leads I, II and III of four seconds, II in µV and the others in mV."""
+    signal = ecg(4, int(rate))
+    leads = np.stack([signal, 1000 * (signal + 1), -signal], axis=1)
+    return wfdb.Record(
+        p_signal=leads, fs=rate, units=["mV", "uV", "mV"], sig_name=["I", "II", "III"]
+    )
+
+
+@pytest.mark.parametrize("rate", [300, 500, 125])
+def test_several_leads_are_each_what_it_is_alone(rate: int) -> None:
+    record = three_leads()
+    found = raw_units(record, lead=["III", 1], rate=rate)
+    assert found.shape == (2, 4 * rate) and found.dtype == np.float32
+    for row, name in zip(found, ("III", "II"), strict=True):
+        alone = raw_units(record, lead=name, rate=rate)
+        assert alone.shape == (4 * rate,) and np.array_equal(row, alone)
+    expected = 1000 * ecg(4, rate)  # µV
+    inside = slice(rate // 2, -rate // 2)
+    assert np.abs(-found[0] - expected)[inside].max() < 3
+    assert np.abs(found[1] - 1000 - expected)[inside].max() < 3
+
+
+@pytest.mark.parametrize(
+    ("lead", "message"),
+    [
+        ([], "lead is empty; accepted are 0 to 2, or the names I, II, III"),
+        (["I", "V1"], "lead is 'V1'; accepted are 0 to 2, or the names I, II, III"),
+        ([0, 3], "lead is 3; accepted are 0 to 2"),
+        ([[0]], r"lead is \[0\]; accepted are 0 to 2"),
+    ],
+)
+def test_leads_that_a_record_lacks_are_named(lead: list, message: str) -> None:
+    with pytest.raises(DataError, match=f"the record: {message}"):
+        raw_units(three_leads(), lead=lead)
+
+
+def test_a_rate_that_resampling_would_miss_is_refused() -> None:
+    with pytest.raises(DataError, match="fs is 50000 Hz, which is too far from the 10 Hz"):
+        raw_units(three_leads(50_000), lead=0, rate=10)
+    assert raw_units(three_leads(10_000), lead=0, rate=10).shape == (40,)

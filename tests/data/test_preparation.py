@@ -73,6 +73,18 @@ def test_decimation_passes_slow_tones_in_phase_and_stops_fast_ones(rate: int) ->
     assert np.abs(fast[inside]).max() < 10
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+@pytest.mark.parametrize(("length", "cut"), [(300, "start"), (300, "middle"), (1200, "start")])
+def test_leads_are_prepared_like_one_each(kind: type, length: int, cut: str) -> None:
+    leads = np.stack([noise(1500, seed) for seed in (1, 2, 3)]).astype(kind)  # (lead, time)
+    found, start, count = prepare_signal(leads, length=length, rate=150, cut=cut)
+    assert found.shape == (3, length) and found.dtype == kind
+    for row, lead in zip(found, leads, strict=True):
+        alone, *place = prepare_signal(lead, length=length, rate=150, cut=cut)
+        assert place == [start, count]
+        np.testing.assert_array_equal(row, alone)
+
+
 def test_decimated_lengths_and_ends() -> None:
     for length, expected in ((3000, 1000), (3001, 1001), (3002, 1001), (3003, 1001), (1, 1)):
         flat = np.full(length, 1234, np.int16)
@@ -125,7 +137,12 @@ def test_types_of_a_users_own_signal() -> None:
         ([0, 40_000], "sample 1 is 40000; accepted: finite, from -32768 to 32767"),
         ([0, -32_769], "sample 1 is -32769"),
         ([], "at least one sample"),
-        ([[1.0], [2.0]], r"shape \(2, 1\)"),
+        (
+            [[1.0], [2.0]],
+            r"shape \(2, 1\), of more leads than samples; accepted: \(lead, time\), as",
+        ),
+        ([[[1.0]]], r"shape \(1, 1, 1\) and type float64; accepted: \(time,\) or \(lead, time\)"),
+        ([[0.0, 1.0], [0.0, np.nan]], "sample 1 of lead 1 is nan"),
         (["a"], "integers or floats"),
         ([1j], "integers or floats"),
     ],
@@ -150,6 +167,12 @@ def test_bad_signals(signal: list | np.ndarray, words: str) -> None:
 def test_bad_options(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         prepare(records_of(noise(50)), **options)
+
+
+@pytest.mark.parametrize("rate", [0, -300, np.nan, "300", None])
+def test_the_rate_that_a_signal_has_is_above_zero(rate: object) -> None:
+    with pytest.raises(ValueError, match="^source_rate is .* Hz; accepted: a number above 0"):
+        prepare_signal(noise(50), length=50, rate=300, cut="start", source_rate=rate)
 
 
 @pytest.mark.real

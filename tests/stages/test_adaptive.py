@@ -82,7 +82,7 @@ def test_each_model_is_attacked_on_the_records_that_the_base_model_gets_right(ru
 def test_an_attack_on_another_model_is_the_papers(run):
     crafted = tensors(run, "crafted-on-dec1-50")
     signals, labels, valid = attacked_records(run, crafted["positions"])
-    inputs = signals.batch(torch.arange(len(signals))).float().unsqueeze(1)
+    inputs = signals.batch(torch.arange(len(signals))).float()
     expected = craft_batch(
         load_member(run, "dec1"),
         inputs,
@@ -112,8 +112,9 @@ def test_every_model_is_shown_the_perturbations_of_each(run):
     signals, _, valid = attacked_records(run, crafted["positions"])
     masks = ring_filters(bands=SETTINGS.bands, length=SETTINGS.length)
     second = FourierFilter(masks[1], length=SETTINGS.length)
-    passed = second(crafted["sap"].float().unsqueeze(1)).squeeze(1) * valid
-    shown = {"": crafted["sap"], "/h2": passed.clamp(-50, 50)}
+    sap = crafted["sap"].unsqueeze(1)  # (record, 1, time)
+    passed = second(sap.float()) * valid.unsqueeze(1)
+    shown = {"": sap, "/h2": passed.clamp(-50, 50)}
     for ending, delta in shown.items():
         expected = infer(load_member(run, "fdec1"), signals.plus(delta))
         row = found[f"cor2/sap{ending}"][MEMBERS.index("fdec1")]
@@ -124,7 +125,7 @@ def test_a_projected_perturbation_stays_on_its_record_and_within_epsilon():
     torch.manual_seed(0)
     starts, lengths = torch.tensor([0, 50]), torch.tensor([600, 300])
     signals = PackedSignals.pack(torch.zeros(2, 600), starts=starts, lengths=lengths)
-    valid = signals.valid(torch.arange(2))
+    valid = signals.valid(torch.arange(2)).squeeze(1)  # (record, time)
     delta = 10 * torch.randn(2, 600).sign() * valid
     parts = [
         transfer.project(delta, FourierFilter(mask, length=600), signals, epsilon=10)
@@ -142,7 +143,7 @@ def test_the_control_is_attacked_as_the_ensemble_that_it_is(run):
     found = tensors(run, "adaptive-control-50")
     assert found.keys() == WHOLE | {"positions"}
     signals, labels, valid = attacked_records(run, found["positions"])
-    inputs = signals.batch(torch.arange(len(signals))).float().unsqueeze(1)
+    inputs = signals.batch(torch.arange(len(signals))).float()
     both = control.BesideConstants(load_member(run, "base"))
     logits = both(inputs)  # (member, record, class)
     assert torch.equal(
@@ -158,7 +159,7 @@ def test_the_control_is_attacked_as_the_ensemble_that_it_is(run):
         padding="mask",
         loss=attacks.end_to_end(),
     )
-    expected = infer(load_member(run, "base"), signals.plus(delta.squeeze(1).half()))
+    expected = infer(load_member(run, "base"), signals.plus(delta.half()))
     assert found["end to end/pgd"].shape == (1, len(labels), 4)
     close = torch.isclose(found["end to end/pgd"][0].float(), expected, rtol=0.02, atol=0.02)
     assert close.double().mean() > 0.9  # batches differ, and with them some gradients' rounding

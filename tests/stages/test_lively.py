@@ -35,8 +35,8 @@ SIGNALS = PackedSignals.pack(
     lengths=LENGTHS,
 )
 EVERY = torch.arange(len(LENGTHS))
-INPUTS = SIGNALS.batch(EVERY).float().unsqueeze(1)  # (record, 1, time)
-VALID = SIGNALS.valid(EVERY).unsqueeze(1)
+INPUTS = SIGNALS.batch(EVERY).float()  # (record, 1, time)
+VALID = SIGNALS.valid(EVERY)
 # What one of the networks answers, so that none is the least misled by all records.
 LABELS = torch.stack([network(INPUTS).argmax(1) for network in NETWORKS.values()])[EVERY % 3, EVERY]
 SETTINGS = dataclasses.replace(

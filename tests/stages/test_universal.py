@@ -24,8 +24,8 @@ SIGNALS = PackedSignals.pack(
     lengths=LENGTHS,
 )
 RECORDS = np.arange(0, len(LENGTHS), 2)
-INPUTS = SIGNALS.batch(torch.from_numpy(RECORDS)).float().unsqueeze(1)  # (record, 1, time)
-VALID = SIGNALS.valid(torch.from_numpy(RECORDS)).unsqueeze(1)
+INPUTS = SIGNALS.batch(torch.from_numpy(RECORDS)).float()  # (record, 1, time)
+VALID = SIGNALS.valid(torch.from_numpy(RECORDS))
 TARGETS = {"base": ("base",), **ENSEMBLES}
 
 

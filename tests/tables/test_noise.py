@@ -37,7 +37,7 @@ def test_the_attacked_records_are_shown_with_noise(tiny_run, stored):
         assert not torch.equal(stored[attack], natural)
     # Signs are ±ε on the record alone: the largest perturbation that stays within the bound.
     results = tiny_run.obtain(noise_name(EPSILON)).results
-    samples = signals.valid(everything).sum(dim=1).double()
+    samples = signals.valid(everything).sum(dim=(1, 2)).double()
     assert results["sizes"]["pgd"]["largest"] == EPSILON
     expected = (samples.sqrt() * EPSILON).median().item()
     assert results["sizes"]["pgd"]["median norm"] == pytest.approx(expected)
@@ -60,7 +60,7 @@ def test_no_noise_leaves_every_answer(tiny_run, stored):
         generator=torch.Generator(),
     )
     network = stages.load_member(tiny_run, "base")
-    assert torch.equal(infer(network, signals.plus(quiet.squeeze(1))), infer(network, signals))
+    assert torch.equal(infer(network, signals.plus(quiet)), infer(network, signals))
 
 
 def test_the_table_counts_what_is_stored(tiny_run, stored):
@@ -119,7 +119,7 @@ def test_words_follow_the_intervals(run, monkeypatch):
 def test_the_strength_of_an_attack_is_that_of_its_perturbations(tiny_run):
     crafted = load_file(tiny_run.obtain(stages.perturbation_name("strip", EPSILON)).path)
     signals, _ = records_at(tiny_run, crafted["positions"])
-    record = signals.batch(torch.arange(len(signals))).double()
+    record = signals.batch(torch.arange(len(signals))).squeeze(1).double()
     for attack in stages.ATTACKS:
         delta = crafted[attack].double()
         ratio = 10 * ((record**2).sum(1) / (delta**2).sum(1)).log10()

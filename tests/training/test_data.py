@@ -170,6 +170,11 @@ def test_data_is_told_from_data_that_differs_in_one_number():
             "test_signals are padded to 301 samples and signals to 300; accepted is one length",
         ),
         (
+            "test_signals",
+            lambda signals: dataclasses.replace(signals, samples=signals.samples.repeat(3, 1)),
+            "test_signals are of leads=3 and signals of leads=1; accepted is the same number",
+        ),
+        (
             "signals",
             lambda signals: dataclasses.replace(signals, samples=signals.samples / 0),
             "signals hold a value that is not finite",

@@ -24,7 +24,7 @@ from dnalib.training.recipes import make_schedule
 
 
 def padded(signals):
-    """All records at full length: float32 (record, time)."""
+    """All records at full length: float32 (record, lead, time)."""
     return signals.batch(torch.arange(len(signals))).float()
 
 
@@ -59,7 +59,25 @@ def test_a_network_of_other_classes_is_trained(data, classes):
     assert history.test_accuracy.tolist() == [right]
 
 
-def test_it_learns_what_is_easy(data):
+def behind_noise(signals):
+    """The same records with a lead of noise before their own."""
+    noise = torch.randint(-200, 200, signals.samples.shape, dtype=torch.int16)
+    return dataclasses.replace(signals, samples=torch.cat([noise, signals.samples]))
+
+
+def test_a_network_of_other_leads_is_refused_before_it_is_trained(data):
+    with pytest.raises(ValueError, match="^signals are of leads=1 and the network of leads=2"):
+        train(lambda: Network(width=0.02, leads=2), data, recipe=RECIPE, report=quiet)
+
+
+@pytest.mark.parametrize("leads", [1, 2])
+def test_it_learns_what_is_easy(data, leads):
+    if leads == 2:  # of which the second tells
+        data = dataclasses.replace(
+            data,
+            signals=behind_noise(data.signals),
+            test_signals=behind_noise(data.test_signals),
+        )
     slow_or_fast = torch.nonzero((data.labels == 0) | (data.labels == 3)).flatten()
     kept = (data.test_labels == 0) | (data.test_labels == 3)
     easy = dataclasses.replace(
@@ -69,7 +87,9 @@ def test_it_learns_what_is_easy(data):
         test_labels=data.test_labels[kept],
     )
     recipe = dataclasses.replace(RECIPE, epochs=16, batch_size=20, learning_rate=0.01)
-    trained, history = train(network, easy, recipe=recipe, report=quiet)
+    trained, history = train(
+        lambda: Network(width=0.02, dropout=0.1, leads=leads), easy, recipe=recipe, report=quiet
+    )
     assert history.test_accuracy.iloc[-1] > 0.9
     assert history.train_accuracy.iloc[-1] > 0.9
     assert history.train_loss.iloc[-1] < 0.2 * history.train_loss.iloc[0]
@@ -419,7 +439,7 @@ def test_the_history_tells_the_mean_over_rows(data):
     torch.manual_seed(recipe.seed)
     untrained = undropped().train()
     with torch.no_grad():
-        logits, features = untrained(padded(data.signals).unsqueeze(1), with_features=True)
+        logits, features = untrained(padded(data.signals), with_features=True)
     expected = torch.nn.functional.cross_entropy(logits, data.labels).item()
     assert history.train_loss.tolist() == pytest.approx([expected] * 2, rel=1e-4)
     accuracy = (logits.argmax(1) == data.labels).double().mean().item()

@@ -66,9 +66,9 @@ def test_dverge_distils_each_row_towards_its_partner_off_the_padding(
     objectives.dverge(step_of(joint_network(), data, DVERGE))
     assert len(calls) == 3
     for sources, targets, valid in calls:
-        assert torch.equal(sources[:, 0], data.signals.batch(RECORDS).float())
+        assert torch.equal(sources, data.signals.batch(RECORDS).float())
         assert torch.equal(targets, sources.roll(1, 0))
-        assert torch.equal(valid[:, 0], data.signals.valid(RECORDS)) and not valid.all()
+        assert torch.equal(valid, data.signals.valid(RECORDS)) and not valid.all()
 
 
 def test_dverge_draws_partners_of_another_class_than_the_rows(
@@ -128,7 +128,7 @@ def test_adversarial_training_attacks_its_own_records_off_the_padding(
     objectives.alone(step_of(random_network(width=0.02), data, recipe))
     ((change, labels, valid),) = calls
     assert torch.equal(labels, data.labels[RECORDS])
-    assert torch.equal(valid[:, 0], data.signals.valid(RECORDS)) and not valid.all()
+    assert torch.equal(valid, data.signals.valid(RECORDS)) and not valid.all()
     assert change[valid].any() and not change[~valid].any()
 
 
