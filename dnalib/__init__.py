@@ -1,7 +1,7 @@
 """Decorrelative networks for robust classification of ECGs: where what is, and what is added.
 
 - For models and signals of one's own: `filters`, `losses`, `attacks`, `metrics`, `uncertainty`,
-  `intervals`; with this book's network `model`, `ensemble`.
+  `detection`, `intervals`; with this book's network `model`, `ensemble`.
 - Records: `data`, `synthetic`, `units`; a run's choice of them: `dataset`.
 - Many records at once: `signals`, `inference`, `trimming`, `memory`, `crafting`, `precision`.
 - Training: `training`. Whether attacks can be trusted: `checks`, `independent`.

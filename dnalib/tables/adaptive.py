@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas
 
+from dnalib.detection import SCORES
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.transfer import BANDS
@@ -34,7 +35,6 @@ from dnalib.tables.knowledge import (
     universal_conditions,
 )
 from dnalib.tables.robustness import ensemble_table
-from dnalib.uncertainty import SCORES
 
 
 def transfer_within(run: Run) -> pandas.DataFrame:
@@ -217,7 +217,7 @@ def detection(table: pandas.DataFrame, *, measure: str) -> pandas.DataFrame:
 
     Args:
         table: of `detected`.
-        measure: of `uncertainty.DETECTED`.
+        measure: of `detection.DETECTED`.
     """
     return wide(selected(table, measure=measure), columns="condition")
 

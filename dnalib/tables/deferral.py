@@ -11,15 +11,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib import metrics
-from dnalib.tables.answers import Answers, check_conditions
-from dnalib.uncertainty import (
+from dnalib.detection import (
     SCORES,
     detection_intervals,
-    mutual_information,
-    predictive_entropy,
     selective_risk,
     uncertainty_score_intervals,
 )
+from dnalib.tables.answers import Answers, check_conditions
+from dnalib.uncertainty import mutual_information, predictive_entropy
 
 Floats = NDArray[np.floating]
 Booleans = NDArray[np.bool_]
@@ -95,7 +94,7 @@ def detection_table(
         seed: of the 95 % intervals.
 
     Returns:
-        Columns condition, ensemble, measure (of `uncertainty.DETECTED`), value, low, high, records.
+        Columns condition, ensemble, measure (of `detection.DETECTED`), value, low, high, records.
         Error detection is NaN where no answer, or every answer, is wrong, and its interval where
         resampling can leave none.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_answers import made_up_ensembles
 
-from dnalib import intervals, metrics, uncertainty
+from dnalib import detection, intervals, metrics, uncertainty
 from dnalib.tables import deferral
 from dnalib.tables.answers import Answers
 
@@ -50,12 +50,12 @@ def test_scores_under_both_scalings(natural, attacked, name):
         place = {"ensemble": row.ensemble, "name": name}
         doubt, correct = doubt_of(answers, **place)
         reference = doubt_of(natural, **place)[0] if row.scaling == "natural set" else doubt
-        expected = uncertainty.uncertainty_scores(doubt, correct, reference=reference)
+        expected = detection.uncertainty_scores(doubt, correct, reference=reference)
         found = {"R_cc": row.R_cc, "R_iu": row.R_iu, "UA": row.UA}
         assert found == pytest.approx(expected) and row.records == len(correct)
         constant = max(correct.mean(), (~correct).mean())  # all certain, or all uncertain
         assert table.loc[row.Index, "UA, constant doubt"] == pytest.approx(constant)
-        ends = uncertainty.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
+        ends = detection.uncertainty_score_intervals(doubt, correct, reference=reference, seed=3)
         for score, found in ends.items():
             columns = [score, f"{score}, low", f"{score}, high"]
             np.testing.assert_array_equal(table.loc[row.Index, columns].astype(float), found)
@@ -83,10 +83,10 @@ def test_detection_holds_the_measures_and_their_bounds(attacked, name):
         doubt, correct = doubt_of(attacked, ensemble=ensemble, name=name)
         rows = rows.set_index("measure")
         expected = {
-            "error detection": uncertainty.error_detection(doubt, correct),
-            "area": uncertainty.selective_risk(doubt, correct).mean(),
+            "error detection": detection.error_detection(doubt, correct),
+            "area": detection.selective_risk(doubt, correct).mean(),
             "wrong answers": 1 - correct.mean(),
-            "least area": uncertainty.selective_risk(~correct, correct).mean(),
+            "least area": detection.selective_risk(~correct, correct).mean(),
         }
         assert rows.value.to_dict() == pytest.approx(expected)
         assert (rows.low < rows.value).all() and (rows.value < rows.high).all()
