@@ -19,7 +19,7 @@ from dnalib.tables import (
     longer,
     percent,
     selected,
-    sweeps,
+    sweep_differences,
 )
 from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points
@@ -201,7 +201,7 @@ def changed(table: pandas.DataFrame) -> Banner:
     """What another value of a parameter raises, lowers, or leaves as it cannot be told.
 
     Args:
-        table: from `sweeps.changes_table`.
+        table: from `sweep_differences.changes_table`.
     """
     lines = [] if len(table) else ["Nothing was compared: there is one value, or all are the same."]
     for (setting, against), rows in table.groupby(["setting", "against"], sort=False):
@@ -218,11 +218,11 @@ def above_control(table: pandas.DataFrame) -> Banner:
     By each measure of those under attack, by its paired interval.
 
     Args:
-        table: from `sweeps.control_table`.
+        table: from `sweep_differences.control_table`.
     """
     lines = []
     for measure, rows in table.groupby("measure", sort=False):
-        if sweeps.is_attacked(measure):
+        if sweep_differences.is_attacked(measure):
             more = at_values(rows[rows.low > 0], in_points=True)
             less = at_values(rows[rows.high < 0], in_points=False)
             lines.append(f"- {measure}: more is kept by {more}; less by {less}.")

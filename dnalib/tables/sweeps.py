@@ -1,7 +1,7 @@
-"""What a parameter changes: measures of the ensembles at each of its values, and by their size."""
+"""Measures of the ensembles at each value of a parameter, and by their size."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 import pandas
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import metrics, tables
-from dnalib.intervals import DIFFERENCE, SHARE, crossed_seeds
+from dnalib.intervals import SHARE, crossed_seeds
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
 from dnalib.tables import Banner, in_a_sentence, percent
-from dnalib.tables.comparisons import at_the_floor, points_between, record_values
+from dnalib.tables.comparisons import at_the_floor, record_values
 
 NATURAL, ATTACKED = "natural", "attacked"
-# What is compared: records, the measure on them, and whether the classes count alike.
+# What is measured: records, the measure on them, and whether the classes count alike.
 SHOWN = {
     "average accuracy, natural": (NATURAL, "average", False),
     "P(≥1), natural": (NATURAL, "at least 1", False),
@@ -25,15 +25,6 @@ SHOWN = {
     "P(≥1), attacked": (ATTACKED, "at least 1", False),
     "P(≥1), class average, attacked": (ATTACKED, "at least 1", True),
 }
-# What is compared between values: the attack, none of which touches the first, and what is shown.
-CHANGED = {
-    "average accuracy": ("sap", "average accuracy, natural"),
-    "P(≥1) under SAP": ("sap", "P(≥1), attacked"),
-    "P(≥1) under SAP averaged over classes": ("sap", "P(≥1), class average, attacked"),
-    "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
-    "P(≥1) under PGD averaged over classes": ("pgd", "P(≥1), class average, attacked"),
-}
-DIFFERENCES = ["measure", "value", "low", "high"]  # columns
 SIZE = "most_members"  # as a parameter: how many networks an ensemble has, up to the setting
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
 COLUMNS = ["setting", "ensemble", "measure", "value", "low", "high", "over_seeds", "over_records"]
@@ -86,84 +77,6 @@ def ensembles_at(parameter: str, value: float) -> Mapping[str, Sequence[str]]:
     return ENSEMBLES
 
 
-def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
-    """What another value of a parameter changes in the ensembles that it is trained into.
-
-    Each value is compared with the run's own, or the first one where that is not among them; each
-    number of networks with one network fewer. Intervals are of differences on the same records and
-    seeds.
-
-    Args:
-        run, parameter: as in `sweep_table`.
-
-    Returns:
-        Columns setting, against (values of the parameter), ensemble, measure (of `CHANGED`), value,
-        low, high (differences of fractions). An ensemble whose members are the same at both values
-        is left out.
-    """
-    artefacts = swept_artefacts(run, parameter)
-    rows = []
-    for setting, against in pairs_of(list(artefacts), chosen=chosen_value(run, parameter)):
-        labels = load_file(artefacts[setting][0].path)["labels"]
-        for ensemble in ENSEMBLES:
-            both = [
-                (artefacts[value], ensembles_at(parameter, value)[ensemble])
-                for value in (setting, against)
-            ]
-            before, after = (natural_logits(*side) for side in both)
-            if np.array_equal(before, after):
-                continue
-            found = differences(*(changed_values(*side) for side in both), labels=labels)
-            rows += [(setting, against, ensemble, *row) for row in found]
-    names = ["setting", "against", "ensemble", *DIFFERENCES]
-    return pandas.DataFrame(rows, columns=names)
-
-
-def control_table(run: Run, parameter: str) -> pandas.DataFrame:
-    """What each ensemble keeps more than the control, at each value of a parameter.
-
-    Intervals are of differences on the same records and seeds.
-
-    Args:
-        run, parameter: as in `sweep_table`.
-
-    Returns:
-        Columns setting (of the parameter), ensemble, measure (of `CHANGED`), value, low, high
-        (differences of fractions).
-    """
-    rows = []
-    for setting, artefacts in swept_artefacts(run, parameter).items():
-        labels = load_file(artefacts[0].path)["labels"]
-        control = changed_values(artefacts, None)
-        for ensemble, members in ensembles_at(parameter, setting).items():
-            found = differences(changed_values(artefacts, members), control, labels=labels)
-            rows += [(setting, ensemble, *row) for row in found]
-    return pandas.DataFrame(rows, columns=["setting", "ensemble", *DIFFERENCES])
-
-
-def differences(
-    one: Mapping[str, NDArray[np.float64]],
-    other: Mapping[str, NDArray[np.float64]],
-    *,
-    labels: NDArray[np.integer],
-) -> list[tuple[str, float, float, float]]:
-    """By how much one side exceeds the other: a row a measure, with its interval.
-
-    Args:
-        one, other: from `changed_values`.
-        labels: of the test records.
-    """
-    rows = []
-    for measure, (_, shown) in CHANGED.items():
-        spread = crossed_seeds(
-            one[measure] - other[measure],  # (seed, test record)
-            classes=labels if SHOWN[shown][-1] else None,
-            bounds=DIFFERENCE,
-        )
-        rows.append((measure, spread.mean, spread.low, spread.high))
-    return rows
-
-
 def failed(run: Run, parameter: str) -> Banner:
     """Which networks learnt no more than a constant scores, at each value of a parameter, in words.
 
@@ -193,31 +106,6 @@ def failed(run: Run, parameter: str) -> Banner:
     return Banner("\n".join(lines) or "Every network does better than one constant answer.")
 
 
-def is_attacked(measure: str) -> bool:
-    """Whether a measure of `CHANGED` is that of attacked records."""
-    _, shown = CHANGED[measure]
-    return SHOWN[shown][0] == ATTACKED
-
-
-def chosen_value(run: Run, parameter: str) -> float | None:
-    """The run's own value of a parameter; None of the number of networks."""
-    return None if parameter == SIZE else getattr(run.settings, parameter)
-
-
-def pairs_of(values: Sequence[float], *, chosen: float | None) -> list[tuple[float, float]]:
-    """Which values are compared, each with which.
-
-    Args:
-        values: in their order.
-        chosen: what the others are compared with, or the first of them if it is none of them; if it
-            is None, each is compared with the one before.
-    """
-    if chosen is None:
-        return [(value, before) for before, value in pairwise(values)]
-    against = chosen if chosen in values else values[0]
-    return [(value, against) for value in values if value != against]
-
-
 def natural_logits(artefacts: Sequence[Artefact], members: Sequence[str]) -> NDArray[np.floating]:
     """What an ensemble's members answer unperturbed: (seed, member, test record, class)."""
     return np.stack(
@@ -226,38 +114,6 @@ def natural_logits(artefacts: Sequence[Artefact], members: Sequence[str]) -> NDA
             for artefact in artefacts
         ]
     )
-
-
-def changed_values(
-    artefacts: Sequence[Artefact], members: Sequence[str] | None
-) -> dict[str, NDArray[np.float64]]:
-    """What each test record contributes to each measure of `CHANGED`: (seed, test record).
-
-    Args:
-        artefacts: one a seed.
-        members: as in `values_of`.
-    """
-    by_attack = {
-        attack: [values_of(artefact, members, attack=attack) for artefact in artefacts]
-        for attack in dict.fromkeys(attack for attack, _ in CHANGED.values())
-    }
-    return {
-        measure: np.stack([values[shown] for values in by_attack[attack]])
-        for measure, (attack, shown) in CHANGED.items()
-    }
-
-
-def wide_changes(table: pandas.DataFrame) -> pandas.DataFrame:
-    """A row a measure and an ensemble, a column a pair of values: points, with their intervals."""
-    cells = table.assign(
-        pair=[f"{in_full(row.setting)} − {in_full(row.against)}" for row in table.itertuples()],
-        cell=[points_between(row.value, row.low, row.high) for row in table.itertuples()],
-    )
-    found = cells.pivot(index=["measure", "ensemble"], columns="pair", values="cell")
-    rows = sorted(
-        found.index, key=lambda row: (list(CHANGED).index(row[0]), list(ENSEMBLES).index(row[1]))
-    )
-    return found.loc[rows, list(dict.fromkeys(cells.pair))].rename_axis(columns=None)
 
 
 def rows_at(

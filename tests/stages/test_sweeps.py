@@ -22,7 +22,7 @@ from dnalib.stages.sweeps import (
     variant_stages,
     variants_of,
 )
-from dnalib.tables import replies, sweeps
+from dnalib.tables import replies, sweep_differences, sweeps
 
 pytestmark = pytest.mark.slow
 
@@ -234,23 +234,23 @@ def value_at(table, setting, ensemble, measure):
 
 
 def test_changes_are_differences_of_the_values_where_the_parameter_is_trained_in(run):
-    changes = sweeps.changes_table(run, "bands")
+    changes = sweep_differences.changes_table(run, "bands")
     assert set(changes.ensemble) == {"fcor", "fdec"}, "cor and dec have no filters"
     assert set(zip(changes.setting, changes.against, strict=True)) == {(2, 10)}
     by_attack = {name: sweeps.sweep_table(run, "bands", attack=name) for name in stages.ATTACKS}
     for row in changes.itertuples():
-        attack, shown = sweeps.CHANGED[row.measure]
+        attack, shown = sweep_differences.CHANGED[row.measure]
         two, ten = (value_at(by_attack[attack], n, row.ensemble, shown) for n in (2, 10))
         assert row.value == pytest.approx(two - ten)
         assert row.low <= row.value <= row.high
-    shown = sweeps.wide_changes(changes)
+    shown = sweep_differences.wide_changes(changes)
     assert list(shown.columns) == ["2 − 10"]
-    assert list(shown.index) == list(product(sweeps.CHANGED, ["fcor", "fdec"]))
+    assert list(shown.index) == list(product(sweep_differences.CHANGED, ["fcor", "fdec"]))
 
 
 def test_changes_are_paired_by_seed_and_record(run):
     """The interval is that of the differences, not of two ensembles beside each other."""
-    changes = sweeps.changes_table(run, "bands")
+    changes = sweep_differences.changes_table(run, "bands")
     chosen = [stages.MEMBERS.index(name) for name in stages.ENSEMBLES["fdec"]]
     differences = []
     for seed in (0, 1):
@@ -266,7 +266,7 @@ def test_changes_are_paired_by_seed_and_record(run):
 
 
 def test_ensembles_are_compared_with_the_control_by_seed_and_record(run):
-    found = sweeps.control_table(run, "bands")
+    found = sweep_differences.control_table(run, "bands")
     assert list(dict.fromkeys(found.ensemble)) == list(stages.ENSEMBLES)
     table = sweeps.sweep_table(run, "bands")
     for row in tables.selected(found, measure="P(≥1) under SAP averaged over classes").itertuples():
@@ -291,7 +291,7 @@ def test_ensembles_are_compared_with_the_control_by_seed_and_record(run):
 
 
 def test_each_number_of_networks_is_compared_with_one_fewer(run):
-    changes = sweeps.changes_table(run, "most_members")
+    changes = sweep_differences.changes_table(run, "most_members")
     assert set(zip(changes.setting, changes.against, strict=True)) == {(3, 2), (4, 3)}
     assert (changes[changes.measure == "P(≥1) under SAP"].low >= 0).all()
 
@@ -309,8 +309,8 @@ def test_a_network_that_answers_like_a_constant_counts_as_failed(run, monkeypatc
 
 
 def test_one_value_has_nothing_to_be_compared_with(run):
-    changes = sweeps.changes_table(run.variant({"swept_bands": (2,)}), "bands")
-    assert changes.empty and sweeps.wide_changes(changes).empty
+    changes = sweep_differences.changes_table(run.variant({"swept_bands": (2,)}), "bands")
+    assert changes.empty and sweep_differences.wide_changes(changes).empty
     assert "Nothing was compared" in replies.changed(changes).markdown
 
 
@@ -319,7 +319,7 @@ def test_one_value_has_nothing_to_be_compared_with(run):
     [(0.2, [(0, 0.2), (1, 0.2)]), (0.5, [(0.2, 0), (1, 0)]), (None, [(0.2, 0), (1, 0.2)])],
 )
 def test_values_are_compared_with_the_runs_own_or_the_one_before(chosen, pairs):
-    assert sweeps.pairs_of([0, 0.2, 1], chosen=chosen) == pairs
+    assert sweep_differences.pairs_of([0, 0.2, 1], chosen=chosen) == pairs
 
 
 def test_seeds_of_many_digits_have_stages_of_their_own():
