@@ -28,13 +28,13 @@ from dnalib.tables.knowledge import (
     Ensembles,
     conditions,
     epsilons,
-    fewest_right,
     middle,
     strongest_table,
     transfer_of,
     universal_conditions,
 )
 from dnalib.tables.robustness import ensemble_table
+from dnalib.tables.worst_case import fewest_right, kept_under_all
 
 
 def transfer_within(run: Run) -> pandas.DataFrame:
@@ -250,7 +250,7 @@ def gains_of(found: Answers, *, attacks: Mapping[str, Answers] | None = None) ->
         found: under one attack, or under the strongest of several per record.
         attacks: those several; a vote then counts where it is right under each of them.
     """
-    votes = None if attacks is None else answers.kept_under_all(attacks)
+    votes = None if attacks is None else kept_under_all(attacks)
     return gains.remaining_gain(found, votes=votes, seed=INTERVAL_SEED)
 
 

@@ -94,10 +94,10 @@ def remaining_gain(
     first − control.
 
     Args:
-        answers: under one attack, or those of `knowledge.fewest_right`.
+        answers: under one attack, or those of `worst_case.fewest_right`.
         first, second, control: names of ensembles.
         votes: which records the majority vote and the mean softmax get right, as
-            `answers.kept_under_all` gives them; None for those of the answers.
+            `worst_case.kept_under_all` gives them; None for those of the answers.
         seed: of the 95 % intervals, which are paired for differences.
 
     Returns:

@@ -5,7 +5,6 @@ counted from 1; where the base model is one, it goes by its own name.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -20,8 +19,9 @@ from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.transfer import transfer_name
 from dnalib.stages.universal import universal_name
 from dnalib.tables import INTERVAL_SEED, natural, robustness, selected, transfer
-from dnalib.tables.answers import RULES, Answers, answers_of, check_alike, worst_case_table
+from dnalib.tables.answers import RULES, Answers, answers_of
 from dnalib.tables.convergence import longer_conditions, longer_smooth_conditions
+from dnalib.tables.worst_case import fewest_right, worst_case_table
 
 BASE = "base model"
 Ensembles = Mapping[str, Sequence[str]]  # name -> its models
@@ -199,34 +199,6 @@ def smooth_conditions(run: Run, *, epsilon: float) -> dict[str, dict[str, Answer
     return found
 
 
-def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
-    """Answers under the attack that leaves the fewest members right, chosen anew for each record.
-
-    Of attacks that leave as many, the one that leaves the true class the smallest mean probability
-    counts. So the average and P(≥x) are those of the strongest attack per record for every x at
-    once. A vote can fail under another attack than this one: `answers.worst_case_table` joins the
-    votes themselves.
-
-    Args:
-        attacks: name -> answers of the same ensembles to the same records.
-
-    Raises:
-        ValueError: there is none, or records or ensembles differ.
-    """
-    check_alike(attacks)
-    (first, *_) = attacks.values()
-    labels = first.labels
-    records = np.arange(len(labels))
-    chosen = {}
-    for ensemble in first.logits:
-        logits = np.stack([answers.logits[ensemble] for answers in attacks.values()])
-        right = (logits.argmax(axis=-1) == labels).sum(axis=1)  # (attack, record)
-        of_true = metrics.softmax(logits).mean(axis=1)[:, records, labels]  # (attack, record)
-        strongest = np.lexsort((of_true, right), axis=0)[0]  # (record,)
-        chosen[ensemble] = logits[strongest, :, records].swapaxes(0, 1)
-    return replace(first, logits=chosen)
-
-
 def summary(run: Run, *, epsilon: float, ensembles: Ensembles = ENSEMBLES) -> dict[str, Answers]:
     """Answers under the paper's attack, under PGD end to end, and under the strongest per record.
 
@@ -273,7 +245,7 @@ def strongest_table(run: Run) -> pandas.DataFrame:
     """Which single attack breaks most by P(≥1), beside the strongest of all per record.
 
     Returns:
-        Rows of `answers.worst_case_table` for P(≥1), with a column epsilon (raw units) before.
+        Rows of `worst_case.worst_case_table` for P(≥1), with a column epsilon (raw units) before.
     """
     tables = []
     for epsilon in epsilons(run):

@@ -10,11 +10,11 @@ from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.longer import doubled_name
 from dnalib.stages.longer_smooth import longer_smooth_name
-from dnalib.tables import INTERVAL_SEED, answers, by_names, percent, with_interval, with_rows
+from dnalib.tables import INTERVAL_SEED, by_names, percent, with_interval, with_rows, worst_case
 from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import Ensembles, conditions, epsilons
 
-# Measures whose searches have more steps, by their names in `answers.worst_case_table`.
+# Measures whose searches have more steps, by their names in `worst_case.worst_case_table`.
 LEFT: Mapping[str, str] = {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}
 AIMS: Mapping[str, str] = {"P(≥1)": "least misled member", "mean softmax": "end to end"}
 
@@ -52,7 +52,7 @@ def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
         longer = longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
         usual = {name: found for name, found in every.items() if name not in longer}
         without, joint = (
-            answers.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
+            worst_case.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
             for some in (usual, every)
         )
         for ensemble, (measure, name) in product(joint.index.unique("ensemble"), LEFT.items()):

@@ -183,7 +183,7 @@ def gain(paper: Answers, worst: Answers) -> Banner:
 
     Args:
         paper: answers under the paper's attack.
-        worst: those of `knowledge.fewest_right` under all attacks.
+        worst: those of `worst_case.fewest_right` under all attacks.
     """
     cases = {"Under the paper's attack": paper, "in the worst case": worst}
     alive = claims.surviving(cases)

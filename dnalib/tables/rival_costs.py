@@ -21,8 +21,8 @@ from dnalib.tables import (
     selected,
     with_interval,
 )
-from dnalib.tables.answers import kept_under_all
 from dnalib.tables.knowledge import ALL
+from dnalib.tables.worst_case import kept_under_all
 
 # Measures that the costs are set beside, by their names in `knowledge.knowledge_table`.
 BOUGHT: Mapping[str, str] = {

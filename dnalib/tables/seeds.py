@@ -28,6 +28,7 @@ from dnalib.tables import (
 )
 from dnalib.tables.answers import RULES, Answers, answers_of
 from dnalib.tables.comparisons import record_values
+from dnalib.tables.worst_case import fewest_right
 
 Values = Mapping[str, NDArray[np.float64]]  # of a seed: ensemble -> (test record,)
 MEASURES = ("average", "at least 1", "mean softmax")
@@ -84,7 +85,7 @@ def values_under_strongest(
     (ensemble, *_) = ENSEMBLES
     positions = knowledge.stored(run, ensemble, epsilon=epsilon)["positions"]
     return {
-        name: at_positions(run, positions, knowledge.fewest_right(group), measure=measure)
+        name: at_positions(run, positions, fewest_right(group), measure=measure)
         for name, group in groups.items()
     }
 

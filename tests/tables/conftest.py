@@ -7,7 +7,8 @@ import pytest
 from made_up_run import MadeUpRun
 
 from dnalib import intervals
-from dnalib.tables import rivalry
+from dnalib.tables import knowledge, rivalry
+from dnalib.tables.answers import Answers
 
 RESAMPLED = (
     intervals.bootstrap_interval,
@@ -40,3 +41,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> MadeUpRun:
 def known(run: MadeUpRun) -> pandas.DataFrame:
     """What all its ensembles keep, by what the attacker knows."""
     return rivalry.knowledge_table(run)
+
+
+@pytest.fixture(scope="module")
+def attacks(run: MadeUpRun) -> dict[str, Answers]:
+    """What its ensembles answer under each attack on them at the middle bound."""
+    return knowledge.conditions(run, epsilon=50)

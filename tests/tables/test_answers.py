@@ -14,9 +14,7 @@ from dnalib.tables.answers import (
     Answers,
     accuracy_differences,
     answers_of,
-    kept_under_all,
     performance_table,
-    worst_case_table,
 )
 
 SKILL = {"cor": 0.4, "dec": 0.9}
@@ -138,37 +136,6 @@ def test_accuracy_differences_are_paired_and_tested():
     assert table.value[0] > 0 > table.value[1]
 
 
-def test_the_worst_case_takes_the_strongest_attack_of_each_record():
-    attacks = {name: made_up_ensembles(seed, skill=SKILL) for seed, name in enumerate("abc")}
-    table = worst_case_table(attacks, seed=2)
-    assert len(table) == 2 * 5
-    for row in table.itertuples():
-        each = {
-            name: answers.indicators()[row.ensemble][row.measure]
-            for name, answers in attacks.items()
-        }
-        least = [min(one[place] for one in each.values()) for place in range(60)]  # (record,)
-        assert row.value == np.mean(least)
-        assert (row.low, row.high) == intervals.bootstrap_interval(least, seed=2)
-        weakest = min(one.mean() for one in each.values())
-        assert row.alone == weakest == each[row.strongest].mean() and row.records == 60
-        assert row.value <= row.alone
-    assert (table.value < table.alone).any(), "the attacks turn different records"
-
-
-def test_the_worst_case_counts_each_attack_before_it_joins_them():
-    # Two attacks, each of which leaves one member right: an attacker has to choose one of them.
-    labels = np.zeros(4, dtype=int)
-    answered = np.array([[0, 1], [1, 0]])  # (attack, member)
-    first, second = (
-        Answers({"pair": np.eye(4)[np.repeat(one[:, None], 4, axis=1)]}, labels) for one in answered
-    )
-    table = worst_case_table({"first": first, "second": second}, seed=0)
-    assert of(table, measure="at least 1").value == 1
-    assert of(table, measure="at least 2").value == 0
-    assert of(table, measure="at least 1").strongest == "first", "of equals, the first"
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -180,50 +147,15 @@ def test_the_worst_case_counts_each_attack_before_it_joins_them():
         (lambda a: answers_of(np.zeros((8, 60, 4)), a.labels), "8 members; expected base, cor1"),
         (lambda a: performance_table({}, seed=0), "conditions is empty"),
         (lambda a: accuracy_differences({}, seed=0), "conditions is empty"),
-        (lambda a: worst_case_table({}, seed=0), "conditions is empty"),
         (
             lambda a: accuracy_differences({"PGD": a}, against="fdec", seed=0),
             "against is 'fdec'; accepted are cor, dec",
-        ),
-        (
-            lambda a: worst_case_table(
-                {"a": a, "b": made_up_ensembles(0, skill=SKILL, labels_seed=1)}, seed=0
-            ),
-            "'a' and 'b' hold different records",
-        ),
-        (
-            lambda a: worst_case_table(
-                {"a": a, "b": made_up_ensembles(0, skill={"cor": 1.0})}, seed=0
-            ),
-            "'a' and 'b' hold different ensembles",
         ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(made_up_ensembles(0, skill=SKILL))
-
-
-def test_what_is_kept_under_all_attacks_is_that_of_the_worst_case_table():
-    attacks = {name: made_up_ensembles(seed, skill=SKILL) for seed, name in enumerate("abc")}
-    kept = kept_under_all(attacks)
-    table = worst_case_table(attacks, seed=0).set_index(["ensemble", "measure"])
-    assert list(table.index) == [(name, one) for name, measures in kept.items() for one in measures]
-    assert set(kept) == set(SKILL)
-    for ensemble, measures in kept.items():
-        for measure, hits in measures.items():
-            every = [answers.indicators()[ensemble][measure] for answers in attacks.values()]
-            assert np.array_equal(hits, np.all(every, axis=0))
-            assert hits.mean() == table.value[ensemble, measure]
-    with pytest.raises(ValueError, match="conditions is empty"):
-        kept_under_all({})
-
-
-def test_attacks_that_do_as_much_are_counted():
-    one, other = (made_up_ensembles(seed, skill=SKILL) for seed in (0, 1))
-    table = worst_case_table({"one": one, "again": one, "other": other}, seed=0)
-    assert set(table.ties[table.strongest == "one"]) == {1}
-    assert 0 in set(table.ties[table.strongest == "other"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What survives by what the attacker knows, on a run whose logits are drawn at random."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from made_up_answers import made_up_ensembles
@@ -9,15 +7,10 @@ from made_up_run import ATTACKED, stored
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
-from dnalib.tables import adaptive, answers, claims, convergence, knowledge
+from dnalib.tables import adaptive, answers, claims, convergence, knowledge, worst_case
 from dnalib.tables.answers import Answers, accuracy_differences
 
 NAMES = [*ENSEMBLES, metrics.CONTROL]
-
-
-@pytest.fixture(scope="module")
-def attacks(run):
-    return knowledge.conditions(run, epsilon=50)
 
 
 def test_every_stored_condition_is_read_under_a_name_that_all_ensembles_share(run, attacks):
@@ -119,53 +112,6 @@ def test_an_attacker_has_the_attacks_of_what_is_known(attacks):
         knowledge.known_to(attacks, knowledge="nothing")
 
 
-@pytest.mark.parametrize("known", [*knowledge.KNOWLEDGE, knowledge.ALL])
-def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks, known):
-    attacks = knowledge.known_to(attacks, knowledge=known)
-    worst = knowledge.fewest_right(attacks)
-    joined = answers.worst_case_table(attacks, seed=0).set_index(["ensemble", "measure"]).value
-    for ensemble in NAMES:
-        right = np.stack([one.correct()[ensemble].sum(0) for one in attacks.values()])
-        assert np.array_equal(worst.correct()[ensemble].sum(0), right.min(0))
-        for number in (1, 2, 3):
-            value = metrics.at_least(worst.correct()[ensemble], members=number)
-            assert value == joined[ensemble, f"at least {number}"]
-        # What is taken is one attack's answer, of all members together.
-        every = np.stack([one.logits[ensemble] for one in attacks.values()])
-        same = (every == worst.logits[ensemble]).all(axis=(1, 3))  # (attack, record)
-        assert same.any(axis=0).all()
-
-
-def test_names_of_classes_stay_with_the_strongest_attack(attacks):
-    named = {name: replace(one, class_names=list("abcd")) for name, one in attacks.items()}
-    assert knowledge.fewest_right(named).names == ("a", "b", "c", "d")
-
-
-def test_attacks_on_other_records_or_ensembles_are_not_joined(attacks):
-    (first, one), (second, other), *_ = attacks.items()
-    reversed_records = Answers(
-        {name: x[:, ::-1] for name, x in other.logits.items()}, other.labels[::-1]
-    )
-    with pytest.raises(ValueError, match="hold different records"):
-        knowledge.fewest_right({first: one, second: reversed_records})
-    fewer = Answers({"cor": other.logits["cor"]}, other.labels)
-    with pytest.raises(ValueError, match="hold different ensembles"):
-        knowledge.fewest_right({first: one, second: fewer})
-    with pytest.raises(ValueError):
-        knowledge.fewest_right({})
-
-
-def test_of_attacks_that_mislead_as_many_the_surer_one_counts():
-    labels = np.array([0, 0])
-    weak = np.array([[[1.0, 2, 0, 0], [5, 0, 0, 0]]])  # wrong by little, right
-    strong = np.array([[[1.0, 9, 0, 0], [9, 0, 0, 0]]])  # wrong by much, right and surer
-    for order in ((weak, strong), (strong, weak)):
-        found = knowledge.fewest_right(
-            {str(number): Answers({"x": one}, labels) for number, one in enumerate(order)}
-        )
-        assert found.logits["x"][0, 0, 1] == 9 and found.logits["x"][0, 1, 0] == 5
-
-
 def test_survival_by_knowledge(run, attacks):
     table = knowledge.knowledge_table(run)
     assert table.epsilon.unique().tolist() == [10, 50, 150]
@@ -173,7 +119,7 @@ def test_survival_by_knowledge(run, attacks):
     assert set(table.records) == {ATTACKED}
     assert not table.duplicated(["epsilon", "knowledge", "ensemble", "measure"]).any()
     values = table.set_index(["epsilon", "knowledge", "measure", "ensemble"]).value
-    joined = answers.worst_case_table(attacks, seed=0).set_index(["measure", "ensemble"]).value
+    joined = worst_case.worst_case_table(attacks, seed=0).set_index(["measure", "ensemble"]).value
     for measure in ("at least 1", "at least 2", "majority vote", "mean softmax"):
         for ensemble in NAMES:
             everything = values[50, knowledge.ALL, measure, ensemble]
