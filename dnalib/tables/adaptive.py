@@ -30,10 +30,10 @@ from dnalib.tables.knowledge import (
     epsilons,
     middle,
     strongest_table,
-    transfer_of,
     universal_conditions,
 )
 from dnalib.tables.robustness import ensemble_table
+from dnalib.tables.transfer import transfer_of
 from dnalib.tables.worst_case import fewest_right, kept_under_all
 
 

@@ -1,4 +1,4 @@
-"""A run's attacks that know the defence: answers under each, and the worst of several per record.
+"""A run's attacks that know the defence: answers under each, and what survives by what is known.
 
 Attacks are named by their kind and by what they aim at, as in "SAP, base model". Members are
 counted from 1; where the base model is one, it goes by its own name.
@@ -16,9 +16,8 @@ from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
 from dnalib.stages.control import CONTROL_STAGE
-from dnalib.stages.transfer import transfer_name
 from dnalib.stages.universal import universal_name
-from dnalib.tables import INTERVAL_SEED, natural, robustness, selected, transfer
+from dnalib.tables import INTERVAL_SEED, natural, robustness, selected
 from dnalib.tables.answers import RULES, Answers, answers_of
 from dnalib.tables.convergence import longer_conditions, longer_smooth_conditions
 from dnalib.tables.worst_case import fewest_right, worst_case_table
@@ -284,31 +283,3 @@ def doubt_conditions(
     """Answers to all natural test records, and to the attacked ones under some attacks."""
     found = conditions(run, epsilon=epsilon)
     return {"natural": natural_answers(run), **{name: found[name] for name in attacks}}
-
-
-def transfer_of(
-    run: Run, *, attack: str, epsilon: float, band: str | None = None
-) -> pandas.DataFrame:
-    """How often each model is fooled by what was crafted on each, as `transfer.transfer_table`.
-
-    Args:
-        attack: "pgd" or "sap".
-        epsilon: raw units.
-        band: "h1" or "h2" for what that filter passes of the perturbation; None for all of it.
-    """
-    file = load_file(run.obtain(transfer_name(epsilon)).path)
-    ending = "" if band is None else f"/{band}"
-    logits, labels = natural(run, MEMBERS)
-    logits, labels = logits[:, file["positions"]], labels[file["positions"]]
-    before = dict(zip(MEMBERS, metrics.correct_predictions(logits, labels), strict=True))
-    attacked = {
-        model: dict(
-            zip(
-                MEMBERS,
-                metrics.correct_predictions(file[f"{model}/{attack}{ending}"], labels),
-                strict=True,
-            )
-        )
-        for model in MEMBERS
-    }
-    return transfer.transfer_table(attacked, natural=before, seed=INTERVAL_SEED)

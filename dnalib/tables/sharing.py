@@ -9,7 +9,8 @@ from dnalib import tables
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES
 from dnalib.tables import Banner, decimals, in_a_sentence, percent
-from dnalib.tables.knowledge import middle, transfer_of
+from dnalib.tables.knowledge import middle
+from dnalib.tables.transfer import transfer_of
 
 
 def pairs_table(run: Run) -> pandas.DataFrame:

@@ -5,9 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from safetensors.numpy import load_file
 
+from dnalib import metrics
 from dnalib.array_arguments import as_booleans, check_records
 from dnalib.intervals import bootstrap_interval
+from dnalib.runs import Run
+from dnalib.stages import MEMBERS
+from dnalib.stages.transfer import transfer_name
+from dnalib.tables import INTERVAL_SEED, natural
 
 
 def transfer_table(
@@ -52,3 +58,29 @@ def transfer_table(
             rows.append((crafted, evaluated, value, low, high, len(fooled)))
     names = ["crafted", "evaluated", "value", "low", "high", "records"]
     return pd.DataFrame(rows, columns=names)
+
+
+def transfer_of(run: Run, *, attack: str, epsilon: float, band: str | None = None) -> pd.DataFrame:
+    """How often each model is fooled by what was crafted on each, as `transfer_table`.
+
+    Args:
+        attack: "pgd" or "sap".
+        epsilon: raw units.
+        band: "h1" or "h2" for what that filter passes of the perturbation; None for all of it.
+    """
+    file = load_file(run.obtain(transfer_name(epsilon)).path)
+    ending = "" if band is None else f"/{band}"
+    logits, labels = natural(run, MEMBERS)
+    logits, labels = logits[:, file["positions"]], labels[file["positions"]]
+    before = dict(zip(MEMBERS, metrics.correct_predictions(logits, labels), strict=True))
+    attacked = {
+        model: dict(
+            zip(
+                MEMBERS,
+                metrics.correct_predictions(file[f"{model}/{attack}{ending}"], labels),
+                strict=True,
+            )
+        )
+        for model in MEMBERS
+    }
+    return transfer_table(attacked, natural=before, seed=INTERVAL_SEED)

@@ -7,7 +7,7 @@ from made_up_run import ATTACKED, stored
 
 from dnalib import metrics, plots, tables
 from dnalib.stages import ENSEMBLES, MEMBERS
-from dnalib.tables import adaptive, answers, claims, convergence, knowledge, worst_case
+from dnalib.tables import adaptive, answers, claims, convergence, knowledge, transfer, worst_case
 from dnalib.tables.answers import Answers, accuracy_differences
 
 NAMES = [*ENSEMBLES, metrics.CONTROL]
@@ -164,20 +164,6 @@ def test_one_perturbation_is_set_beside_those_made_for_each_record(run):
     assert "Nowhere" in claims.universal_beside_own(run, everything_broken).markdown
 
 
-def test_transfer_counts_records_that_a_model_gets_right_unperturbed(run):
-    table = knowledge.transfer_of(run, attack="sap", epsilon=50, band="h2")
-    assert len(table) == 81
-    file = stored(run, "transfer-50")
-    positions, model = file["positions"], MEMBERS.index("fcor1")
-    labels = stored(run, "natural-base")["labels"][positions]
-    right = stored(run, "natural-fcor1")["logits"][positions].argmax(1) == labels
-    fooled = file["dec1/sap/h2"][model].argmax(1) != labels
-    row = table[(table.crafted == "dec1") & (table.evaluated == "fcor1")].iloc[0]
-    assert row.records == right.sum() and row.value == fooled[right].mean()
-    whole = knowledge.transfer_of(run, attack="sap", epsilon=50)
-    assert not np.array_equal(whole.value, table.value)
-
-
 def test_doubt_is_judged_on_all_natural_records_and_under_three_attacks(run):
     found = knowledge.doubt_conditions(run, epsilon=50)
     assert [len(one.labels) for one in found.values()] == [60, ATTACKED, ATTACKED, ATTACKED]
@@ -276,7 +262,7 @@ def test_survivors_are_compared_where_there_are_any():
 
 def test_tables_of_transfer(run):
     within = adaptive.transfer_within(run)
-    fooled = knowledge.transfer_of(run, attack="pgd", epsilon=50)
+    fooled = transfer.transfer_of(run, attack="pgd", epsilon=50)
     value = fooled.set_index(["crafted", "evaluated"]).value
     expected = (value["base", "dec1"] + value["base", "dec2"]) / 2
     assert within.loc[("dec", "PGD"), "base → others"] == tables.percent(expected)

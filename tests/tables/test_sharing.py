@@ -8,7 +8,7 @@ import pytest
 
 from dnalib import tables
 from dnalib.stages import ENSEMBLES
-from dnalib.tables import knowledge, sharing
+from dnalib.tables import knowledge, sharing, transfer
 
 
 def test_a_pair_has_the_mean_of_both_directions(run):
@@ -17,7 +17,7 @@ def test_a_pair_has_the_mean_of_both_directions(run):
     row = table.set_index(["first", "second"]).loc["base", "dec2"]
     shared = tables.r_squared(run, "dec", "adjusted")
     assert row.adjusted == pytest.approx((shared[0, 2] + shared[2, 0]) / 2)
-    fooled = knowledge.transfer_of(run, attack="sap", epsilon=knowledge.middle(run))
+    fooled = transfer.transfer_of(run, attack="sap", epsilon=knowledge.middle(run))
     values = fooled.set_index(["crafted", "evaluated"]).value
     assert row.sap == pytest.approx((values["base", "dec2"] + values["dec2", "base"]) / 2)
 

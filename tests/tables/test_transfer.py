@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from made_up_run import stored
 
 from dnalib import intervals
-from dnalib.tables.transfer import transfer_table
+from dnalib.stages import MEMBERS
+from dnalib.tables.transfer import transfer_of, transfer_table
 
 NATURAL = {"a": [True, True, True, True, False], "b": [True, False, True, False, False]}
 ATTACKED = {
@@ -52,3 +54,17 @@ def test_a_model_that_is_never_right_has_no_share():
 def test_arguments_that_do_not_fit_are_refused(attacked, message):
     with pytest.raises(ValueError, match=message):
         transfer_table(attacked, natural=NATURAL, seed=0)
+
+
+def test_transfer_counts_records_that_a_model_gets_right_unperturbed(run):
+    table = transfer_of(run, attack="sap", epsilon=50, band="h2")
+    assert len(table) == 81
+    file = stored(run, "transfer-50")
+    positions, model = file["positions"], MEMBERS.index("fcor1")
+    labels = stored(run, "natural-base")["labels"][positions]
+    right = stored(run, "natural-fcor1")["logits"][positions].argmax(1) == labels
+    fooled = file["dec1/sap/h2"][model].argmax(1) != labels
+    row = table[(table.crafted == "dec1") & (table.evaluated == "fcor1")].iloc[0]
+    assert row.records == right.sum() and row.value == fooled[right].mean()
+    whole = transfer_of(run, attack="sap", epsilon=50)
+    assert not np.array_equal(whole.value, table.value)
