@@ -9,29 +9,19 @@ from string import ascii_letters
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib.plots.slider import FigureSlider, Picture
-from dnalib.plots.style import (
-    BLACK,
-    FILTER_COLOURS,
-    GREY,
-    PURPLE,
-    SMALL,
-    TEXT,
-    VERMILLION,
-    WIDTH,
-    dress,
-    new_figure,
+from dnalib.plots.squared_paper import (
+    draw_paper,
+    draw_trace,
+    label_times,
+    paper_rows,
+    set_times,
+    stretch,
+    voltage_span,
 )
-
-MINOR_SECONDS, MINOR_MILLIVOLTS = 0.04, 0.1  # 1 mm of paper at 25 mm/s and 10 mm/mV
-MAJOR_SECONDS, MAJOR_MILLIVOLTS = 0.2, 0.5
-PAPER_MINOR, PAPER_MAJOR = "#FAE3E3", "#EBB3B3"
-LARGEST = 2.0  # mV from the zero line; what goes beyond is cut there and said so
-LEAD_IN = 0.48  # s of paper before the trace, for the calibration pulse
-MARGINS = 0.75  # inches beside the paper, for labels
+from dnalib.plots.style import BLACK, FILTER_COLOURS, GREY, PURPLE, TEXT, dress, new_figure
 
 
 def ecg_paper(
@@ -62,16 +52,14 @@ def ecg_paper(
         raise ValueError(
             f"{len(signals)} signals and {len(titles)} titles; give one title a signal"
         )
-    rows = [_stretch(signal, rate=rate, seconds=seconds, start=start) for signal in signals]
-    spans = [_voltage_span(row) for row in rows]
-    figure, panels = _paper_rows(spans, seconds=seconds)
+    rows = [stretch(signal, rate=rate, seconds=seconds, start=start) for signal in signals]
+    spans = [voltage_span(row) for row in rows]
+    figure, panels = paper_rows(spans, seconds=seconds)
     for axes, row, span, title in zip(panels, rows, spans, titles, strict=True):
-        _draw_paper(axes, start=start, seconds=seconds, span=span)
-        _draw_trace(axes, row, rate=rate, start=start)
+        draw_paper(axes, start=start, seconds=seconds, span=span)
+        draw_trace(axes, row, rate=rate, start=start)
         axes.set_title(title, fontsize=TEXT, loc="left", pad=4)
-    for axes in panels[:-1]:
-        axes.tick_params(labelbottom=False)
-    panels[-1].set_xlabel("Time (s), in the proportions of 25 mm/s and 10 mm/mV", fontsize=TEXT)
+    label_times(panels)
     figure.supylabel("ECG (mV)", fontsize=TEXT)
     return figure
 
@@ -106,24 +94,21 @@ def attacked_ecg(
         ValueError: a perturbation is not as long as the signal, or the signal ends before `start`.
     """
     rows = _attacked_stretches(signal, perturbations, rate=rate, seconds=seconds, start=start)
-    span = _voltage_span(np.concatenate(list(rows.values()))) if span is None else span
+    span = voltage_span(np.concatenate(list(rows.values()))) if span is None else span
     largest = epsilon if largest is None else largest
-    figure, panels = _paper_rows([span, *[span, None] * len(perturbations)], seconds=seconds)
+    figure, panels = paper_rows([span, *[span, None] * len(perturbations)], seconds=seconds)
     letters = iter(ascii_letters)
     for axes, (name, row) in zip([panels[0], *panels[1::2]], rows.items(), strict=True):
-        _draw_paper(axes, start=start, seconds=seconds, span=span)
-        _draw_trace(axes, row, rate=rate, start=start)
+        draw_paper(axes, start=start, seconds=seconds, span=span)
+        draw_trace(axes, row, rate=rate, start=start)
         axes.set_ylabel("ECG (mV)", fontsize=TEXT)
         title = name if name == "Unperturbed" else f"{name}, ε = {epsilon:g} µV"
         axes.set_title(f"{next(letters)}  {title}", fontsize=TEXT, loc="left", weight="bold", pad=4)
     for axes, perturbation in zip(panels[2::2], perturbations.values(), strict=True):
-        row = _stretch(perturbation, rate=rate, seconds=seconds, start=start)
+        row = stretch(perturbation, rate=rate, seconds=seconds, start=start)
         _draw_perturbation(axes, row, rate=rate, start=start, epsilon=epsilon, largest=largest)
-        axes.set_xlim(start - LEAD_IN, start + seconds)
-        axes.set_xticks(_ticks(start, seconds))
-    for axes in panels[:-1]:
-        axes.tick_params(labelbottom=False)
-    panels[-1].set_xlabel("Time (s), in the proportions of 25 mm/s and 10 mm/mV", fontsize=TEXT)
+        set_times(axes, start=start, seconds=seconds)
+    label_times(panels)
     figure.align_ylabels(panels)
     return figure
 
@@ -159,7 +144,7 @@ def attacked_ecg_slider(
             signal, added, rate=rate, seconds=seconds, start=start
         ).values()
     ]
-    span, largest = _voltage_span(np.concatenate(rows)), epsilons[-1]
+    span, largest = voltage_span(np.concatenate(rows)), epsilons[-1]
     nothing = {name: np.zeros(np.shape(signal)) for name in perturbations[epsilons[0]]}
     pictures = [
         Picture(
@@ -232,7 +217,7 @@ def _attacked_stretches(
     ecgs = {"Unperturbed": signal}
     ecgs |= {name: signal + np.asarray(value) for name, value in perturbations.items()}
     return {
-        name: _stretch(value, rate=rate, seconds=seconds, start=start)
+        name: stretch(value, rate=rate, seconds=seconds, start=start)
         for name, value in ecgs.items()
     }
 
@@ -243,85 +228,6 @@ def _check_length(name: str, values: ArrayLike, signal: NDArray[np.floating]) ->
             f"{name} has shape {np.shape(values)} and signal has shape {signal.shape}; "
             "both must be (time,) of one length"
         )
-
-
-def _stretch(
-    signal: ArrayLike, *, rate: float, seconds: float, start: float
-) -> NDArray[np.floating]:
-    """The drawn part of a signal in mV: (time,)."""
-    signal = np.asarray(signal, dtype=float)
-    first, last = round(start * rate), round((start + seconds) * rate)
-    if signal.ndim != 1 or not 0 <= first < len(signal):
-        raise ValueError(
-            f"a signal of shape {signal.shape} at {rate:g} Hz has nothing at {start:g} s; "
-            "give (time,) and a start inside it"
-        )
-    stretch = signal[first : last + 1]
-    if not np.isfinite(stretch).all():
-        raise ValueError(
-            f"a signal has {np.sum(~np.isfinite(stretch))} values that are not finite in the "
-            "stretch drawn; accepted are finite raw units"
-        )
-    return stretch / 1000
-
-
-def _voltage_span(millivolts: NDArray[np.floating]) -> tuple[float, float]:
-    """Whole large squares around the trace and the calibration pulse, at most ±`LARGEST`."""
-    low = np.floor((millivolts.min() - 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
-    high = np.ceil((millivolts.max() + 0.1) / MAJOR_MILLIVOLTS) * MAJOR_MILLIVOLTS
-    return float(np.clip(low, -LARGEST, -0.5)), float(np.clip(high, 1.5, LARGEST))
-
-
-def _paper_rows(
-    spans: Sequence[tuple[float, float] | None], *, seconds: float
-) -> tuple[Figure, list[Axes]]:
-    """A figure just high enough for rows of paper; None asks for an ordinary row, 1.2 mV high."""
-    inches = (WIDTH - MARGINS) / (25 * (seconds + LEAD_IN))  # of one printed millimetre
-    heights = [10 * inches * (span[1] - span[0] if span else 1.2) for span in spans]
-    above = sum(0.3 if span else 0.12 for span in spans)  # inches; paper has a title over it
-    figure = new_figure(sum(heights) + above + 0.45, layout="compressed")
-    panels = figure.subplots(len(spans), squeeze=False, height_ratios=heights)[:, 0]
-    return figure, list(panels)
-
-
-def _draw_paper(axes: Axes, *, start: float, seconds: float, span: tuple[float, float]) -> None:
-    axes.set_xlim(start - LEAD_IN, start + seconds)
-    axes.set_ylim(*span)
-    axes.set_aspect(10 / 25)  # 10 mm a mV over 25 mm a second: squares stay square
-    axes.set_xticks(_ticks(start, seconds))
-    axes.yaxis.set_major_locator(MultipleLocator(1.0))
-    axes.tick_params(labelsize=SMALL, length=3)
-    lines = (
-        (MINOR_SECONDS, MINOR_MILLIVOLTS, PAPER_MINOR, 0.35),
-        (MAJOR_SECONDS, MAJOR_MILLIVOLTS, PAPER_MAJOR, 0.7),
-    )
-    for across, up, colour, width in lines:
-        times = start + across * np.arange(-round(LEAD_IN / across), round(seconds / across) + 1)
-        volts = up * np.arange(round(span[0] / up), round(span[1] / up) + 1)
-        axes.vlines(times, *span, color=colour, linewidth=width, zorder=0)
-        axes.hlines(volts, *axes.get_xlim(), color=colour, linewidth=width, zorder=0)
-    for spine in axes.spines.values():
-        spine.set_color(PAPER_MAJOR)
-
-
-def _ticks(start: float, seconds: float) -> NDArray[np.floating]:
-    step = 1.0 if seconds > 2 else MAJOR_SECONDS  # five large squares, or one
-    return np.arange(start, start + seconds + step / 2, step)
-
-
-def _draw_trace(axes: Axes, millivolts: NDArray[np.floating], *, rate: float, start: float) -> None:
-    """The calibration pulse, the trace, and a note where it is cut."""
-    low, high = axes.get_ylim()
-    pulse = start + np.array([-0.40, -0.32, -0.32, -0.12, -0.12, -0.04])  # s: 200 ms at 1 mV
-    axes.plot(pulse, [0, 0, 1, 1, 0, 0], color=BLACK, linewidth=0.8, label="calibration")
-    time = start + np.arange(len(millivolts)) / rate  # (time,), s
-    shown = millivolts.clip(low, high)
-    # Unclipped at the frame, so that a cut stretch is seen to run along the edge of the paper.
-    axes.plot(time, shown, color=BLACK, linewidth=0.8, label="ECG", clip_on=False, zorder=3)
-    if millivolts.min() < low or millivolts.max() > high:
-        runs = f"{millivolts.min():.1f} to {millivolts.max():.1f} mV".replace("-", "−")
-        note = f"cut at ±{LARGEST:g} mV; it runs {runs}"
-        axes.set_title(note, fontsize=SMALL, color=VERMILLION, loc="right", pad=4)
 
 
 def _draw_perturbation(
