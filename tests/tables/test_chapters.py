@@ -116,18 +116,6 @@ def load_positions(run: ComputingRun) -> np.ndarray:
     return load_file(run.obtain(name).path)["positions"]
 
 
-def test_intervals_below_zero_are_told_from_minus_signs() -> None:
-    assert tables.between(0.1, 0.25) == "10.0–25.0"
-    assert tables.between(-0.1, 0.25) == "−10.0 to 25.0"
-    assert tables.between(-0.25, -0.1) == "−25.0 to −10.0"
-    assert tables.between(-1e-12, 0.1) == "0.0–10.0"
-    assert tables.between(float("nan"), float("nan")) == "–"
-    assert tables.percent(-0.125) == "−12.5", "with a true minus sign"
-    assert tables.percent(-1e-12) == "0.0" and tables.percent(float("nan")) == "–"
-    assert tables.decimals(-0.0125) == "−0.013" and tables.decimals(0.5) == "0.500"
-    assert tables.decimals(float("nan")) == "–" and tables.decimals(None) == "–"
-
-
 def test_each_condition_is_counted_with_the_labels_of_its_own_records(
     tiny_run: ComputingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -272,17 +272,6 @@ def test_tables_of_transfer(run):
     assert shown.loc["cor2", "others, whole"] == tables.percent(np.mean(others))
 
 
-def test_whole_ends_are_told_from_minus_signs():
-    assert tables.narrow(0.725, 0.661, 0.789) == "72.5 (66–79)"
-    assert tables.narrow(-0.2402, -0.312, -0.168) == "−24.0 (−31 to −17)"
-    assert tables.narrow(0.004, 0.0, 0.013) == "0.4 (0–1)"
-    assert tables.narrow(0.093, 0.002, 0.185) == "9.3 (0.2–18.5)", "beyond zero, not at it"
-    assert tables.narrow(0.093, -0.002, 0.185) == "9.3 (−0.2 to 18.5)"
-    # In whole numbers these ends would leave the share outside.
-    assert tables.narrow(0.002, 0.0, 0.004) == "0.2 (0.0–0.4)"
-    assert tables.narrow(0.5, float("nan"), float("nan")) == "50.0"
-
-
 def test_differences_say_how_sure_they_are():
     shown = {"PGD": made_up_ensembles(0, skill={"cor": 0.0, "dec": 3.0, "fdec": 0.2}, records=200)}
     p_values = accuracy_differences(shown, rule="mean softmax", seed=0).p_value
@@ -318,7 +307,3 @@ def test_tables_of_answers_and_doubt_have_a_row_for_everything(run, attacks):
     gain = adaptive.gain(attacks[knowledge.PAPER])
     assert gain.shape == (7, 3) and "points" not in gain.columns
     assert len(adaptive.universal(run)) == 3 * len(NAMES)
-
-
-def test_what_is_undefined_is_a_dash():
-    assert tables.with_interval(np.nan, np.nan, np.nan) == "–"
