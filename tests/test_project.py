@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from dnalib import stages
 from dnalib.pages import numbers, write_run_pages
-from dnalib.recording import README_FIGURE, README_MARKS
+from dnalib.recording.showing import README_FIGURE, README_MARKS
 from dnalib.runs import load_profile
 from dnalib.workflow import make_plan
 from dnalib.workflow.chapters import CHAPTERS

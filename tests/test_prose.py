@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from dnalib import checks, published
-from dnalib.recording import README_MARKS
+from dnalib.recording.showing import README_MARKS
 from dnalib.tables import noise
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,0 +1,9 @@
+"""Keeping a finished run for the book, and the book that shows it.
+
+`python -m dnalib.recording` is its command line. Imports go one way: keeping and showing stand
+alone.
+"""
+
+from .keeping import keep_trainings, record
+
+__all__ = ["keep_trainings", "record"]
