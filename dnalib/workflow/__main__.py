@@ -1,7 +1,6 @@
 """`python -m dnalib.workflow`: the book, sweeps over seeds and parameters, and how far they are."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,30 +8,18 @@ from typing import Any
 
 from dnalib.data import DataError
 from dnalib.data.locations import locate
-from dnalib.files import write_json
 from dnalib.runs import ParameterError, Settings, load_profile, project_root
 from dnalib.runs.consistency import SYNTHETIC, check_places, check_together
-from dnalib.runs.settings import computing_profiles, given_settings, override
-from dnalib.runs.turns import is_held, turn
+from dnalib.runs.settings import given_settings, override
 from dnalib.runs.values import accept_minutes, read_value
 from dnalib.workflow import slurm
-from dnalib.workflow.engine import (
-    accept_cores,
-    here,
-    job_prefix,
-    local_gpus,
-    on_slurm,
-    run_snakemake,
-)
-from dnalib.workflow.parts import Plan, Resources, load_resources
+from dnalib.workflow.engine import accept_cores, here, local_gpus, on_slurm
+from dnalib.workflow.following import follow, is_followed, jobs_of, read_plan
+from dnalib.workflow.parts import Resources, load_resources
 from dnalib.workflow.plan import BOOK, make_plan
-from dnalib.workflow.slurm import QueuedJob
-from dnalib.workflow.status import end_of_minutes, marked_jobs, progress, with_late
+from dnalib.workflow.status import progress
 from dnalib.workflow.variants import WorkflowError, make_variants, parse_seeds
 
-PLAN = "plan.json"
-WORKFLOW = "workflow"  # what a make holds of a run's folder
-LOGS = Path(".snakemake", "slurm_logs")  # Snakemake's plugin keeps them there
 EXECUTORS = ("local", "slurm")
 
 
@@ -68,7 +55,7 @@ def make_book(options: argparse.Namespace) -> int:
         variants={BOOK: {}},
         resources=resources,
     )
-    return follow(plan, options, here(options))
+    return follow(plan, here(options), executor="local", said=said_to_notebooks(options))
 
 
 def make_sweep(options: argparse.Namespace) -> int:
@@ -97,9 +84,11 @@ def make_sweep(options: argparse.Namespace) -> int:
     )
     if options.executor == "slurm":
         slurm.check_scheduler(options.partition or None)
-        return follow(plan, options, on_slurm(options, jobs=jobs))
-    plan["gpus"] = local_gpus()
-    return follow(plan, options, [*here(options), "--resources", f"gpu={len(plan['gpus'])}"])
+        engine = on_slurm(options, jobs=jobs)
+    else:
+        plan["gpus"] = local_gpus()
+        engine = [*here(options), "--resources", f"gpu={len(plan['gpus'])}"]
+    return follow(plan, engine, executor=options.executor, said=said_to_notebooks(options))
 
 
 def check_records(variants: Iterable[Settings], options: argparse.Namespace) -> None:
@@ -145,38 +134,17 @@ def pairs(what: str, given: Sequence[Sequence[str]], *, example: str) -> Sequenc
     return given
 
 
-def follow(plan: Plan, options: argparse.Namespace, engine: Sequence[str]) -> int:
-    """Let Snakemake do what a plan says; alone in the run's folder.
-
-    Returns:
-        Snakemake's status.
+def said_to_notebooks(options: argparse.Namespace) -> dict[str, Any]:
+    """What notebooks are told beside a plan: places of the records, and a limit of minutes.
 
     Raises:
-        WorkflowError: another process works on the same folder, or a cluster has jobs of one that
-            does not any more; or a place that was named is not there.
+        WorkflowError: there is nothing at a place that was named.
+        ParameterError: the minutes are no number above 0.
     """
-    root = project_root()
-    folder = root / "data" / "runs" / plan["profile"]
     said: dict[str, Any] = {"places": places(options)}
     if options.max_minutes:
         said["max_minutes"] = read_minutes(options.max_minutes)
-    executor = getattr(options, "executor", "local")
-    with turn(folder, WORKFLOW, seconds=0) as ours:
-        if not ours:
-            raise WorkflowError(
-                f"another make works in {folder}; wait for it or end it, and call again"
-            )
-        if executor == "slurm":
-            place, logs = root.resolve(), root / LOGS
-            slurm.check_nothing_is_left(job_prefix(plan["profile"]), folder=place, logs=logs)
-        write_json(folder / PLAN, {**plan, **said, "executor": executor})
-        # All else is in that file: Snakemake reads a value given here as YAML, and cuts it at " #".
-        plan_file = (folder / PLAN).relative_to(root)
-        status = run_snakemake([*engine, "--config", f"plan={plan_file}"], root=root)
-        late = end_of_minutes(marked_jobs(folder, since=folder / PLAN, working=False))
-        if status and late:
-            print(late, file=sys.stderr)
-        return status
+    return said
 
 
 def read_minutes(text: str) -> float | None:
@@ -212,56 +180,13 @@ def show_status(options: argparse.Namespace) -> int:
     """Print how far the profile's last run or sweep is."""
     folder = project_root() / "data" / "runs" / options.profile
     plan = read_plan(folder, profile=options.profile)
-    working = is_held(folder, WORKFLOW)
+    working = is_followed(folder)
     queue, missing = jobs_of(plan, folder, working=working)
     print(progress(plan, folder, queue=queue).to_string())
     if missing:
         print(missing)
     print("a make works on it" if working else "no make works on it")
     return 0
-
-
-def read_plan(folder: Path, *, profile: str) -> Plan:
-    """The plan of a profile's last run or sweep, in its folder.
-
-    Raises:
-        WorkflowError: there is none, or not even such a profile.
-    """
-    try:
-        plan: Plan = json.loads((folder / PLAN).read_text())
-    except FileNotFoundError:
-        if profile not in computing_profiles():
-            accepted = ", ".join(computing_profiles())
-            raise WorkflowError(f"profile is {profile!r}; accepted are {accepted}") from None
-        raise WorkflowError(
-            f"nothing was begun with profile {profile}: {folder / PLAN} is missing"
-        ) from None
-    return plan
-
-
-def jobs_of(plan: Plan, folder: Path, *, working: bool) -> tuple[list[QueuedJob], str | None]:
-    """All that is known of the jobs of a plan, and a sentence on what is missing.
-
-    Args:
-        plan: of the profile's last run or sweep.
-        folder: of the run.
-        working: whether a make works on it.
-    """
-    on_cluster = plan.get("executor") == "slurm"
-    # What a make that has ended submitted to a cluster may still run there.
-    marked = marked_jobs(folder, since=folder / PLAN, working=working or on_cluster)
-    if not on_cluster:
-        return marked, None
-    root = project_root()
-    prefix, place = job_prefix(plan["profile"]), root.resolve()
-    try:
-        queue, missing = slurm.known_jobs(prefix, folder=place, logs=root / LOGS)
-    except WorkflowError as error:
-        return marked, (
-            f"{error}; this is what the jobs themselves left word of: those that wait are counted "
-            "as to come, and those that were killed as running"
-        )
-    return with_late(queue, marked), missing
 
 
 def parser() -> argparse.ArgumentParser:

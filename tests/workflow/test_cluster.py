@@ -21,9 +21,9 @@ import yaml
 
 from dnalib import stages
 from dnalib.files import file_sha256
-from dnalib.workflow.__main__ import LOGS
 from dnalib.workflow.chapters import chapter_stages, stages_before
 from dnalib.workflow.cluster import Cluster, answer, copy_project, why_not
+from dnalib.workflow.following import LOGS
 from dnalib.workflow.slurm import work_by_number, work_in
 
 REASON = why_not()

@@ -10,6 +10,8 @@ import pytest
 
 from dnalib.runs.turns import turn
 from dnalib.workflow import __main__ as command
+from dnalib.workflow import following
+from dnalib.workflow.engine import run_snakemake
 from dnalib.workflow.status import MARKS
 
 
@@ -115,19 +117,19 @@ def test_a_cluster_that_is_not_there_ends_in_one_sentence(root, capsys, monkeypa
 def test_a_folder_in_which_another_make_works_is_left_alone(root, capsys, monkeypatch, words):
     folder = root / "data" / "runs" / "demo"
     started = []
-    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: started.append(said) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda *said, **more: started.append(said) or 0)
     with turn(folder, "workflow"):
         assert command.main(words) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"error: another make works in {folder}; wait for it or end it, and call again"
-    assert not started and not (folder / command.PLAN).exists()
+    assert not started and not (folder / following.PLAN).exists()
     assert command.main(words) == 0
-    assert started and (folder / command.PLAN).exists()
+    assert started and (folder / following.PLAN).exists()
 
 
 def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     said = []
-    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.append(words) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda words, **more: said.append(words) or 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: said.append(partition))
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
     monkeypatch.setattr(command.slurm, "ask", lambda words: "")  # nothing is in the queue
@@ -141,7 +143,7 @@ def test_the_engine_is_told_what_was_asked_for(root, monkeypatch):
     assert "--executor slurm" in text and "--slurm-status-command squeue" in text
     assert "--default-resources slurm_partition=long slurm_account=ecg" in text
     assert "plan=data/runs/small/plan.json" in engine
-    plan = json.loads((root / "data" / "runs" / "small" / command.PLAN).read_text())
+    plan = json.loads((root / "data" / "runs" / "small" / following.PLAN).read_text())
     assert plan["places"] == {"data": str(root / "records.zip")}
     folders = {name.partition("/")[0] for name in plan["notebooks"]}
     assert folders == {"seed-0", "seed-1", "seeds-0-1"}
@@ -153,7 +155,7 @@ def test_here_too_a_job_is_tried_again_but_for_one_whose_minutes_are_over(
     root, monkeypatch, action, limit, retries
 ):
     said = []
-    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.append(words) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda words, **more: said.append(words) or 0)
     assert command.main([action, *limit]) == 0
     (words,) = said
     assert words[words.index("--retries") + 1] == retries
@@ -165,7 +167,7 @@ def test_a_user_says_how_many_cores_of_this_machine_may_be_used(
     root, monkeypatch, action, words, cores
 ):
     said = []
-    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.extend(words) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda words, **more: said.extend(words) or 0)
     assert command.main([action, *words]) == 0
     assert said[said.index("--cores") + 1] == cores
 
@@ -173,7 +175,7 @@ def test_a_user_says_how_many_cores_of_this_machine_may_be_used(
 @pytest.mark.parametrize(("words", "jobs"), [([], "200"), (["--jobs", "1000"], "1000")])
 def test_a_user_says_how_many_jobs_may_be_in_the_queue(root, monkeypatch, words, jobs):
     said = []
-    monkeypatch.setattr(command, "run_snakemake", lambda words, **more: said.extend(words) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda words, **more: said.extend(words) or 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
     monkeypatch.setattr(command.slurm, "ask", lambda words: "")
@@ -182,7 +184,7 @@ def test_a_user_says_how_many_jobs_may_be_in_the_queue(root, monkeypatch, words,
 
 
 def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, capsys, monkeypatch):
-    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda *said, **more: 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
     assert command.main(["book"]) == 0
@@ -210,7 +212,7 @@ def test_status_tells_of_a_plan_and_asks_a_cluster_about_its_own_alone(root, cap
 
 def test_a_sweep_begins_only_where_a_make_that_died_left_no_job(root, capsys, monkeypatch):
     started = []
-    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: started.append(said) or 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda *said, **more: started.append(said) or 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: False)
     left = f"7|PENDING|dnalib-demo_1|{root.resolve()}|rule_training_wildcards_dec1-0a"
@@ -218,12 +220,12 @@ def test_a_sweep_begins_only_where_a_make_that_died_left_no_job(root, capsys, mo
     assert command.main(["sweep", "--executor", "slurm"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: a make that has ended left jobs queued or running in /")
-    assert not started and not list(root.rglob(command.PLAN))
+    assert not started and not list(root.rglob(following.PLAN))
     assert command.main(["sweep"]) == 0, "jobs here are no cluster's"
 
 
 def test_status_only_reads(root, capsys, monkeypatch):
-    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda *said, **more: 0)
     assert command.main(["book"]) == 0
     folder = root / "data" / "runs" / "demo"
     with turn(folder, "workflow"):
@@ -237,7 +239,7 @@ def test_status_only_reads(root, capsys, monkeypatch):
 
 
 def test_status_says_that_accounting_did_not_answer(root, capsys, monkeypatch):
-    monkeypatch.setattr(command, "run_snakemake", lambda *said, **more: 0)
+    monkeypatch.setattr(following, "run_snakemake", lambda *said, **more: 0)
     monkeypatch.setattr(command.slurm, "check_scheduler", lambda partition: None)
     monkeypatch.setattr(command.slurm, "keeps_accounts", lambda: True)
 
@@ -264,5 +266,5 @@ def test_jobs_find_their_commands_in_an_environment_that_is_not_activated(root, 
     monkeypatch.setenv("PATH", outside)
     rule = 'rule said:\n    output: "said"\n    shell: "papermill --version > {output}"\n'
     (root / "Snakefile").write_text(rule)
-    assert command.run_snakemake(["--cores", "1"], root=root) == 0
+    assert run_snakemake(["--cores", "1"], root=root) == 0
     assert version("papermill") in (root / "said").read_text()
