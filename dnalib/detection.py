@@ -23,6 +23,7 @@ Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
 
 SCORES = ("R_cc", "R_iu", "UA")
+UA_GAIN = "UA − constant doubt"
 DETECTED = ("error detection", "area", "wrong answers", "least area")
 THRESHOLDS = 100  # as many as the authors' code takes
 
@@ -65,14 +66,31 @@ def uncertainty_score_intervals(
 ) -> dict[str, tuple[float, float, float]]:
     """`uncertainty_scores` with their 95 % intervals over records: (value, low, high) of each.
 
-    Arguments and errors as there; `seed` as in `intervals.bootstrap_interval`. The scale stays that
+    Arguments and errors as there; `seed` as in `intervals.resampled_records`. The scale stays that
     of the reference. Both ends of R_iu are NaN where a draw can leave no incorrect record.
+
+    Returns:
+        By the names in `SCORES`, and `UA_GAIN`: UA less that of `constant_doubt`, on one and the
+        same draw of records, for both move with the records that are right.
     """
     certain_from, correct = _certain_from(uncertainty, correct, reference)
-    found = resampled_records(
-        lambda drawn: _scores(certain_from[drawn], correct[drawn]), records=len(correct), seed=seed
-    )
-    return _by_name(SCORES, found)
+
+    def measures(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
+        right = correct[drawn]
+        scores = _scores(certain_from[drawn], right)
+        return np.stack([*scores, scores[SCORES.index("UA")] - constant_doubt(right)])
+
+    found = resampled_records(measures, records=len(correct), seed=seed)
+    return _by_name((*SCORES, UA_GAIN), found)
+
+
+def constant_doubt(correct: Booleans) -> Floats:
+    """The UA of a doubt that is the same for every record: of all certain, or all uncertain.
+
+    The larger of the two: (..., record) bool -> (...).
+    """
+    accuracy = correct.mean(axis=-1)
+    return np.maximum(accuracy, 1 - accuracy)
 
 
 def _certain_from(
@@ -242,7 +260,7 @@ def detection_intervals(
     Args:
         uncertainty: (record,).
         correct: (record,) bool.
-        seed: as in `intervals.bootstrap_interval`.
+        seed: as in `intervals.resampled_records`.
 
     Returns:
         By the names in `DETECTED`: `error_detection`, `risk_coverage_area`, the share of wrong

@@ -21,6 +21,7 @@ from dnalib.array_arguments import (
 )
 
 __all__ = [
+    "CONSTANTS",
     "CONTROL",
     "accuracy",
     "as_correct",
@@ -32,6 +33,7 @@ __all__ = [
     "cohens_kappa",
     "confusion_matrix",
     "correct_predictions",
+    "kept_by_constants",
     "majority_vote",
     "mean_softmax_prediction",
     "softmax",
@@ -42,6 +44,7 @@ __all__ = [
 
 CONTROL = "base + constants"  # name of the ensemble of `with_constants`
 CLASSES = 4  # Normal, atrial fibrillation, Other, noise
+CONSTANTS = (0, 2)  # the classes that the control always answers, the commonest two
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -277,7 +280,7 @@ def majority_vote(logits: ArrayLike) -> Integers:
 
 
 def with_constants(
-    logits: ArrayLike, *, constants: Sequence[int] = (0, 2), scale: float = 20.0
+    logits: ArrayLike, *, constants: Sequence[int] = CONSTANTS, scale: float = 20.0
 ) -> Floats:
     """The control: the base model beside members that always give one and the same answer.
 
@@ -298,6 +301,19 @@ def with_constants(
     check_classes("constants", np.asarray(constants), logits.shape[-1])
     one_hot = scale * np.eye(logits.shape[-1])[list(constants)]  # (constant, class)
     return np.concatenate([logits[None], np.repeat(one_hot[:, None], len(logits), axis=1)])
+
+
+def kept_by_constants(labels: ArrayLike, *, constants: Sequence[int] = CONSTANTS) -> float:
+    """P(≥1) averaged over classes that members which always answer `constants` keep for certain.
+
+    Args:
+        labels: (record,) class indices.
+        constants: as in `with_constants`.
+
+    Returns:
+        The share of the classes that have a record of which a constant is right.
+    """
+    return float(np.isin(np.unique(labels), list(constants)).mean())
 
 
 def as_correct(correct: ArrayLike) -> Booleans:

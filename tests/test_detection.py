@@ -36,11 +36,14 @@ def test_intervals_of_the_scores_are_those_of_drawn_records():
     found = detection.uncertainty_score_intervals(doubt, correct, reference=reference, seed=0)
     scores = []
     own = detection.uncertainty_scores(doubt, correct, reference=reference)
-    assert {name: value for name, (value, _, _) in found.items()} == own
+    gain = own["UA"] - max(correct.mean(), 1 - correct.mean())
+    values = {name: value for name, (value, _, _) in found.items()}
+    assert values == own | {detection.UA_GAIN: pytest.approx(gain)}
     for _ in range(400):
         drawn = random.integers(120, size=120)
         one = detection.uncertainty_scores(doubt[drawn], correct[drawn], reference=reference)
-        scores.append(list(one.values()))
+        right = correct[drawn].mean()
+        scores.append([*one.values(), one["UA"] - max(right, 1 - right)])
     low, high = np.quantile(scores, [0.025, 0.975], axis=0)
     for (_, below, above), one, other in zip(found.values(), low, high, strict=True):
         assert (below, above) == (pytest.approx(one, abs=0.02), pytest.approx(other, abs=0.02))

@@ -8,7 +8,7 @@ import scipy  # loads scipy.stats where it is used: that takes half a second
 from numpy.typing import ArrayLike, NDArray
 
 from dnalib.array_arguments import check_dimensions
-from dnalib.intervals.resampling import check_confidence
+from dnalib.intervals.confidence import check_confidence, normal_quantile
 
 SHARE = (0.0, 1.0)  # what bounds a share of records
 DIFFERENCE = (-1.0, 1.0)  # what bounds the difference of two shares
@@ -135,10 +135,8 @@ def reach_of_both(
 
     Source: :eq:`eq-interval` of chapter 8; Zou & Donner 2008.
     """
-    tail = (1 + confidence) / 2
-    of_records = float(scipy.stats.norm.ppf(tail)) * over_records
+    of_records = normal_quantile(confidence) * over_records
     if seeds == 1:
         return of_records
-    return math.hypot(
-        float(scipy.stats.t.ppf(tail, seeds - 1)) * over_seeds / seeds**0.5, of_records
-    )
+    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, seeds - 1))
+    return math.hypot(quantile * over_seeds / seeds**0.5, of_records)

@@ -1,72 +1,16 @@
-"""Bootstrap intervals: how far a number would move with another draw of records."""
+"""Bootstrap intervals: how far any number would move with another draw of records."""
 
 import warnings
 from collections.abc import Callable
 
 import numpy as np
 import scipy  # loads scipy.stats where it is used: that takes half a second
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from dnalib.array_arguments import check_count, check_dimensions, check_finite, check_records
+from dnalib.array_arguments import check_count
+from dnalib.intervals.confidence import check_confidence
 
 DRAWN_AT_ONCE = 2_000_000  # records drawn in one piece: bounds the memory, not the result
-
-
-def bootstrap_interval(
-    values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over records.
-
-    Values that are all equal have nothing to resample: both ends are that value, which is not
-    certainty (0 of 600 records still leaves up to 0.5 % possible).
-
-    Args:
-        values: (record,) bool or float.
-        confidence: between 0 and 1.
-        resamples: how many times the records are drawn again.
-        seed: the same seed and number of records draw the same records.
-
-    Raises:
-        ValueError: no record, more than one axis, a value that is not finite, no resample, or a
-            confidence outside (0, 1).
-
-    Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
-    """
-    values = np.asarray(values, dtype=float)
-    check_dimensions("values", values, 1)
-    check_finite("values", values)
-    if np.all(values == values[0]):
-        check_confidence(confidence)
-        value = float(values[:1].mean())  # of one record: exact, where a mean of many rounds
-        return value, value
-    low, high = resampled_interval(
-        values, np.mean, confidence=confidence, resamples=resamples, seed=seed
-    )
-    return float(low), float(high)
-
-
-def paired_difference(
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int,
-) -> tuple[float, float, float]:
-    """Mean of `first` less mean of `second`, with its interval: (difference, low, high).
-
-    Both are (record,) on the same records in the same order, and every resample takes the same
-    records from both. Options as in `bootstrap_interval`.
-
-    Source: :eq:`eq-difference` of chapter 8; Efron & Tibshirani 1993, as in `bootstrap_interval`.
-    """
-    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    check_records("first", first, 0, "second", second)
-    difference = first - second  # (record,)
-    low, high = bootstrap_interval(
-        difference, confidence=confidence, resamples=resamples, seed=seed
-    )
-    return float(difference.mean()), low, high
 
 
 def resampled_records(
@@ -85,8 +29,9 @@ def resampled_records(
         statistic: takes positions of records (..., record), returns (...), or (measure, ...) for
             several numbers at once.
         records: how many there are to draw from.
-        confidence, resamples, seed: as in `bootstrap_interval`; the same seed and number of records
-            draw the same records.
+        confidence: between 0 and 1.
+        resamples: how many times the records are drawn again.
+        seed: the same seed and number of records draw the same records.
 
     Returns:
         Scalars, or (measure,) each. Both ends are NaN where a resample leaves a number undefined.
@@ -94,6 +39,8 @@ def resampled_records(
     Raises:
         ValueError: no record or resample, a confidence outside (0, 1), or a statistic that does not
             give a number for each draw.
+
+    Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
     check_count("records", records, least=1)
     everything = np.arange(records)
@@ -127,7 +74,7 @@ def resampled_interval(
     Args:
         values: (record,).
         statistic: takes (..., record) and axis=-1, returns (...) or (measure, ...).
-        confidence, resamples, seed: as in `bootstrap_interval`.
+        confidence, resamples, seed: as in `resampled_records`.
 
     Returns:
         low, high: scalars, or (measure,) each.
@@ -152,9 +99,3 @@ def resampled_interval(
             rng=np.random.default_rng(seed),
         )
     return result.confidence_interval.low, result.confidence_interval.high
-
-
-def check_confidence(confidence: float) -> None:
-    """Refuse a confidence outside (0, 1)."""
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; it must lie between 0 and 1")

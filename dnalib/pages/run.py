@@ -63,8 +63,8 @@ def in_short(runs: Sequence[Run]) -> str:
             "change, *always normal* and *always other*.",
             "",
             "In short, with differences in percentage points and 95 % intervals over "
-            f"{chance} (one such interval in twenty misses by chance; none is corrected for their "
-            "number):",
+            f"{chance} (at most about one such interval in twenty misses by chance; none is "
+            "corrected for their number):",
             "",
             *lines,
         ]

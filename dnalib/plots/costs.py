@@ -22,7 +22,7 @@ TICKS = (0.3, 0.5, 1, 2, 3, 5, 10)  # of the axis of costs, which is logarithmic
 def costs(table: pd.DataFrame) -> Figure:
     """What an ensemble keeps under attack against what its trainings cost, a panel a measure.
 
-    Ensembles of one cost stand beside each other.
+    Ensembles of one cost stand beside each other; ticks at the foot are at the costs themselves.
 
     Args:
         table: from `rival_costs.bought_at`.
@@ -49,6 +49,16 @@ def costs(table: pd.DataFrame) -> Figure:
                 capsize=2,
                 linewidth=1.2,
             )
+        axes.plot(
+            rows.times,
+            [0.0] * len(rows),
+            linestyle="none",
+            marker="|",
+            markersize=9,
+            color="black",
+            transform=axes.get_xaxis_transform(),
+            clip_on=False,
+        )
         dress(axes, grid="both")
         axes.set_xscale("log")
         shown = [tick for tick in TICKS if 0.8 * table.times.min() < tick < 1.3 * table.times.max()]

@@ -22,6 +22,7 @@ from .chapters import (
     r_squared,
     r_squared_table,
     robustness_table,
+    uncertainty_scores,
     uncertainty_table,
     voting_table,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "r_squared_table",
     "robustness_table",
     "selected",
+    "uncertainty_scores",
     "uncertainty_table",
     "voting_table",
     "whose_records",

@@ -119,7 +119,7 @@ def smooth(run: Run) -> pandas.DataFrame:
         shown["all attacks"] = conditions(run, epsilon=epsilon) | longest
         for column, some in shown.items():
             worst = fewest_right(some)
-            table = ensemble_table(worst.correct(), worst.labels, seed=INTERVAL_SEED)
+            table = ensemble_table(worst.correct(), worst.labels)
             for row in selected(table, measure="at least 1").itertuples():
                 rows.setdefault((f"{epsilon:g} µV", row.ensemble), {})[column] = narrow(
                     row.value, row.low, row.high
@@ -133,7 +133,7 @@ def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
     parts = {}
     for epsilon in epsilons(run):
         tables = [
-            ensemble_table(found.correct(), found.labels, seed=INTERVAL_SEED).assign(learnt=name)
+            ensemble_table(found.correct(), found.labels).assign(learnt=name)
             for name, found in universal_conditions(run, epsilon=epsilon).items()
         ]
         chosen = selected(pandas.concat(tables), measure=measure)
@@ -166,7 +166,7 @@ def differences(
     shown: Mapping[str, Answers], *, against: str = "cor", rule: str
 ) -> pandas.DataFrame:
     """Whether ensembles answer better than one of them: difference, and McNemar's exact test."""
-    table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
+    table = answers.accuracy_differences(shown, against=against, rule=rule)
     rows = {
         (row.condition, f"{row.ensemble} − {against}"): {
             "difference (points)": points_between(row.value, row.low, row.high),

@@ -143,14 +143,15 @@ def performance_table(
     Args:
         conditions: caption -> answers.
         rule: one of `RULES`.
-        seed: of the 95 % intervals.
+        seed: of the 95 % intervals of kappa and F1.
 
     Returns:
         Columns condition, ensemble, measure, value, low, high (fractions), records. Measures are
         accuracy, its class average, Cohen's kappa, the challenge's F1 (of its own classes alone),
         and the accuracy within each class that has a record under the class's name; records are
-        those counted. `FLOOR` stands among the ensembles. An end is NaN where resampling can leave
-        a score undefined, as it can drop all records of a rare class.
+        those counted. `FLOOR` stands among the ensembles. Kappa and F1 are resampled, and their
+        ends NaN where that can leave them undefined; shares have those of
+        `intervals.share_interval`.
 
     Raises:
         ValueError: no condition, or an unknown rule.
@@ -173,7 +174,6 @@ def accuracy_differences(
     *,
     against: str = "cor",
     rule: str = "majority vote",
-    seed: int,
 ) -> pd.DataFrame:
     """Whether ensembles answer better than one of them, by a paired interval and McNemar's test.
 
@@ -184,7 +184,6 @@ def accuracy_differences(
         conditions: caption -> answers, each with `against` among its ensembles.
         against: the ensemble that is taken off the others.
         rule: one of `RULES`.
-        seed: of the 95 % intervals.
 
     Returns:
         Columns condition, ensemble, against, accuracy, reference (the accuracy of `against`),
@@ -203,7 +202,7 @@ def accuracy_differences(
         for ensemble, one in right.items():
             if ensemble == against:
                 continue
-            value, low, high = intervals.paired_difference(one, right[against], seed=seed)
+            value, low, high = intervals.paired_difference(one, right[against])
             test = intervals.mcnemar(one, right[against])
             rows.append(
                 {
@@ -228,27 +227,26 @@ def _scores_with_intervals(
     predicted: Integers, labels: Integers, *, names: Sequence[str], seed: int
 ) -> list[dict[str, object]]:
     """The rows of one ensemble; `names` are those of the classes."""
-    present, classes = np.unique(labels), len(names)
-    challenge = [metrics.challenge_f1] if scored_by_challenge(names) else []
+    right, classes, everyone = predicted == labels, len(names), len(labels)
+    rows: list[tuple[str, float, float, float, int]] = [
+        ("accuracy", *intervals.share_interval(right), everyone),
+        ("class-averaged", *intervals.share_interval(right, classes=labels), everyone),
+    ]
 
-    def scores(drawn: Integers) -> Floats:  # (..., record) -> (measure, ...)
-        answered, true = predicted[drawn], labels[drawn]
-        right = answered == true
-        return np.stack(
-            [
-                right.mean(axis=-1),
-                metrics.class_averaged(right, true, classes=classes),
-                metrics.cohens_kappa(answered, true, classes=classes),
-                *(score(answered, true) for score in challenge),
-                *np.moveaxis(metrics.within_classes(right, true, classes=classes), -1, 0)[present],
-            ]
+    def resampled(score: Callable[..., Floats], **options: int) -> tuple[float, float, float]:
+        value, low, high = intervals.resampled_records(
+            lambda drawn: score(predicted[drawn], labels[drawn], **options),
+            records=everyone,
+            seed=seed,
         )
+        return float(value), float(low), float(high)
 
-    value, low, high = intervals.resampled_records(scores, records=len(labels), seed=seed)
-    measures = ["accuracy", "class-averaged", "kappa", *["challenge F1"] * len(challenge)]
-    numbers = [len(labels)] * len(measures) + [int((labels == label).sum()) for label in present]
-    measures += [names[label] for label in present]
+    rows.append(("kappa", *resampled(metrics.cohens_kappa, classes=classes), everyone))
+    if scored_by_challenge(names):
+        rows.append(("challenge F1", *resampled(metrics.challenge_f1), everyone))
+    for label in np.unique(labels):
+        own = right[labels == label]
+        rows.append((names[label], *intervals.share_interval(own), len(own)))
     return [
-        {"measure": name, "value": one, "low": a, "high": b, "records": number}
-        for name, one, a, b, number in zip(measures, value, low, high, numbers, strict=True)
+        dict(zip(("measure", "value", "low", "high", "records"), row, strict=True)) for row in rows
     ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import intervals, losses, metrics, published
+from dnalib.detection import SCORES
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS, PADDINGS, attacked_name
 from dnalib.stages.members import r_squared_name
@@ -95,12 +96,12 @@ def members_table(run: Run, members: Iterable[str]) -> pandas.DataFrame:
     for member in members:
         logits, labels = natural(run, [member])
         hits = metrics.correct_predictions(logits, labels)[0]
-        low, high = intervals.bootstrap_interval(hits.astype(float), seed=INTERVAL_SEED)
+        value, low, high = intervals.share_interval(hits)
         curve = history(run, member)
         rows.append(
             {
                 "model": member,
-                "test accuracy (%)": percent(hits.mean()),
+                "test accuracy (%)": percent(value),
                 "95 % interval": between(low, high),
                 "best epoch (%)": percent(curve.test_accuracy.max()),
                 "epochs": len(curve),
@@ -114,7 +115,7 @@ def natural_table(run: Run) -> pandas.DataFrame:
     """Average accuracy and P(≥x) of the ensembles on unperturbed test records."""
     logits, labels = natural(run, MEMBERS)
     return robustness.ensemble_table(
-        answers_of(logits, labels).correct(), labels, seed=INTERVAL_SEED
+        answers_of(logits, labels).correct(), labels, constants=metrics.CONSTANTS
     )
 
 
@@ -128,7 +129,7 @@ def robustness_table(run: Run, *, paddings: Iterable[str] = PADDINGS) -> pandas.
     for padding, attack, epsilon in product(paddings, ATTACKS, run.settings.epsilons):
         logits, labels = attacked(run, attack=attack, padding=padding, epsilon=epsilon)
         condition = {(attack, padding, epsilon): answers_of(logits, labels).correct()}
-        tables.append(robustness.robustness_table(condition, labels, seed=INTERVAL_SEED))
+        tables.append(robustness.robustness_table(condition, labels, constants=metrics.CONSTANTS))
     return pandas.concat(tables, ignore_index=True)
 
 
@@ -150,8 +151,7 @@ def voting_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pand
     shown: dict[tuple[str, str], dict[str, str]] = {}
     for column, found in sets.items():
         for row, right in right_by_rule(*found).items():
-            ends = intervals.bootstrap_interval(right, seed=INTERVAL_SEED)
-            shown.setdefault(row, {})[column] = with_interval(right.mean(), *ends)
+            shown.setdefault(row, {})[column] = with_interval(*intervals.share_interval(right))
     return by_names(shown, ["ensemble", "rule"])
 
 
@@ -174,7 +174,13 @@ def right_by_rule(
 
 
 def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
-    """R_cc, R_iu and UA in % under one attack, thresholds scaled on the natural test records.
+    """R_cc, R_iu and UA in % under one attack, thresholds scaled on the natural test records."""
+    scores = uncertainty_scores(run, attack=attack, padding=padding, epsilon=epsilon)
+    return with_rows(scores[list(SCORES)].map(percent), "ensemble")
+
+
+def uncertainty_scores(run: Run, *, attack: str, padding: str, epsilon: float) -> pandas.DataFrame:
+    """The same as fractions, with the other columns of `deferral.scores_table`: a row an ensemble.
 
     Source: the journal version's section on uncertainty.
     """
@@ -185,9 +191,7 @@ def uncertainty_table(run: Run, *, attack: str, padding: str, epsilon: float) ->
         uncertainty="mutual information",
         seed=INTERVAL_SEED,
     )
-    chosen = selected(scores, scaling="natural set")
-    shares = chosen.set_index("ensemble").loc[list(ENSEMBLES), ["R_cc", "R_iu", "UA"]]
-    return with_rows(shares.map(percent), "ensemble")
+    return selected(scores, scaling="natural set").set_index("ensemble").loc[list(ENSEMBLES)]
 
 
 def r_squared(run: Run, ensemble: str, kind: str = "r_squared") -> np.ndarray:

@@ -11,7 +11,6 @@ from dnalib import intervals, metrics
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.tables import (
-    INTERVAL_SEED,
     Banner,
     by_names,
     in_a_sentence,
@@ -180,10 +179,10 @@ def compared(hits: Mapping[str, NDArray[np.bool_]]) -> str:
     """What fdec and cor keep, in %, and their difference in points."""
     fdec, cor = hits["fdec"], hits["cor"]
     if not (fdec.any() or cor.any()):
-        # The rule of three: a bootstrap of no survivor has no width.
+        _, _, most = intervals.share_interval(cor)
         return (
             f"neither fdec nor cor keeps any of {len(cor)} records, which is compatible "
-            f"with a true share of up to {percent(min(1, 3 / len(cor)))} %"
+            f"with a true share of up to {percent(most)} %"
         )
     return (
         f"fdec keeps {percent(fdec.mean())} % and cor {percent(cor.mean())} %, a difference of "
@@ -206,11 +205,11 @@ def surviving(
 
 def share(hits: NDArray[np.bool_]) -> str:
     """A share of records in %, with its interval."""
-    return with_interval(hits.mean(), *intervals.bootstrap_interval(hits, seed=INTERVAL_SEED))
+    return with_interval(*intervals.share_interval(hits))
 
 
 def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> str:
     """A difference on the same records in points, with its interval; a dash with itself."""
     if first is second:
         return "–"
-    return points_between(*intervals.paired_difference(first, second, seed=INTERVAL_SEED))
+    return points_between(*intervals.paired_difference(first, second))

@@ -9,18 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from dnalib import intervals, metrics, published
 from dnalib.losses import adjusted_for_chance
 from dnalib.runs import Run
-from dnalib.stages import ENSEMBLES
+from dnalib.stages import ENSEMBLES, SHORT_CLASS_NAMES
 from dnalib.tables import (
-    INTERVAL_SEED,
     attacked,
     between,
     by_names,
     decimals,
-    deferral,
+    in_a_sentence,
     natural,
     percent,
     r_squared,
-    uncertainty_table,
+    uncertainty_scores,
     with_interval,
     with_rows,
 )
@@ -59,8 +58,8 @@ def differences(
 ) -> pandas.DataFrame:
     """Each ensemble less one of them, at each ε, with paired 95 % intervals over records.
 
-    Every resample takes the same records from both, so that a record which is easy for all of them
-    widens no interval. Intervals of the two ensembles alone cannot say this: they overlap long
+    Both are counted on the same records, so that a record which is easy for all of them widens no
+    interval. Intervals of the two ensembles alone cannot say this: they overlap long
     after the difference is certain.
 
     Args:
@@ -82,7 +81,7 @@ def differences(
             if ensemble == against:
                 continue
             value, low, high = intervals.paired_difference(
-                record_values(hits, measure=measure), base, seed=INTERVAL_SEED
+                record_values(hits, measure=measure), base
             )
             rows.append((ensemble, against, epsilon, value, low, high, len(labels)))
     names = ["ensemble", "against", "epsilon", "value", "low", "high", "records"]
@@ -127,11 +126,30 @@ def at_the_floor(
     """
     found = {}
     for name, hits in right.items():
-        _, low, _ = intervals.paired_difference(hits, constant, seed=INTERVAL_SEED)
+        _, low, _ = intervals.paired_difference(hits, constant)
         if low <= 0:
-            ends = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
-            found[name] = with_interval(hits.mean(), *ends)
+            found[name] = with_interval(*intervals.share_interval(hits))
     return found
+
+
+def leaving_out(answered: Mapping[str, NDArray[np.integer]]) -> str:
+    """Which networks never answer some class, and what that means, in a sentence; empty if none.
+
+    Args:
+        answered: name -> the class that each unperturbed record is called, (record,).
+    """
+    clauses = []
+    for name, classes in answered.items():
+        missing = [label for number, label in enumerate(SHORT_CLASS_NAMES) if number not in classes]
+        if missing:
+            clauses.append(f"*{name}* never answers {' or '.join(missing)}")
+    if not clauses:
+        return ""
+    records = len(next(iter(answered.values())))
+    return (
+        f"{in_a_sentence(clauses)} on {records} unperturbed records: part of what such a network "
+        "adds to P(≥1) is what a constant adds."
+    )
 
 
 def r_squared_beside_published(run: Run) -> pandas.DataFrame:
@@ -163,32 +181,41 @@ def answers_beside_published(run: Run, *, padding: str) -> pandas.DataFrame:
 
     At the run's ε that is nearest to the published one, which the corner names; published values
     stand beside ours only where the two are the same, and are of all test records. Ours are of
-    those that were attacked; of all, with the others all wrong or all right, the accuracy lies
-    between the two ends of the second column. The last column is the UA of a doubt that is the
-    same for every record.
+    those that were attacked; of all, a share lies between the two ends of the column that says so:
+    with the others all wrong, or none certain of a wrong answer, and the reverse. The last column
+    is the UA of a doubt that is the same for every record.
 
     Source: :eq:`eq-uncertainty` of chapter 8.
     """
     epsilon = min(run.settings.epsilons, key=lambda value: abs(value - published.PGD_EPSILON))
     theirs = published.PGD if epsilon == published.PGD_EPSILON else {}
     logits, labels = attacked(run, attack="pgd", padding=padding, epsilon=epsilon)
-    scores = uncertainty_table(run, attack="pgd", padding=padding, epsilon=epsilon)
+    scores = uncertainty_scores(run, attack="pgd", padding=padding, epsilon=epsilon)
     predicted = answers_of(logits, labels).predicted("mean softmax")
     everyone = len(natural(run, ["base"])[1])
     rows = {}
     for ensemble in ENSEMBLES:
         hits = predicted[ensemble] == labels  # (record,)
-        low, high = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
+        found = scores.loc[ensemble]
         rows[ensemble] = {
-            "accuracy (%)": with_interval(hits.mean(), low, high),
-            f"of all {everyone}": between(hits.sum() / everyone, 1 - (~hits).sum() / everyone),
+            "accuracy (%)": with_interval(*intervals.share_interval(hits)),
+            f"accuracy of all {everyone}": of_all(hits.mean(), len(hits), everyone=everyone),
             "published accuracy": percent(theirs.get((ensemble, "accuracy"))),
-            **scores.loc[ensemble],
+            "R_cc": percent(found["R_cc"]),
+            "R_iu": percent(found["R_iu"]),
+            "UA": with_interval(found["UA"], found["UA, low"], found["UA, high"]),
+            f"UA of all {everyone}": of_all(found["UA"], len(hits), everyone=everyone),
             "published UA": percent(theirs.get((ensemble, "UA"))),
-            "UA, constant doubt": percent(deferral.of_constant_doubt(hits)),
+            "UA, constant doubt": percent(found["UA, constant doubt"]),
         }
     found = pandas.DataFrame.from_dict(rows, orient="index")
     return with_rows(found, f"PGD, ε = {epsilon:g} µV")
+
+
+def of_all(share: float, records: int, *, everyone: int) -> str:
+    """Between what a share of some records can be of all, in %: none of the others, or each."""
+    least = share * records / everyone
+    return between(least, least + 1 - records / everyone)
 
 
 def ensemble_confusions(logits: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[np.integer]]:

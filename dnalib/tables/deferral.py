@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from dnalib import metrics
 from dnalib.detection import (
     SCORES,
+    UA_GAIN,
+    constant_doubt,
     detection_intervals,
     selective_risk,
     uncertainty_score_intervals,
@@ -43,7 +45,8 @@ def scores_table(
 
     Returns:
         Columns condition, ensemble, scaling (of `SCALINGS`), R_cc, R_iu, UA (fractions), the ends
-        of their intervals ("R_cc, low" and so on), "UA, constant doubt", records. Scores are NaN
+        of their intervals ("R_cc, low" and so on), "UA, constant doubt" and by how much UA exceeds
+        it, `detection.UA_GAIN` with its ends, records. Scores are NaN
         where the reference does not vary: it gives no scale. A doubt that is the same for every
         record calls all certain or all uncertain; the larger of the two UAs is given.
 
@@ -66,17 +69,11 @@ def scores_table(
                         "ensemble": ensemble,
                         "scaling": scaling,
                         **_scores(doubt, correct, reference=reference, seed=seed),
-                        "UA, constant doubt": of_constant_doubt(correct),
+                        "UA, constant doubt": float(constant_doubt(correct)),
                         "records": len(correct),
                     }
                 )
     return pd.DataFrame(rows)
-
-
-def of_constant_doubt(correct: Booleans) -> float:
-    """The UA of a doubt that is the same for every record: of all certain, or all uncertain."""
-    accuracy = float(np.mean(correct))
-    return max(accuracy, 1 - accuracy)
 
 
 def detection_table(
@@ -166,7 +163,7 @@ def doubts(answers: Answers, *, uncertainty: str) -> dict[str, tuple[Floats, Boo
 
 def _scores(doubt: Floats, correct: Booleans, *, reference: Floats, seed: int) -> dict[str, float]:
     """Scores with the ends of their intervals, or NaN where the reference gives no scale."""
-    found = dict.fromkeys(SCORES, (float("nan"),) * 3)
+    found = dict.fromkeys((*SCORES, UA_GAIN), (float("nan"),) * 3)
     if np.ptp(reference) > 0:
         found = uncertainty_score_intervals(doubt, correct, reference=reference, seed=seed)
     return {

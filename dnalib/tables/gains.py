@@ -1,6 +1,8 @@
 """What remains of a gain in P(≥1) once answers that know nothing are accounted for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from dnalib.tables.classes import names_of_classes, scored_by_challenge
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 Statistic = Callable[[Integers], Floats]  # positions of records (..., record) -> (...)
+Interval = tuple[float, float, float]  # a value and the two ends of its interval
 
 
 def favourites_table(
@@ -98,7 +101,7 @@ def remaining_gain(
         first, second, control: names of ensembles.
         votes: which records the majority vote and the mean softmax get right, as
             `worst_case.kept_under_all` gives them; None for those of the answers.
-        seed: of the 95 % intervals, which are paired for differences.
+        seed: of the 95 % intervals of kappa and F1. Those of differences are paired.
 
     Returns:
         Columns measure, quantity, value, low, high (fractions), records. Quantities are the three
@@ -111,43 +114,95 @@ def remaining_gain(
     for argument, ensemble in {"first": first, "second": second, "control": control}.items():
         answers.check_ensemble(argument, ensemble)
     votes = answers.indicators() if votes is None else votes
-    statistics = {
-        name: _statistics(answers, name, votes=votes[name]) for name in (first, second, control)
+    measures = {
+        name: _measures(answers, name, votes=votes[name], seed=seed)
+        for name in (first, second, control)
     }
     pairs = ((first, second), (control, second), (first, control))
     rows = []
-    for measure in statistics[first]:
-        of = {name: found[measure] for name, found in statistics.items()}
-        quantities = of | {_less(a, b): _difference(of[a], of[b]) for a, b in pairs}
-        for quantity, statistic in quantities.items():
-            value, low, high = intervals.resampled_records(
-                statistic, records=len(answers.labels), seed=seed
-            )
-            rows.append((measure, quantity, value, low, high, len(answers.labels)))
+    for measure in measures[first]:
+        of = {name: found[measure] for name, found in measures.items()}
+        quantities = {name: one.interval() for name, one in of.items()}
+        quantities |= {_less(a, b): of[a].less(of[b]) for a, b in pairs}
+        for quantity, ends in quantities.items():
+            rows.append((measure, quantity, *ends, len(answers.labels)))
     return pd.DataFrame(rows, columns=["measure", "quantity", "value", "low", "high", "records"])
 
 
-def _statistics(
-    answers: Answers, ensemble: str, *, votes: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, Statistic]:
-    """The measures of one ensemble."""
+@dataclass(frozen=True)
+class Share:
+    """A measure that is a share of records.
+
+    Attributes:
+        values: (record,), from 0 to 1.
+        classes: (record,), to average over; None for all records alike.
+    """
+
+    values: NDArray[np.generic]
+    classes: Integers | None = None
+
+    def interval(self) -> Interval:
+        """Its value and the ends of its interval."""
+        return intervals.share_interval(self.values, classes=self.classes)
+
+    def less(self, other: "Share") -> Interval:
+        """By how much it exceeds another, on the same records."""
+        return intervals.paired_difference(self.values, other.values, classes=self.classes)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measure that is computed from many records at once.
+
+    Attributes:
+        statistic: of positions of records.
+        records: how many there are.
+        seed: of the draws.
+    """
+
+    statistic: Statistic
+    records: int
+    seed: int
+
+    def interval(self) -> Interval:
+        """Its value and the ends of its interval."""
+        value, low, high = intervals.resampled_records(
+            self.statistic, records=self.records, seed=self.seed
+        )
+        return float(value), float(low), float(high)
+
+    def less(self, other: "Score") -> Interval:
+        """By how much it exceeds another, on the same records."""
+        statistic, taken = self.statistic, other.statistic
+        return replace(self, statistic=lambda drawn: statistic(drawn) - taken(drawn)).interval()
+
+
+def _measures(
+    answers: Answers, ensemble: str, *, votes: Mapping[str, NDArray[np.bool_]], seed: int
+) -> dict[str, Any]:
+    """The measures of one ensemble: each a `Share` or a `Score`."""
     logits, labels, classes = answers.logits[ensemble], answers.labels, answers.classes
+    records = len(labels)
     one = answers.indicators()[ensemble]["at least 1"]  # (record,)
-    average = answers.correct()[ensemble].mean(axis=0)  # (record,)
     mean = answers.predicted("mean softmax")[ensemble]  # (record,) classes
     members = [_kappa(predicted, labels, classes=classes) for predicted in logits.argmax(axis=-1)]
-    found: dict[str, Statistic] = {
-        "P(≥1)": lambda drawn: one[drawn].mean(axis=-1),
-        "P(≥1), class-averaged": lambda drawn: metrics.class_averaged(
-            one[drawn], labels[drawn], classes=classes
-        ),
-        "average accuracy": lambda drawn: average[drawn].mean(axis=-1),
-        "average kappa": lambda drawn: np.mean([kappa(drawn) for kappa in members], axis=0),
-        "majority vote": lambda drawn: votes["majority vote"][drawn].mean(axis=-1),
-        "mean softmax": lambda drawn: votes["mean softmax"][drawn].mean(axis=-1),
+
+    def kappas(drawn: Integers) -> Floats:
+        return np.mean([kappa(drawn) for kappa in members], axis=0)
+
+    def f1(drawn: Integers) -> Floats:
+        return metrics.challenge_f1(mean[drawn], labels[drawn])
+
+    found: dict[str, Any] = {
+        "P(≥1)": Share(one),
+        "P(≥1), class-averaged": Share(one, labels),
+        "average accuracy": Share(answers.correct()[ensemble].mean(axis=0)),
+        "average kappa": Score(kappas, records, seed),
+        "majority vote": Share(votes["majority vote"]),
+        "mean softmax": Share(votes["mean softmax"]),
     }
     if scored_by_challenge(answers.names):
-        found["mean softmax, F1"] = lambda drawn: metrics.challenge_f1(mean[drawn], labels[drawn])
+        found["mean softmax, F1"] = Score(f1, records, seed)
     return found
 
 
@@ -158,8 +213,3 @@ def _less(first: str, second: str) -> str:
 
 def _kappa(predicted: Integers, labels: Integers, *, classes: int) -> Statistic:
     return lambda drawn: metrics.cohens_kappa(predicted[drawn], labels[drawn], classes=classes)
-
-
-def _difference(first: Statistic, second: Statistic) -> Statistic:
-    """First less second on the same records."""
-    return lambda drawn: first(drawn) - second(drawn)

@@ -17,7 +17,7 @@ from dnalib.stages import ATTACKS, ENSEMBLES, MEMBERS
 from dnalib.stages.adaptive import adaptive_name, middle_epsilon
 from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.universal import universal_name
-from dnalib.tables import INTERVAL_SEED, natural, robustness, selected
+from dnalib.tables import natural, robustness, selected
 from dnalib.tables.answers import RULES, Answers, answers_of
 from dnalib.tables.convergence import longer_conditions, longer_smooth_conditions
 from dnalib.tables.worst_case import fewest_right, worst_case_table
@@ -231,8 +231,10 @@ def knowledge_table(
         for knowledge in (*KNOWLEDGE, ALL):
             known = known_to(attacks, knowledge=knowledge)
             worst = fewest_right(known)
-            members = robustness.ensemble_table(worst.correct(), worst.labels, seed=INTERVAL_SEED)
-            joined = worst_case_table(known, seed=INTERVAL_SEED)
+            members = robustness.ensemble_table(
+                worst.correct(), worst.labels, constants=metrics.CONSTANTS
+            )
+            joined = worst_case_table(known)
             votes = joined[joined.measure.isin(list(RULES))][list(members.columns)]
             both = pandas.concat([members, votes], ignore_index=True)
             condition = {"epsilon": epsilon, "knowledge": knowledge}
@@ -248,7 +250,7 @@ def strongest_table(run: Run) -> pandas.DataFrame:
     """
     tables = []
     for epsilon in epsilons(run):
-        table = worst_case_table(conditions(run, epsilon=epsilon), seed=INTERVAL_SEED)
+        table = worst_case_table(conditions(run, epsilon=epsilon))
         chosen = selected(table, measure="at least 1")
         tables.append(chosen.assign(epsilon=epsilon)[["epsilon", *table.columns]])
     return pandas.concat(tables, ignore_index=True)

@@ -10,7 +10,7 @@ from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.longer import doubled_name
 from dnalib.stages.longer_smooth import longer_smooth_name
-from dnalib.tables import INTERVAL_SEED, by_names, percent, with_interval, with_rows, worst_case
+from dnalib.tables import by_names, percent, with_interval, with_rows, worst_case
 from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import Ensembles, conditions, epsilons
 
@@ -52,7 +52,7 @@ def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
         longer = longer_conditions(run, epsilon=epsilon, ensembles=ensembles)
         usual = {name: found for name, found in every.items() if name not in longer}
         without, joint = (
-            worst_case.worst_case_table(some, seed=INTERVAL_SEED).set_index(["ensemble", "measure"])
+            worst_case.worst_case_table(some).set_index(["ensemble", "measure"])
             for some in (usual, every)
         )
         for ensemble, (measure, name) in product(joint.index.unique("ensemble"), LEFT.items()):

@@ -13,7 +13,7 @@ from dnalib.stages import ENSEMBLES
 from dnalib.stages.ensembles import in_full
 from dnalib.stages.noise import CONTROLS, noise_name
 from dnalib.stages.sizes import ATTACK_SIZES
-from dnalib.tables import INTERVAL_SEED, Banner, attacked, by_names, in_a_sentence, percent
+from dnalib.tables import Banner, attacked, by_names, in_a_sentence, percent
 from dnalib.tables.answers import answers_of
 from dnalib.tables.claims import surviving
 from dnalib.tables.sizes import decibels
@@ -127,9 +127,7 @@ def compared(run: Run, attack: str, *, epsilon: float, of_control: float) -> str
     control = kept(run, attack=attack, epsilon=of_control, searched=False)
     kinds: dict[str, list[str]] = {MORE: [], LESS: [], AS_MUCH: []}
     for ensemble in ENSEMBLES:
-        _, low, high = intervals.paired_difference(
-            control[ensemble], found[ensemble], seed=INTERVAL_SEED
-        )
+        _, low, high = intervals.paired_difference(control[ensemble], found[ensemble])
         kinds[MORE if low > 0 else LESS if high < 0 else AS_MUCH].append(ensemble)
     takes = in_a_sentence([f"{kind} from {in_a_sentence(of)}" for kind, of in kinds.items() if of])
     own, other = (

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas
 
 from dnalib import metrics
+from dnalib.detection import UA_GAIN
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.ensembles import in_full
 from dnalib.tables import (
-    INTERVAL_SEED,
     Banner,
     adaptive,
     answers,
@@ -17,13 +17,13 @@ from dnalib.tables import (
     in_a_sentence,
     knowledge,
     longer,
-    percent,
     selected,
     sweep_differences,
 )
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points
+from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.knowledge import Ensembles
+from dnalib.tables.luck import FURTHEST, Luck
 
 
 def strongest(run: Run) -> Banner:
@@ -75,8 +75,8 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
         for name in longer.LEFT.values()
     ]
     return Banner(
-        f"Beyond all other attacks, those with more steps take {in_a_sentence(parts)}. Searches "
-        "that had converged would leave them nothing to take."
+        "Beyond all other attacks, those with more steps, which also climb by another rule and "
+        f"another loss, take {in_a_sentence(parts)}."
     )
 
 
@@ -110,7 +110,7 @@ def better(shown: Mapping[str, Answers], *, against: str, rule: str) -> Banner:
 
     That is where the paired 95 % interval has no zero and McNemar's exact test agrees at 5 %.
     """
-    table = answers.accuracy_differences(shown, against=against, rule=rule, seed=INTERVAL_SEED)
+    table = answers.accuracy_differences(shown, against=against, rule=rule)
     lines = []
     for condition, rows in table.groupby("condition", sort=False):
         kinds = {
@@ -151,20 +151,21 @@ def doubt(table: pandas.DataFrame) -> Banner:
 def beside_constant_doubt(table: pandas.DataFrame) -> Banner:
     """Whose doubt earns a higher UA than one that is the same for every record, and whose a lower.
 
-    That is, on which side of that doubt's UA, in brackets in %, the interval lies, with the natural
-    set's scale.
+    That is, on which side of zero the interval of the difference lies, with the natural set's
+    scale; the differences, in points, stand in brackets.
 
     Args:
         table: of `adaptive.scored`.
     """
     lines = []
     for condition, rows in selected(table, scaling="natural set").groupby("condition", sort=False):
-        constant = rows["UA, constant doubt"]
-        rows = rows.assign(ensemble=rows.ensemble + " (" + constant.map(percent) + ")")
+        low, high = rows[f"{UA_GAIN}, low"], rows[f"{UA_GAIN}, high"]
+        shown = [points_between(*ends) for ends in zip(rows[UA_GAIN], low, high, strict=True)]
+        rows = rows.assign(ensemble=rows.ensemble + " " + pandas.Series(shown, rows.index))
         kinds = {
-            "above": rows[rows["UA, low"] > constant],
-            "below": rows[rows["UA, high"] < constant],
-            "not told apart": rows[(rows["UA, low"] <= constant) & (rows["UA, high"] >= constant)],
+            "above": rows[low > 0],
+            "below": rows[high < 0],
+            "not told apart": rows[(low <= 0) & (high >= 0)],
             "without a scale": rows[rows.UA.isna()],
         }
         lines.append(f"- {condition}: {named(kinds)}.")
@@ -197,16 +198,20 @@ def gain(paper: Answers, worst: Answers) -> Banner:
     return Banner(f"{'; '.join(parts)}.")
 
 
-def changed(table: pandas.DataFrame) -> Banner:
+def changed(table: pandas.DataFrame, *, luck: Luck | None = None) -> Banner:
     """What another value of a parameter raises, lowers, or leaves as it cannot be told.
 
     Args:
         table: from `sweep_differences.changes_table`.
+        luck: from `luck.of_training`. Where a value has a single training, a change of less than
+            `luck.FURTHEST` standard deviations of the difference between two is one that another
+            seed may make. None: nothing is known of it.
     """
     lines = [] if len(table) else ["Nothing was compared: there is one value, or all are the same."]
     for (setting, against), rows in table.groupby(["setting", "against"], sort=False):
         parts = [
-            f"{measure} {moved(found)}" for measure, found in rows.groupby("measure", sort=False)
+            f"{measure} {moved(found, luck=luck or {})}"
+            for measure, found in rows.groupby("measure", sort=False)
         ]
         lines.append(f"- {in_full(setting)} instead of {in_full(against)}: {'; '.join(parts)}.")
     return Banner("\n".join(lines))
@@ -240,12 +245,19 @@ def at_values(rows: pandas.DataFrame, *, in_points: bool) -> str:
     return ", ".join(found) if found else "none"
 
 
-def moved(rows: pandas.DataFrame) -> str:
-    """Whose measure rises, falls, or does neither for certain, by its intervals."""
+def moved(rows: pandas.DataFrame, *, luck: Luck) -> str:
+    """Whose measure rises, falls, or does neither for certain, by its intervals and by luck."""
+    reach = [
+        luck.get((row.measure, row.ensemble), 0.0) if row.seeds == 1 else 0.0
+        for row in rows.itertuples()
+    ]
+    lucky = rows.value.abs() <= FURTHEST * 2**0.5 * pandas.Series(reach, rows.index)
+    open_to_chance = (rows.low <= 0) & (rows.high >= 0)
     kinds = {
-        "rises": rows[rows.low > 0],
-        "falls": rows[rows.high < 0],
-        "shows no certain change": rows[(rows.low <= 0) & (rows.high >= 0)],
+        "rises": rows[(rows.low > 0) & ~lucky],
+        "falls": rows[(rows.high < 0) & ~lucky],
+        "changes by no more than another seed may": rows[lucky & ~open_to_chance],
+        "shows no certain change": rows[open_to_chance],
     }
     return in_a_sentence(
         [

@@ -4,9 +4,8 @@ from collections.abc import Collection
 
 from dnalib import metrics, tables
 from dnalib.runs import Run
-from dnalib.stages import SHORT_CLASS_NAMES
 from dnalib.stages.rivals import rivals_of
-from dnalib.tables import Banner, percent, rivalry
+from dnalib.tables import Banner, comparisons, percent, rivalry
 from dnalib.tables.comparisons import at_the_floor
 
 
@@ -53,19 +52,14 @@ def leaving_out(run: Run, *, besides: Collection[str] = ()) -> dict[str, str]:
     found = {}
     for rival, names in rivals_of(run.settings).items():
         answered = rivalry.natural_logits(run, rival).argmax(axis=-1)  # (network, record)
-        clauses = []
-        for name, classes in zip(names, answered, strict=True):
-            missing = [
-                label for number, label in enumerate(SHORT_CLASS_NAMES) if number not in classes
-            ]
-            if missing and name not in besides:
-                clauses.append(f"*{name}* never answers {' or '.join(missing)}")
-        if clauses:
-            found[rival] = (
-                f"Of the networks of {rival}, {tables.in_a_sentence(clauses)} on "
-                f"{answered.shape[1]} unperturbed records: part of what such a network adds to "
-                "P(≥1) is what a constant adds."
-            )
+        others = {
+            name: classes
+            for name, classes in zip(names, answered, strict=True)
+            if name not in besides
+        }
+        words = comparisons.leaving_out(others)
+        if words:
+            found[rival] = f"Of the networks of {rival}, {words}"
     return found
 
 

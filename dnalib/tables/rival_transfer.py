@@ -11,7 +11,7 @@ from dnalib import metrics, tables
 from dnalib.runs import Run
 from dnalib.stages import ATTACKS
 from dnalib.stages.rivals import EVERYONE
-from dnalib.tables import INTERVAL_SEED, knowledge, percent, rivalry, transfer
+from dnalib.tables import knowledge, percent, rivalry, transfer
 
 
 def within(run: Run) -> pandas.DataFrame:
@@ -51,7 +51,6 @@ def fooled_within(
             for target, member in knowledge.own_targets(names).items()
         },
         natural=right(unperturbed.logits[ensemble][:, positions]),
-        seed=INTERVAL_SEED,
     )
 
 

@@ -19,7 +19,7 @@ from dnalib.stages.rivals import (
     rivals_of,
     trainings_of,
 )
-from dnalib.tables import INTERVAL_SEED, Banner, by_names, knowledge, with_interval
+from dnalib.tables import Banner, by_names, knowledge, with_interval
 from dnalib.tables.answers import Answers
 from dnalib.tables.knowledge import Ensembles
 
@@ -129,10 +129,9 @@ def networks(run: Run) -> pandas.DataFrame:
         sizes = run.obtain(natural_name(rival)).results["parameters"]
         correct = metrics.correct_predictions(natural_logits(run, rival), labels)
         for name, size, hits in zip(names, sizes, correct, strict=True):
-            ends = intervals.bootstrap_interval(hits, seed=INTERVAL_SEED)
             rows[rival, name] = {
                 "parameters": f"{size:,}",
-                "test accuracy (%)": with_interval(hits.mean(), *ends),
+                "test accuracy (%)": with_interval(*intervals.share_interval(hits)),
             }
     return by_names(rows, ["rival", "network"])
 

@@ -79,9 +79,9 @@ def correlated(table: pandas.DataFrame, *, of: int) -> str:
     ]
     pairs = f"{of} pairs" if len(table) == of else f"{len(table)} of {of} pairs that have both"
     text = (
-        f"Over the {pairs}, the rank correlation between what they share and how often "
-        f"what misleads one misleads the other is {in_a_sentence(found)}; it would be 1 if sharing "
-        "alone decided, and 0 if it did not matter."
+        f"In this training, over the {pairs}, the rank correlation between what they share and how "
+        f"often what misleads one misleads the other is {in_a_sentence(found)}; it would be 1 if "
+        "sharing alone decided, and 0 if it did not matter."
     )
     if None in named.values():
         text += (

@@ -45,8 +45,8 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
 
     Returns:
         Columns setting, against (values of the parameter), ensemble, measure (of `CHANGED`), value,
-        low, high (differences of fractions). An ensemble whose members are the same at both values
-        is left out.
+        low, high (differences of fractions), seeds (trainings at a value). An ensemble whose
+        members are the same at both values is left out.
     """
     artefacts = swept_artefacts(run, parameter)
     rows = []
@@ -61,8 +61,9 @@ def changes_table(run: Run, parameter: str) -> pandas.DataFrame:
             if np.array_equal(before, after):
                 continue
             found = differences(*(changed_values(*side) for side in both), labels=labels)
-            rows += [(setting, against, ensemble, *row) for row in found]
-    names = ["setting", "against", "ensemble", *DIFFERENCES]
+            seeds = len(artefacts[setting])
+            rows += [(setting, against, ensemble, *row, seeds) for row in found]
+    names = ["setting", "against", "ensemble", *DIFFERENCES, "seeds"]
     return pandas.DataFrame(rows, columns=names)
 
 

@@ -14,7 +14,7 @@ from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
 from dnalib.tables import Banner, in_a_sentence, percent
-from dnalib.tables.comparisons import at_the_floor, record_values
+from dnalib.tables.comparisons import at_the_floor, leaving_out, record_values
 
 NATURAL, ATTACKED = "natural", "attacked"
 # What is measured: records, the measure on them, and whether the classes count alike.
@@ -81,29 +81,33 @@ def failed(run: Run, parameter: str) -> Banner:
     """Which networks learnt no more than a constant scores, at each value of a parameter, in words.
 
     Those that are right, unperturbed, no more often than always answering the commonest class, by
-    their paired difference to it.
+    their paired difference to it; and which others leave a class out.
     """
-    lines = []
+    lines, others = [], []
     for value, artefacts in swept_artefacts(run, parameter).items():
         members = dict.fromkeys(chain(*ensembles_at(parameter, value).values()))
         for seed, artefact in zip(seeds_of(run.settings), artefacts, strict=True):
             labels = load_file(artefact.path)["labels"]
-            right = {
-                name: natural_logits([artefact], [name])[0, 0].argmax(-1) == labels
-                for name in members
+            answered = {
+                name: natural_logits([artefact], [name])[0, 0].argmax(-1) for name in members
             }
+            right = {name: one == labels for name, one in answered.items()}
             constant = tables.hits_of_commonest(labels)
             lost = at_the_floor(right, constant=constant)
+            which = in_full(value) + f", seed {seed}" * (len(artefacts) > 1)
             if lost:
                 shares = in_a_sentence([f"*{name}* {share} %" for name, share in lost.items()])
-                which = in_full(value) + f", seed {seed}" * (len(artefacts) > 1)
                 floor = percent(constant.mean())
                 lines.append(
                     f"- {which}: {shares}, no better than always answering the commonest "
                     f"class, which is right on {floor} %. These trainings count as failed, and "
                     "what their ensembles keep does not count as robustness."
                 )
-    return Banner("\n".join(lines) or "Every network does better than one constant answer.")
+            words = leaving_out({name: one for name, one in answered.items() if name not in lost})
+            others += [f"- {which}: {words}"] if words else []
+    if not lines:
+        lines.append("Every network does better than one constant answer.\n")
+    return Banner("\n".join([*lines, *others]))
 
 
 def natural_logits(artefacts: Sequence[Artefact], members: Sequence[str]) -> NDArray[np.floating]:
@@ -143,11 +147,12 @@ def measured(
     labels = load_file(artefacts[0].path)["labels"]  # all seeds are tested on one set
     values = [values_of(artefact, members, attack=attack) for artefact in artefacts]
     rows: list[Row] = []
-    for measure, (_, _, balanced) in SHOWN.items():
+    for measure, (_, counted, balanced) in SHOWN.items():
+        constants = members is None and balanced and counted == "at least 1"
         spread = crossed_seeds(
             np.stack([one[measure] for one in values]),  # (seed, test record)
             classes=labels if balanced else None,
-            bounds=SHARE,
+            bounds=(metrics.kept_by_constants(labels), 1.0) if constants else SHARE,
         )
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)
         rows.append((setting, ensemble, measure, spread.mean, *ends))

@@ -9,18 +9,17 @@ from safetensors.numpy import load_file
 
 from dnalib import metrics
 from dnalib.array_arguments import as_booleans, check_records
-from dnalib.intervals import bootstrap_interval
+from dnalib.intervals import share_interval
 from dnalib.runs import Run
 from dnalib.stages import MEMBERS
 from dnalib.stages.transfer import transfer_name
-from dnalib.tables import INTERVAL_SEED, natural
+from dnalib.tables import natural
 
 
 def transfer_table(
     attacked: Mapping[str, Mapping[str, ArrayLike]],
     *,
     natural: Mapping[str, ArrayLike],
-    seed: int,
 ) -> pd.DataFrame:
     """How often each model is fooled by perturbations crafted on each model.
 
@@ -32,7 +31,6 @@ def transfer_table(
         attacked: model the perturbation was crafted on -> model it was shown to -> (record,) bool,
             right answers.
         natural: model -> (record,) bool, right answers to the same records unperturbed.
-        seed: of the 95 % intervals.
 
     Returns:
         Columns crafted, evaluated, value (share fooled), low, high, records (counted ones). Value
@@ -54,7 +52,7 @@ def transfer_table(
             fooled = ~right[before]  # (counted record,)
             value, low, high = np.nan, np.nan, np.nan
             if len(fooled):
-                value, (low, high) = fooled.mean(), bootstrap_interval(fooled, seed=seed)
+                value, low, high = share_interval(fooled)
             rows.append((crafted, evaluated, value, low, high, len(fooled)))
     names = ["crafted", "evaluated", "value", "low", "high", "records"]
     return pd.DataFrame(rows, columns=names)
@@ -83,4 +81,4 @@ def transfer_of(run: Run, *, attack: str, epsilon: float, band: str | None = Non
         )
         for model in MEMBERS
     }
-    return transfer_table(attacked, natural=before, seed=INTERVAL_SEED)
+    return transfer_table(attacked, natural=before)

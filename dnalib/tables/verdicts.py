@@ -102,21 +102,24 @@ def beside_cor(
     """Whether each of the three ensembles keeps more than cor, in a sentence or two.
 
     Args:
-        values, classes: as in `told_apart`; with all classes alike, only those are named that can
-            be told apart.
+        values, classes: as in `told_apart`.
         taken: what the last steps of the search took of each ensemble, a share of records. Where
             they took more of a lead than its interval leaves, the sentence says so.
     """
-    parts, alike = [], []
+    parts, alike = [], {}
     for name in ("fdec", "dec", "fcor"):
         gain = seeds.gain_of(values, pair=(name, "cor"))
         undone = 0 < gain.low < taken[name] - taken["cor"]
         less = ", less at its lower end than more steps still took of it" if undone else ""
         parts.append(told(gain, name, "cor") + less)
-        balanced = seeds.gain_of(values, pair=(name, "cor"), classes=classes)
-        if balanced.low > 0 or balanced.high < 0:
-            alike.append(told(balanced, name, "cor"))
-    apart = "; ".join(alike) or "none of the three can be told apart from cor"
+        alike[name] = seeds.gain_of(values, pair=(name, "cor"), classes=classes)
+    apart = "; ".join(told(balanced, name, "cor") for name, balanced in alike.items())
+    if all(balanced.low <= 0 <= balanced.high for balanced in alike.values()):
+        differences = [
+            f"{name} {points_between(balanced.mean, balanced.low, balanced.high)}"
+            for name, balanced in alike.items()
+        ]
+        apart = f"none of the three can be told apart from cor: {'; '.join(differences)}"
     return f"{'; '.join(parts)}. With all classes alike, {apart}"
 
 

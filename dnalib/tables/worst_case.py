@@ -11,18 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dnalib import intervals, metrics
-from dnalib.tables.answers import Answers, check_conditions
+from dnalib.tables.answers import RULES, Answers, check_conditions
 
 Booleans = NDArray[np.bool_]
 
 
-def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.DataFrame:
+def worst_case_table(conditions: Mapping[str, Answers]) -> pd.DataFrame:
     """What survives the strongest of several attacks, chosen anew for each record.
 
     Args:
         conditions: caption of the attack -> answers, all on the same records in the same order and
             of the same ensembles.
-        seed: of the 95 % intervals.
 
     Returns:
         Columns ensemble, measure (of `Answers.indicators`), value, low, high (fractions),
@@ -37,12 +36,12 @@ def worst_case_table(conditions: Mapping[str, Answers], *, seed: int) -> pd.Data
     for ensemble, measures in _kept_under_each(survived).items():
         for measure, worst in measures.items():
             one = {condition: found[ensemble][measure] for condition, found in survived.items()}
-            low, high = intervals.bootstrap_interval(worst, seed=seed)
+            value, low, high = intervals.share_interval(worst)
             alone = {condition: indicator.mean() for condition, indicator in one.items()}
             strongest = min(alone, key=alone.__getitem__)
             least = alone[strongest]
             ties = sum(value == least for value in alone.values()) - 1
-            found = (worst.mean(), low, high, strongest, ties, least, len(worst))
+            found = (value, low, high, strongest, ties, least, len(worst))
             rows.append((ensemble, measure, *found))
     names = ["ensemble", "measure", "value", "low", "high"]
     names += ["strongest", "ties", "alone", "records"]
@@ -66,10 +65,10 @@ def kept_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Boo
 def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
     """Answers under the attack that leaves the fewest members right, chosen anew for each record.
 
-    Of attacks that leave as many, the one that leaves the true class the smallest mean probability
-    counts. So the average and P(≥x) are those of the strongest attack per record for every x at
-    once. A vote can fail under another attack than this one: `worst_case_table` joins the votes
-    themselves.
+    Of attacks that leave as many, those go first that turn the mean softmax, then the one that
+    leaves the true class the smallest mean probability. So the average and P(≥x) are those of the
+    strongest attack per record for every x at once. A vote can fail under another attack than this
+    one: `worst_case_table` joins the votes themselves.
 
     Args:
         attacks: name -> answers of the same ensembles to the same records.
@@ -86,7 +85,10 @@ def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
         logits = np.stack([answers.logits[ensemble] for answers in attacks.values()])
         right = (logits.argmax(axis=-1) == labels).sum(axis=1)  # (attack, record)
         of_true = metrics.softmax(logits).mean(axis=1)[:, records, labels]  # (attack, record)
-        strongest = np.lexsort((of_true, right), axis=0)[0]  # (record,)
+        told = np.stack(
+            [RULES["mean softmax"](one) == labels for one in logits]
+        )  # (attack, record)
+        strongest = np.lexsort((of_true, told, right), axis=0)[0]  # (record,)
         chosen[ensemble] = logits[strongest, :, records].swapaxes(0, 1)
     return replace(first, logits=chosen)
 

@@ -7,6 +7,15 @@ import pytest
 from scipy import stats
 
 from dnalib import intervals, metrics
+from dnalib.intervals.resampling import resampled_interval
+
+
+def interval_of_mean(values, **options):
+    """The ends of the resampled interval of a mean over records."""
+    _, low, high = intervals.resampled_records(
+        lambda drawn: values[drawn].mean(axis=-1), records=len(values), **options
+    )
+    return float(low), float(high)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -14,25 +23,18 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     samples = random.random((300, 400)) < 0.3
     covered = 0
     for seed, sample in enumerate(samples):
-        low, high = intervals.bootstrap_interval(sample, resamples=500, seed=seed)
+        low, high = interval_of_mean(sample, resamples=500, seed=seed)
         covered += low <= 0.3 <= high
     assert 0.91 <= covered / 300 <= 0.98  # 95 % nominal; the standard error is 1.3 points
 
 
 def test_interval_agrees_with_the_binomial_distribution():
     values = np.arange(1000) < 250
-    low, high = intervals.bootstrap_interval(values, resamples=5000, seed=4)
+    low, high = interval_of_mean(values, resamples=5000, seed=4)
     expected = stats.binom(1000, 0.25).ppf([0.025, 0.975]) / 1000
     assert [low, high] == pytest.approx(expected, abs=0.003)
-    narrow = intervals.bootstrap_interval(values, confidence=0.5, seed=4)
+    narrow = interval_of_mean(values, confidence=0.5, seed=4)
     assert low < narrow[0] < 0.25 < narrow[1] < high
-
-
-@pytest.mark.parametrize("values", [np.ones(20), np.zeros(1), np.full(7, 0.1)])
-def test_equal_values_give_a_point_without_a_warning(values):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert intervals.bootstrap_interval(values, seed=0) == (values[0], values[0])
 
 
 @pytest.mark.parametrize("statistic", [np.sum, np.mean, np.std, np.size])
@@ -40,54 +42,16 @@ def test_equal_values_give_any_statistic_what_it_is_of_them_all(statistic):
     def applied(drawn, axis):
         return np.apply_along_axis(statistic, axis, drawn)
 
-    assert (
-        intervals.resampled_interval(np.ones(10), applied, seed=0) == (statistic(np.ones(10)),) * 2
-    )
+    assert resampled_interval(np.ones(10), applied, seed=0) == (statistic(np.ones(10)),) * 2
     with pytest.raises(ValueError, match="confidence is 2"):
-        intervals.resampled_interval(np.ones(10), applied, confidence=2, seed=0)
-    with pytest.raises(ValueError, match="confidence is 2"):
-        intervals.bootstrap_interval(np.ones(10), confidence=2, seed=0)
+        resampled_interval(np.ones(10), applied, confidence=2, seed=0)
 
 
 def test_interval_depends_on_the_seed_alone():
     values = np.random.default_rng(0).standard_normal(50)
-    first = intervals.bootstrap_interval(values, seed=1)
-    assert intervals.bootstrap_interval(values, seed=1) == first
-    assert intervals.bootstrap_interval(values, seed=2) != first
-
-
-def test_a_paired_difference_uses_the_same_records():
-    random = np.random.default_rng(0)
-    first = random.random(500) < 0.5
-    second = first.copy()
-    second[:10] = ~first[:10]
-    difference, low, high = intervals.paired_difference(first, second, seed=3)
-    assert difference == pytest.approx(first.mean() - second.mean())
-    assert low <= difference <= high
-    assert high - low < 0.03  # unpaired it would be about 0.12
-    shifted = intervals.paired_difference(first + 0.25, first, seed=3)
-    assert shifted == pytest.approx((0.25, 0.25, 0.25))
-
-
-def test_a_paired_interval_is_narrower_where_records_are_hard_for_both():
-    random = np.random.default_rng(0)
-    difficulty = random.random(400)
-    first = difficulty < 0.6 + 0.05 * random.standard_normal(400)
-    second = difficulty < 0.5 + 0.05 * random.standard_normal(400)
-    _, low, high = intervals.paired_difference(first, second, seed=0)
-    ends = [intervals.bootstrap_interval(one, seed=0) for one in (first, second)]
-    unpaired = np.hypot(*(b - a for a, b in ends))  # width, if the two were drawn apart
-    assert high - low < 0.7 * unpaired and low > 0
-
-
-def test_resampling_records_draws_those_of_the_other_intervals():
-    random = np.random.default_rng(0)
-    first, second = random.random((2, 80)) < 0.6
-    expected = intervals.paired_difference(first, second, seed=4)
-    found = intervals.resampled_records(
-        lambda drawn: first[drawn].mean(axis=-1) - second[drawn].mean(axis=-1), records=80, seed=4
-    )
-    assert found == pytest.approx(expected)
+    first = interval_of_mean(values, seed=1)
+    assert interval_of_mean(values, seed=1) == first
+    assert interval_of_mean(values, seed=2) != first
 
 
 def test_several_numbers_at_once_are_those_of_one_by_one():
@@ -134,13 +98,6 @@ def test_the_interval_of_an_f1_holds_it():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: intervals.bootstrap_interval([], seed=0), "at least one record"),
-        (lambda: intervals.bootstrap_interval([0, 1], confidence=95, seed=0), "confidence is 95"),
-        (
-            lambda: intervals.bootstrap_interval([0, np.nan, 1], seed=0),
-            "values: 1 values are NaN; accepted are numbers",
-        ),
-        (lambda: intervals.paired_difference(np.zeros(5), np.zeros(6), seed=0), r"\(5,\).*\(6,\)"),
         (
             lambda: intervals.resampled_records(lambda drawn: drawn, records=0, seed=0),
             "records is 0; accepted are whole numbers from 1",
@@ -150,10 +107,10 @@ def test_the_interval_of_an_f1_holds_it():
             r"shape \(\) for two draws of records; accepted is \(2,\): it takes",
         ),
         (
-            lambda: intervals.bootstrap_interval([0, 1], resamples=0, seed=0),
+            lambda: interval_of_mean(np.arange(2), resamples=0, seed=0),
             "resamples is 0; accepted are whole numbers from 1",
         ),
-        (lambda: intervals.bootstrap_interval([0, np.inf], seed=0), "1 values are infinite"),
+        (lambda: interval_of_mean(np.arange(2), confidence=95, seed=0), "confidence is 95"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(call, message):

@@ -308,6 +308,26 @@ def test_a_network_that_answers_like_a_constant_counts_as_failed(run, monkeypatc
     assert "right on 100.0 %" in lines[0]
 
 
+def test_a_network_that_leaves_a_class_out_is_named(run, monkeypatch):
+    monkeypatch.setattr(sweeps, "at_the_floor", lambda right, *, constant: {})
+    plain = sweeps.natural_logits
+
+    def without_noise(artefacts, members):
+        logits = plain(artefacts, members).astype(float)
+        logits[..., 3] -= 1e4 * (members == ["fdec2"])
+        logits[..., 0, :] += 1e5 * np.eye(4)[0]  # of the first records each class is answered
+        for label in (1, 2) if members == ["fdec2"] else (1, 2, 3):
+            logits[..., label, :] += 1e5 * np.eye(4)[label]
+        return logits
+
+    monkeypatch.setattr(sweeps, "natural_logits", without_noise)
+    lines = sweeps.failed(run, "bands").markdown.splitlines()
+    assert lines[0] == "Every network does better than one constant answer."
+    told = [line for line in lines if line.startswith("- ")]
+    assert len(told) == 4 and told[0].startswith("- 2, seed 0: *fdec2* never answers ~ on ")
+    assert told[0].endswith("is what a constant adds.")
+
+
 def test_one_value_has_nothing_to_be_compared_with(run):
     changes = sweep_differences.changes_table(run.variant({"swept_bands": (2,)}), "bands")
     assert changes.empty and sweep_differences.wide_changes(changes).empty

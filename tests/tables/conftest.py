@@ -7,15 +7,11 @@ import pytest
 from made_up_run import MadeUpRun
 
 from dnalib import intervals
+from dnalib.intervals import resampling
 from dnalib.tables import knowledge, rivalry
 from dnalib.tables.answers import Answers
 
-RESAMPLED = (
-    intervals.bootstrap_interval,
-    intervals.paired_difference,
-    intervals.resampled_records,
-    intervals.resampled_interval,
-)
+RESAMPLED = (intervals.resampled_records, resampling.resampled_interval)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -93,7 +93,7 @@ def test_voting_and_uncertainty_tables(tiny_run: ComputingRun) -> None:
     positions = load_positions(tiny_run)
     right = metrics.mean_softmax_prediction(natural[places]) == every
     assert row[f"natural, {attacked}"].split()[0] == tables.percent(right[positions].mean())
-    ends = intervals.bootstrap_interval(right, seed=tables.INTERVAL_SEED)
+    ends = intervals.share_interval(right)[1:]
     assert row[f"natural, all {len(every)}"] == tables.with_interval(right.mean(), *ends)
     # One network alone is what an ensemble has to be better than; the control is the last.
     alone = (natural[0].argmax(1) == every).mean()

@@ -18,7 +18,7 @@ CONDITION = {"attack": "sap", "padding": "strip"}
 @pytest.mark.parametrize("measure", ["average", "at least 1", "at least 3"])
 def test_what_records_contribute_adds_up_to_the_measure(measure: str) -> None:
     correct = np.random.default_rng(0).random((3, 50)) < 0.6
-    table = robustness.ensemble_table({"cor": correct}, np.zeros(50, dtype=int), seed=0)
+    table = robustness.ensemble_table({"cor": correct}, np.zeros(50, dtype=int))
     (expected,) = table[table.measure == measure].value
     assert comparisons.record_values(correct, measure=measure).mean() == pytest.approx(expected)
 
@@ -53,9 +53,7 @@ def test_differences_are_paired_and_taken_off_the_reference(
     }
     assert values["fdec"].mean() > values["dec"].mean() > values["cor"].mean()
     for row in found.itertuples():
-        expected = intervals.paired_difference(
-            values[row.ensemble], values["dec"], seed=tables.INTERVAL_SEED
-        )
+        expected = intervals.paired_difference(values[row.ensemble], values["dec"])
         assert (row.value, row.low, row.high) == expected and row.records == 120
 
 
@@ -87,11 +85,11 @@ def test_at_the_floor_is_who_cannot_be_told_from_the_constant_on_the_same_record
     found = comparisons.at_the_floor(right, constant=constant)
     assert list(found) == ["above, by chance", "below"]
     assert other.mean() > constant.mean() and found["above, by chance"].startswith("55.0 (")
-    ends = intervals.bootstrap_interval(right["below"], seed=tables.INTERVAL_SEED)
+    ends = intervals.share_interval(right["below"])[1:]
     assert found["below"] == tables.with_interval(0.25, *ends)
     # By intervals that are not paired, this one could not be told from the constant either.
-    low, _ = intervals.bootstrap_interval(right["always more"], seed=tables.INTERVAL_SEED)
-    assert low < intervals.bootstrap_interval(constant, seed=tables.INTERVAL_SEED)[1]
+    low, _ = intervals.share_interval(right["always more"])[1:]
+    assert low < intervals.share_interval(constant)[2]
 
 
 def test_r_squared_stands_beside_the_published(tiny_run: ComputingRun) -> None:
@@ -111,7 +109,13 @@ def test_answers_stand_beside_the_published(tiny_run: ComputingRun) -> None:
     votes = tables.voting_table(tiny_run, **condition)
     for name in stages.ENSEMBLES:
         assert table["accuracy (%)"][name] == votes.loc[name, "mean softmax"]["PGD, ε = 50 µV"]
-    assert table["UA"].equals(tables.uncertainty_table(tiny_run, **condition)["UA"])
+    scores = tables.uncertainty_scores(tiny_run, **condition)
+    shown = tables.uncertainty_table(tiny_run, **condition)
+    for name in stages.ENSEMBLES:
+        assert table.loc[name, ["R_cc", "R_iu"]].tolist() == shown.loc[name].tolist()[:2]
+        ends = scores.loc[name, ["UA", "UA, low", "UA, high"]]
+        assert table["UA"][name] == tables.with_interval(*ends)
+        assert table["UA"][name].split()[0] == shown["UA"][name]
     hits = [votes.loc[name, "mean softmax"]["PGD, ε = 50 µV"] for name in stages.ENSEMBLES]
     # Always certain, it is right with the answer; always uncertain, where the answer is wrong.
     for shown, hit in zip(table["UA, constant doubt"], hits, strict=True):
@@ -136,19 +140,21 @@ def test_published_answers_stand_beside_no_other_epsilon(
     assert table.columns.name == "PGD, ε = 10 µV"
 
 
-def test_the_accuracy_of_all_lies_between_the_others_all_wrong_and_all_right(
+def test_a_share_of_all_lies_between_none_and_each_of_the_others(
     answers: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparisons, "natural", lambda run, members: (None, np.zeros(200)))
-    scores = pandas.DataFrame({"UA": "–"}, index=list(stages.ENSEMBLES))
-    monkeypatch.setattr(comparisons, "uncertainty_table", lambda run, **condition: scores)
+    columns = ["R_cc", "R_iu", "UA", "UA, low", "UA, high", "UA, constant doubt"]
+    scores = pandas.DataFrame(0.25, index=list(stages.ENSEMBLES), columns=columns)
+    monkeypatch.setattr(comparisons, "uncertainty_scores", lambda run, **condition: scores)
     run = SimpleNamespace(settings=SimpleNamespace(epsilons=(published.PGD_EPSILON,)))
     table = comparisons.answers_beside_published(run, padding="strip")
     predicted = answers_of(*answers).predicted("mean softmax")
     for name in stages.ENSEMBLES:
         right = (predicted[name] == answers[1]).sum()  # of the 120 that were attacked
         ends = right / 200, (right + 80) / 200
-        assert table["of all 200"][name] == tables.between(*ends)
+        assert table["accuracy of all 200"][name] == tables.between(*ends)
+        assert table["UA of all 200"][name] == tables.between(30 / 200, 110 / 200)
 
 
 def test_confusions_are_of_each_ensembles_mean_softmax() -> None:

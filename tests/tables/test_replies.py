@@ -7,6 +7,7 @@ import pytest
 from made_up_run import ATTACKED
 
 from dnalib import metrics, tables
+from dnalib.detection import UA_GAIN
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.rivals import RIVALS
 from dnalib.tables import (
@@ -127,14 +128,14 @@ def test_scores_are_read_beside_those_of_a_constant_doubt():
             "ensemble": ["cor", "dec", "fcor", "wide", "cor"],
             "scaling": [*["natural set"] * 4, "each set"],
             "UA": [0.7, 0.4, 0.5, none, 0.1],
-            "UA, low": [0.65, 0.3, 0.4, none, 0.0],
-            "UA, high": [0.8, 0.45, 0.7, none, 0.2],
-            "UA, constant doubt": [0.6, 0.5, 0.55, 0.9, 0.6],
+            f"{UA_GAIN}": [0.1, -0.1, -0.05, none, -0.5],
+            f"{UA_GAIN}, low": [0.05, -0.2, -0.15, none, -0.6],
+            f"{UA_GAIN}, high": [0.2, -0.05, 0.02, none, -0.4],
         }
     )
     assert replies.beside_constant_doubt(made).markdown == (
-        "- natural: above: cor (60.0); below: dec (50.0); not told apart: fcor (55.0); without a "
-        "scale: wide (90.0)."
+        "- natural: above: cor +10.0 (5.0 to 20.0); below: dec −10.0 (−20.0 to −5.0); not told "
+        "apart: fcor −5.0 (−15.0 to 2.0); without a scale: wide –."
     )
 
 
@@ -186,16 +187,28 @@ def test_what_keeps_more_than_the_control_is_told_by_its_intervals():
 def test_what_another_value_changes_is_told_by_its_intervals():
     made = pandas.DataFrame(
         [
-            (0.8, 0.2, "dec", "average accuracy", -0.1, -0.2, -0.05),
-            (0.8, 0.2, "fdec", "average accuracy", 0.0, -0.1, 0.1),
-            (0.8, 0.2, "dec", "P(≥1) under PGD", 0.3, 0.2, 0.4),
-            (0.8, 0.2, "fdec", "P(≥1) under PGD", 0.1, 0.05, 0.2),
-            (1.0, 0.2, "dec", "average accuracy", 0.0, 0.0, 0.0),
+            (0.8, 0.2, "dec", "average accuracy", -0.1, -0.2, -0.05, 1),
+            (0.8, 0.2, "fdec", "average accuracy", 0.0, -0.1, 0.1, 1),
+            (0.8, 0.2, "dec", "P(≥1) under PGD", 0.3, 0.2, 0.4, 1),
+            (0.8, 0.2, "fdec", "P(≥1) under PGD", 0.1, 0.05, 0.2, 1),
+            (1.0, 0.2, "dec", "average accuracy", 0.0, 0.0, 0.0, 1),
         ],
-        columns=["setting", "against", "ensemble", "measure", "value", "low", "high"],
+        columns=["setting", "against", "ensemble", "measure", "value", "low", "high", "seeds"],
     )
     assert replies.changed(made).markdown.splitlines() == [
         "- 0.8 instead of 0.2: average accuracy falls (dec) and shows no certain change "
         "(fdec); P(≥1) under PGD rises (dec and fdec).",
         "- 1 instead of 0.2: average accuracy shows no certain change (dec).",
     ]
+    # Two trainings with such deviations lie up to 0.08 and 0.34 apart by luck, and up to 0.28.
+    deviations = {"dec": 0.03, "fdec": 0.12}
+    luck = {("average accuracy", name): one for name, one in deviations.items()}
+    luck |= {("P(≥1) under PGD", "dec"): 0.1, ("P(≥1) under PGD", "fdec"): 0.1}
+    first, second = replies.changed(made, luck=luck).markdown.splitlines()
+    assert first == (
+        "- 0.8 instead of 0.2: average accuracy falls (dec) and shows no certain change (fdec); "
+        "P(≥1) under PGD rises (dec) and changes by no more than another seed may (fdec)."
+    )
+    assert second == "- 1 instead of 0.2: average accuracy shows no certain change (dec)."
+    several = replies.changed(made.assign(seeds=2), luck=luck)  # its interval holds the luck
+    assert several == replies.changed(made)

@@ -43,11 +43,11 @@ def test_the_order_is_told_and_where_it_is_turned_round(run, monkeypatch):
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
     assert sharing.told(run).markdown == (
-        "Over the 4 pairs, the rank correlation between what they share and how often what "
-        "misleads one misleads the other is 0.80 under PGD and −1.00 under SAP; it would be 1 if "
-        "sharing alone decided, and 0 if it did not matter. In dec (dec1 and dec2, adjusted R² "
-        "0.200, under PGD 40.0 %), the pair that shares least is the one between which most "
-        "attacks travel."
+        "In this training, over the 4 pairs, the rank correlation between what they share and how "
+        "often what misleads one misleads the other is 0.80 under PGD and −1.00 under SAP; it "
+        "would be 1 if sharing alone decided, and 0 if it did not matter. In dec (dec1 and dec2, "
+        "adjusted R² 0.200, under PGD 40.0 %), the pair that shares least is the one between which "
+        "most attacks travel."
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table[:2])
     assert "shares least" not in sharing.told(run).markdown
@@ -76,10 +76,14 @@ def test_only_pairs_that_are_defined_count(run, monkeypatch):
     )
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table)
     text = sharing.told(run).markdown
-    assert text.startswith("Over the 2 of 3 pairs that have both, the rank correlation")
+    assert text.startswith(
+        "In this training, over the 2 of 3 pairs that have both, the rank correlation"
+    )
     assert "is −1.00 under PGD and −1.00 under SAP" in text and "In dec (dec1 and dec2" in text
     monkeypatch.setattr(sharing, "pairs_table", lambda run: table.assign(adjusted=math.nan))
-    assert sharing.told(run).markdown.startswith("Over the 0 of 3 pairs that have both, the rank")
+    assert sharing.told(run).markdown.startswith(
+        "In this training, over the 0 of 3 pairs that have both, the rank"
+    )
 
 
 def test_pairs_that_are_equal_are_said_to_be(run, monkeypatch):

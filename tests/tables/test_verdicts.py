@@ -90,7 +90,7 @@ def test_a_lead_that_more_steps_may_undo_is_said_to_be_one():
     assert flagged not in beside(cor=(0.5, 0.5, 0.5), taken=0.9), "no lead, nothing to undo"
 
 
-def test_with_all_classes_alike_only_differences_that_are_told_apart_are_named():
+def test_with_all_classes_alike_each_difference_is_said():
     plain, alike = beside().split(". With all classes alike, ")
     assert plain.count("keeps more than cor") == alike.count("keeps more than cor") == 3
     # The records that make the difference are half of a class that now counts for little.
@@ -103,7 +103,10 @@ def test_with_all_classes_alike_only_differences_that_are_told_apart_are_named()
     assert told.count("cor, +10.0") == 3 and "alike, fdec keeps more than cor, +2.6" in told
     same = [dict.fromkeys(("cor", "fdec", "dec", "fcor"), hits) for hits in kept(0.3, 0.2)]
     told = verdicts.beside_cor(same, taken=dict.fromkeys(same[0], 0.0), classes=classes)
-    assert told.endswith("With all classes alike, none of the three can be told apart from cor")
+    assert told.endswith(
+        "With all classes alike, none of the three can be told apart from cor: fdec +0.0 (0.0 to "
+        "0.0); dec +0.0 (0.0 to 0.0); fcor +0.0 (0.0 to 0.0)"
+    )
 
 
 def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(tiny_run):
