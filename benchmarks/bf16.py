@@ -19,7 +19,8 @@ from torch import Tensor
 from dnalib.dataset import Dataset
 from dnalib.runs import RecordedRun, project_root
 from dnalib.stages import ATTACKS, attacked_name, computing_run, load_member, open_run
-from dnalib.stages.perturbations import craft_all, craft_batch, logits_under
+from dnalib.stages.attacking import craft_all
+from dnalib.stages.perturbations import craft_batch, logits_under
 from dnalib.training.recipes import fastest_device, keep_float32
 
 PROFILE = "small"

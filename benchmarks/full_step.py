@@ -9,7 +9,7 @@ from torch import Tensor
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
 from dnalib.training import Recipe, TrainingData
-from dnalib.training.loop import set_up, train_step
+from dnalib.training.epoch import set_up, train_step
 from dnalib.training.processes import make_precision
 from dnalib.training.recipes import keep_float32, resolve_precision
 

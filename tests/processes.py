@@ -13,7 +13,7 @@ import torch
 from trainings import RECIPE, make_data, quiet
 
 from dnalib.model import Network
-from dnalib.training import loop
+from dnalib.training import epoch, loop
 
 
 def network() -> Network:
@@ -36,9 +36,9 @@ class Steps:
 
 def main() -> None:
     torch.set_num_threads(1)
-    step = loop.train_step
+    step = epoch.train_step
     for name, options in json.loads(sys.argv[2]).items():
-        loop.train_step = steps = Steps(step)
+        epoch.train_step = steps = Steps(step)
         train(Path(sys.argv[1]) / name, steps, **options)
 
 

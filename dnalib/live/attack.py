@@ -16,7 +16,8 @@ from dnalib.inference import infer
 from dnalib.metrics import softmax
 from dnalib.runs import Run
 from dnalib.signals import PackedSignals
-from dnalib.stages.perturbations import craft_batch, half_within
+from dnalib.stages.attacking import half_within
+from dnalib.stages.perturbations import craft_batch
 from dnalib.tables import by_names
 
 

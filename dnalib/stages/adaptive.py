@@ -19,6 +19,7 @@ from dnalib.ensemble import Ensemble
 from dnalib.model import Network
 from dnalib.runs import ComputingRun, Settings, Stage
 from dnalib.signals import PackedSignals
+from dnalib.stages.attacking import craft_masked, generators_of
 from dnalib.stages.control import CONTROL_STAGE, longer_control_stage, store
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.gradient_checks import check_stage
@@ -30,8 +31,6 @@ from dnalib.stages.perturbations import (
     Load,
     attacked_positions,
     craft_batch,
-    craft_masked,
-    generators_of,
     logits_under_each,
     perturbation_name,
     records_at,

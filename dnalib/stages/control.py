@@ -18,15 +18,11 @@ from torch import Tensor, nn
 from dnalib import metrics
 from dnalib.model import CLASSES
 from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.attacking import craft_masked, generators_of
 from dnalib.stages.ensembles import PREPARATION
 from dnalib.stages.longer import TIMES, craft_longer, longer_name
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import (
-    craft_masked,
-    generators_of,
-    logits_under_each,
-    records_at,
-)
+from dnalib.stages.perturbations import logits_under_each, records_at
 
 CONTROL_STAGE = "control"  # where a stage's name has an ensemble's
 

@@ -12,15 +12,10 @@ from dnalib import attacks
 from dnalib.inference import infer
 from dnalib.losses import r_squared
 from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.attacking import craft_all
 from dnalib.stages.ensembles import EARLIER, MEMBERS, PREPARATION
 from dnalib.stages.members import SWAPPED, finite, in_fp16, load_member, training_stage
-from dnalib.stages.perturbations import (
-    ATTACK,
-    craft_all,
-    logits_under,
-    perturbation_name,
-    records_at,
-)
+from dnalib.stages.perturbations import ATTACK, logits_under, perturbation_name, records_at
 
 FIT_EFFECT, STEPS_EFFECT, SWAP_EFFECT = "effect-fit", "effect-steps", "effect-swap"
 SWAPPED_MEMBER = "dec2"  # the first that has two earlier members

@@ -16,9 +16,10 @@ from dnalib import attacks, metrics
 from dnalib.attacks import targets
 from dnalib.ensemble import Ensemble
 from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.attacking import craft_masked
 from dnalib.stages.ensembles import PREPARATION, in_full
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import Load, craft_masked, logits_under_each, records_at
+from dnalib.stages.perturbations import Load, logits_under_each, records_at
 
 TIMES = 5  # as many steps as `pgd_steps`: 100 where that is the paper's 20, as APGD wants them
 # What is climbed, by APGD with a margin from the record itself: the one spoils what a user is

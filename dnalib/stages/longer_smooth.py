@@ -20,11 +20,12 @@ from dnalib.ensemble import Ensemble
 from dnalib.model import CLASSES, Network
 from dnalib.runs import ComputingRun, Stage
 from dnalib.signals import PackedSignals
+from dnalib.stages.attacking import craft_masked
 from dnalib.stages.control import CONTROL_STAGE
 from dnalib.stages.ensembles import PREPARATION, in_full
 from dnalib.stages.longer import TIMES, is_right
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import craft_masked, logits_under_each, records_at
+from dnalib.stages.perturbations import logits_under_each, records_at
 
 PASSES = (TIMES, 2 * TIMES)  # as many steps as `sap_steps`, each on what the one before left
 AIM = "least misled member"  # all members are to be misled, as P(≥1) asks

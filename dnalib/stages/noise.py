@@ -12,14 +12,10 @@ from torch import Tensor
 from dnalib import attacks
 from dnalib.runs import ComputingRun, Stage
 from dnalib.stages.adaptive import size_of
+from dnalib.stages.attacking import half_within
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import (
-    attacked_name,
-    half_within,
-    logits_under_each,
-    records_at,
-)
+from dnalib.stages.perturbations import attacked_name, logits_under_each, records_at
 from dnalib.training.recipes import derived_seed
 
 # For each attack, what a change of its size and kind does that nobody searched for.

@@ -13,15 +13,10 @@ from dnalib.filters import FourierFilter, ring_filters
 from dnalib.inference import Evaluator
 from dnalib.runs import ComputingRun, Stage
 from dnalib.signals import PackedSignals
+from dnalib.stages.attacking import half_within
 from dnalib.stages.ensembles import MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import (
-    ATTACKS,
-    Load,
-    half_within,
-    logits_under_each,
-    records_at,
-)
+from dnalib.stages.perturbations import ATTACKS, Load, logits_under_each, records_at
 
 BANDS = ("h1", "h2")  # filters that a perturbation is projected on
 

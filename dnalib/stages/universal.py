@@ -15,9 +15,10 @@ from dnalib.ensemble import Ensemble
 from dnalib.inference import Evaluator, fitting_batch
 from dnalib.precision import InPrecision
 from dnalib.runs import ComputingRun, Stage
+from dnalib.stages.attacking import half_within
 from dnalib.stages.ensembles import ENSEMBLES, MEMBERS, PREPARATION, in_full
 from dnalib.stages.members import load_member
-from dnalib.stages.perturbations import half_within, logits_under_each, records_at
+from dnalib.stages.perturbations import logits_under_each, records_at
 from dnalib.training.recipes import derived_seed
 
 RECORDS = 640  # training records that a universal perturbation is learnt from, at most

@@ -1,7 +1,7 @@
 """Training: one loop for every member of every ensemble, and what it reads, follows and keeps.
 
 Imports go one way: recipes, acceleration, checkpoints, joint; processes, data, adversarial; state,
-objectives; progress; loop; costs.
+objectives; progress; epoch; loop; costs.
 """
 
 from .data import TrainingData

@@ -9,7 +9,8 @@ import torch
 
 from dnalib.signals import PackedSignals
 from dnalib.training.data import TrainingData, number_of_batches, signal_tensors
-from dnalib.training.loop import Training, epoch_projections, set_up, train_step
+from dnalib.training.epoch import epoch_projections, set_up, train_step
+from dnalib.training.loop import Training
 from dnalib.training.processes import Alone
 from dnalib.training.recipes import derived_seed
 from dnalib.training.state import settle_precision

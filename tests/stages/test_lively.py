@@ -23,7 +23,8 @@ from dnalib.ensemble import Ensemble
 from dnalib.runs import Portions
 from dnalib.signals import PackedSignals
 from dnalib.stages import adaptive, longer
-from dnalib.stages.perturbations import craft_batch, generators_of, logits_under
+from dnalib.stages.attacking import generators_of
+from dnalib.stages.perturbations import craft_batch, logits_under
 
 EPSILON = 200.0
 LENGTHS = torch.tensor([300, 240, 280, 260, 300, 250])

@@ -13,7 +13,7 @@ from trainings import RECIPE, assert_same, make_data, network, quiet
 
 from dnalib import model
 from dnalib.filters import FourierFilter, ring_filters
-from dnalib.training import acceleration, loop, progress, state, train
+from dnalib.training import acceleration, epoch, loop, progress, state, train
 from dnalib.training.acceleration import (
     CompiledNetwork,
     accelerate,
@@ -86,9 +86,9 @@ def test_several_processes_compile_only_if_asked(monkeypatch, asked, expected):
         assert compiled is expected
         return network
 
-    monkeypatch.setattr(loop, "accelerate", spy)
+    monkeypatch.setattr(epoch, "accelerate", spy)
     fabric = SimpleNamespace(world_size=2, device=CPU, setup=lambda *parts: parts)
-    loop.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=asked)
+    epoch.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=asked)
 
 
 def test_whether_pytorch_can_compile_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_training_in_the_layout_of_a_gpu_goes_on(tmp_path, monkeypatch):
         lay_out_channels_last(network)
         return network
 
-    monkeypatch.setattr(loop, "accelerate", lay_out)
+    monkeypatch.setattr(epoch, "accelerate", lay_out)
     data = make_data(earlier_models=1)
     undisturbed = train(network, data, recipe=RECIPE, report=quiet)
     for minutes in (0, None):
@@ -135,7 +135,7 @@ def test_a_training_in_the_layout_of_a_gpu_goes_on(tmp_path, monkeypatch):
 def two_layers(monkeypatch):
     """A network that compiles soon; evaluation knows the thirteen layers, so it gives constants."""
     monkeypatch.setattr(model, "BLOCKS", (model.BLOCKS[0], model.BLOCKS[-1]))
-    monkeypatch.setattr(loop, "infer", lambda network, signals, **options: torch.ones(40, 4))
+    monkeypatch.setattr(epoch, "infer", lambda network, signals, **options: torch.ones(40, 4))
 
 
 class Backend:
@@ -253,12 +253,12 @@ def test_a_call_does_not_end_early_for_what_compiling_took(
         raise KeyboardInterrupt
 
     Slow(monkeypatch)
-    for module in (loop, progress, state):
+    for module in (loop, epoch, progress, state):
         monkeypatch.setattr(module, "time", clock)
     options = {"recipe": RECIPE, "checkpoint": tmp_path, "compiled": True, "report": quiet}
     if interrupted:  # between the epoch's first step and its end, by another call
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(loop, "summarise", interrupt)
+            patch.setattr(epoch, "summarise", interrupt)
             train(network, make_data(), checkpoint_minutes=0, **options)
     # Too short for another 1000 s, whether this call compiled or the one before.
     minutes = (900 if interrupted else 1500) / 60

@@ -14,7 +14,7 @@ from dnalib import losses
 from dnalib.inference import infer
 from dnalib.model import Network
 from dnalib.signals import PackedSignals
-from dnalib.training import TrainingData, checkpoints, loop, objectives, progress, train
+from dnalib.training import TrainingData, checkpoints, epoch, loop, objectives, progress, train
 from dnalib.training import state as states
 from dnalib.training.checkpoints import CheckpointError, CheckpointFolder
 from dnalib.training.joint import JointNetwork
@@ -201,7 +201,7 @@ def test_the_learning_curve_does_not_depend_on_the_memory_that_is_free(data, mon
         sizes.append(batch_size)
         return torch.zeros(len(signals), 4)
 
-    monkeypatch.setattr(loop, "infer", spy)
+    monkeypatch.setattr(epoch, "infer", spy)
     train(network, data, recipe=dataclasses.replace(RECIPE, epochs=2), report=quiet)
     assert sizes == [60, 60]
 
@@ -212,7 +212,7 @@ class FailingStep:
     def __init__(self, steps):
         self.steps = steps
         self.taken = 0
-        self.step = loop.train_step
+        self.step = epoch.train_step
 
     def __call__(self, *arguments, **options):
         if self.taken == self.steps:
@@ -234,13 +234,13 @@ def test_a_training_goes_on_from_the_middle_of_an_epoch(tmp_path, monkeypatch, s
         )
 
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(loop, "train_step", FailingStep(steps))
+        patch.setattr(epoch, "train_step", FailingStep(steps))
         trained(tmp_path)
     newest = {1: "epoch0-step1", 4: "epoch1", 5: "epoch1-step1"}[steps]
     assert CheckpointFolder(tmp_path).names()[0] == newest
     with monkeypatch.context() as patch:
         rest = FailingStep(8)
-        patch.setattr(loop, "train_step", rest)
+        patch.setattr(epoch, "train_step", rest)
         resumed = trained(tmp_path)
     assert rest.taken == 8 - steps
     assert_same(trained(), resumed)
@@ -251,14 +251,14 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        step = loop.train_step
+        step = epoch.train_step
 
         def train_step(*arguments, **options):
             self.now += 60
             return step(*arguments, **options)
 
-        monkeypatch.setattr(loop, "train_step", train_step)
-        for module in (loop, progress, states):
+        monkeypatch.setattr(epoch, "train_step", train_step)
+        for module in (loop, epoch, progress, states):
             monkeypatch.setattr(module, "time", self)
 
     def monotonic(self):
@@ -325,7 +325,7 @@ def test_an_epoch_finished_by_another_call_took_the_time_of_both(data, tmp_path,
     recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=30)
     options = {"checkpoint": tmp_path, "checkpoint_minutes": 0, "report": quiet}
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(loop, "train_step", FailingStep(3))
+        patch.setattr(epoch, "train_step", FailingStep(3))
         train(network, data, recipe=recipe, **options)
     clock.now += 10_000
     _, history = train(network, data, recipe=recipe, **options)
@@ -413,7 +413,7 @@ def test_each_epoch_has_an_order_and_random_numbers_of_its_own(data, monkeypatch
         seeds.append(torch.initial_seed())
         return torch.zeros(3, dtype=torch.float64)
 
-    monkeypatch.setattr(loop, "train_step", spy)
+    monkeypatch.setattr(epoch, "train_step", spy)
     for seed in (3, 4):
         recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=200, seed=seed)
         train(
@@ -524,20 +524,12 @@ def test_a_last_step_that_diverges_is_noticed(data, tmp_path, epochs):
 def test_what_another_process_cannot_answer_ends_all(data, monkeypatch):
     # Of three sums an epoch's losses are made; the right answers are one.
     monkeypatch.setattr(
-        loop,
+        epoch,
         "total_over_processes",
         lambda tensor, fabric: tensor if tensor.ndim else tensor * torch.nan,
     )
     with pytest.raises(FloatingPointError, match="logits of the test records after epoch 1"):
         train(network, data, recipe=RECIPE, report=quiet)
-
-
-@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
-def test_no_answer_is_right_where_a_logit_is_not_finite(wrong):
-    logits = torch.eye(4).repeat(2, 1, 1)  # (member, row, class)
-    assert loop.finite_hits(logits, torch.arange(4)) == 4
-    logits[1, 2, 3] = wrong
-    assert loop.finite_hits(logits, torch.arange(4)).isnan()
 
 
 def test_the_constant_schedule_is_constant_through_a_training(data):
@@ -551,20 +543,6 @@ def test_half_precision_trains_and_keeps_its_weights_in_single(data_with_earlier
     trained, history = train(network, data_with_earlier, recipe=recipe, report=quiet)
     assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
     assert history.train_loss.notna().all() and history.decorrelation_loss.notna().all()
-
-
-@pytest.mark.parametrize(("precision", "rounded"), [("bf16-mixed", True), ("32-true", False)])
-def test_the_curve_is_computed_in_the_training_s_precision(data, monkeypatch, precision, rounded):
-    seen = []
-
-    def spy(*arguments, **options):
-        seen.append(torch.is_autocast_enabled("cpu"))
-        return infer(*arguments, **options)
-
-    monkeypatch.setattr(loop, "infer", spy)
-    recipe = dataclasses.replace(RECIPE, precision=precision, epochs=2)
-    train(network, data, recipe=recipe, report=quiet)
-    assert seen == [rounded] * 2
 
 
 def test_more_processes_than_rows_of_a_batch_are_refused():

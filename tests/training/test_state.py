@@ -12,7 +12,7 @@ from trainings import RECIPE, make_data, network, quiet, same_tensors
 
 from dnalib.filters import FourierFilter, ring_filters
 from dnalib.model import Network
-from dnalib.training import loop, train
+from dnalib.training import epoch, train
 from dnalib.training.acceleration import lay_out_channels_last
 from dnalib.training.checkpoints import CheckpointFolder
 from dnalib.training.processes import Alone
@@ -30,13 +30,13 @@ def make_state(*, seed):
     """A state with nothing in it at its start: two steps were taken."""
     torch.manual_seed(seed)
     fabric = Fabric(devices=1, accelerator="cpu")
-    state = loop.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=False)
+    state = epoch.set_up(fabric, network(), recipe=RECIPE, batches=2, compiled=False)
     data = make_data(earlier_models=1)
-    projections = loop.epoch_projections(
+    projections = epoch.epoch_projections(
         data, RECIPE, steps=2, generator=torch.Generator().manual_seed(seed)
     )
     for state.step in range(2):
-        state.totals += loop.train_step(
+        state.totals += epoch.train_step(
             fabric, state, data, torch.arange(60), recipe=RECIPE, projections=projections
         )
     state.history.append({"epoch": 1, "loss": 1 / 3 + seed, "decorrelation_loss": math.nan})

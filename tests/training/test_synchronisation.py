@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from trainings import RECIPE, make_data, network
 
-from dnalib.training import loop
+from dnalib.training import epoch
 from dnalib.training.joint import JointNetwork
 from dnalib.training.recipes import make_schedule
 from dnalib.training.state import Keeper, TrainingState
@@ -69,10 +69,10 @@ def run_epoch(monkeypatch, *, steps, rows=60, earlier_models=2, **changes):
     fabric = SimpleNamespace(
         device=DEVICE, backward=torch.Tensor.backward, world_size=1, global_rank=0
     )
-    monkeypatch.setattr(loop, "summarise", lambda fabric, state, data, recipe: {})
+    monkeypatch.setattr(epoch, "summarise", lambda fabric, state, data, recipe: {})
     keeper = Keeper(None, minutes=10, identity={})
     with torch.random.fork_rng(), Transfers() as transfers:
-        loop.train_epoch(fabric, state, data, recipe=recipe, batches=steps, keeper=keeper)
+        epoch.train_epoch(fabric, state, data, recipe=recipe, batches=steps, keeper=keeper)
     assert len(state.history) == 1
     return transfers.shapes
 
@@ -102,13 +102,13 @@ def test_no_method_waits_for_a_step(monkeypatch, changes):
     "wait", [torch.Tensor.item, lambda loss: loss.cpu(), lambda loss: bool(loss > 0)]
 )
 def test_a_step_that_waits_is_noticed(monkeypatch, wait):
-    step = loop.train_step
+    step = epoch.train_step
 
     def waiting(*arguments, **options):
         sums = step(*arguments, **options)
         wait(sums[0])
         return sums
 
-    monkeypatch.setattr(loop, "train_step", waiting)
+    monkeypatch.setattr(epoch, "train_step", waiting)
     with pytest.raises((RuntimeError, NotImplementedError)):
         run_epoch(monkeypatch, steps=2)
