@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dnalib.array_arguments import is_number
 from dnalib.classifiers import are_several, classifier_logits
 from dnalib.data import RATE, check_options, prepare_signal, raw_units, read_physical
+from dnalib.data.physical import check_rate, listed
 from dnalib.metrics import softmax
-from dnalib.model import evaluation_mode
+from dnalib.model import Network, evaluation_mode
 from dnalib.uncertainty import mutual_information
+from dnalib.units import GAIN
 
 if TYPE_CHECKING:
     import wfdb
@@ -54,6 +57,8 @@ class Ensemble(nn.Module):
             the part of longer records that is kept, "start" or "middle".
         source_rate: samples a second that the training records had before they were prepared, Hz,
             of which `rate` is a whole part; `predict` brings a record to it first.
+        gain: raw units a mV of the training records; those of CinC 2017, µV, by default, and 1 for
+            members that were trained on mV.
 
     Raises:
         ValueError: no sequence of modules, or what `dnalib.data.prepare_signal` does not take.
@@ -69,15 +74,20 @@ class Ensemble(nn.Module):
         length: int = 18_000,
         cut: str = "start",
         source_rate: int = RATE,
+        gain: float = GAIN,
     ) -> None:
         super().__init__()
         check_members(members)
         check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
+        check_rate("source_rate", source_rate)
+        if not is_number(gain) or not gain > 0:
+            raise ValueError(f"gain is {gain!r}; accepted are values above 0, in raw units a mV")
         self.members = nn.ModuleList(members)
         self.rate = rate
         self.length = length
         self.cut = cut
         self.source_rate = source_rate
+        self.gain = gain
 
     def forward(self, signals: Tensor) -> Tensor:
         """Signals (batch, lead, time), raw units -> logits (member, batch, class).
@@ -107,8 +117,9 @@ class Ensemble(nn.Module):
     ) -> Prediction:
         """Classify one record, in evaluation mode, by the leads that its members were trained on.
 
-        The record may have any rate and any number of leads. It is brought to `source_rate` where
-        it has another, then decimated, cut and padded as the training records were.
+        The record may have any rate and any number of leads. It is brought to raw units, and to
+        `source_rate` where it has another, then decimated, cut and padded as the training records
+        were.
 
         An array `signal` (time,), in mV at 500 Hz, is made a record by
         `wfdb.Record(p_signal=signal[:, None], fs=500, units=["mV"], sig_name=["II"])`.
@@ -125,8 +136,9 @@ class Ensemble(nn.Module):
         Raises:
             data.DataError: the record is none or cannot be read, has no such lead, is not in volts,
                 holds a value that is not finite, or lasts less than a second.
-            ValueError: as in `forward`.
+            ValueError: another number of leads than the members take, and as in `forward`.
         """
+        self._check_leads(lead)
         if isinstance(record, str | PathLike):
             record = read_physical(record)
         signal = raw_units(record, lead=lead, rate=self.source_rate)  # (time,) or (lead, time)
@@ -138,6 +150,7 @@ class Ensemble(nn.Module):
             source_rate=self.source_rate,
         )
         inputs = torch.from_numpy(padded).float().view(1, -1, self.length)  # (1, lead, time)
+        inputs = inputs * (self.gain / GAIN)
         inputs = inputs.to(next(self.parameters(), inputs).device)  # members may have none
         with evaluation_mode(self):
             logits = self(inputs)[:, 0].double().cpu().numpy()  # (member, class)
@@ -148,6 +161,16 @@ class Ensemble(nn.Module):
             votes=np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]),
             mutual_information=float(mutual_information(probabilities[:, None])[0]),
         )
+
+    def _check_leads(self, lead: object) -> None:
+        """Raise a ValueError for another number of leads than a network of this library takes."""
+        number = len(listed(lead))
+        for place, member in enumerate(self.members):
+            if isinstance(member, Network) and member.leads != number:
+                raise ValueError(
+                    f"lead is {lead!r} and members[{place}] takes {member.leads} leads; accepted "
+                    "are as many as it takes, in the order of the training"
+                )
 
 
 def check_members(members: object) -> None:

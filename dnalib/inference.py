@@ -98,7 +98,8 @@ def infer(
     """Logits, or features, of many records, a batch at a time, in evaluation mode.
 
     Products are in float32, unless the caller's autocast says otherwise. Records are padded a batch
-    at a time, and a network without a filter computes only where they are (`dnalib.trimming`).
+    at a time, and a network without a filter computes only where they are (`dnalib.trimming`). A
+    record with a value that is not finite gets NaN, and leaves the others alone.
 
     Args:
         network: a `dnalib.model.Network`, float32, on any device; it is left as it is. Another

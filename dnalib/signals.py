@@ -94,7 +94,14 @@ class PackedSignals:
         Args:
             records: (batch,), int64 positions, on the device of the records.
             first, last: the window's first sample and the one after its last; all by default.
+
+        Raises:
+            ValueError: the positions have another number of dimensions.
         """
+        if records.ndim != 1:
+            raise ValueError(
+                f"records has shape {tuple(records.shape)}; accepted are positions (batch,)"
+            )
         position, inside = self._positions(records, first=first, last=last)
         index = (self.offsets[records, None] + position).where(inside, 0)  # (batch, time)
         lead = torch.arange(self.leads, device=self.samples.device) * self.samples.shape[1]
@@ -199,10 +206,17 @@ def check_generators(generators: object, *, records: int) -> None:
 def check_padded(name: str, padded: Tensor) -> None:
     """Raise a ValueError unless records are a tensor (record, lead, time), or of one lead."""
     check_tensor(name, padded)
+    if padded.is_complex():
+        raise ValueError(f"{name} has type {padded.dtype}; accepted are real numbers")
     if padded.ndim not in (2, 3) or 0 in padded.shape[1:]:
         raise ValueError(
             f"{name} has shape {tuple(padded.shape)}; accepted is (record, lead, time), or "
             "(record, time) of one lead"
+        )
+    if padded.ndim == 3 and padded.shape[1] > padded.shape[2]:
+        raise ValueError(
+            f"{name} has shape {tuple(padded.shape)}, of more leads than samples; accepted is "
+            "(record, lead, time), as .mT makes it of (record, time, lead)"
         )
 
 

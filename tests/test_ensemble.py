@@ -144,8 +144,40 @@ def test_members_of_several_leads_are_asked_with_them(tmp_path):
     assert ensemble.predict(record, lead=["I", "V1"]).probabilities != pytest.approx(
         found.probabilities, abs=1e-4
     )
-    with pytest.raises(ValueError, match=r"accepted is \(batch, 2, time\)"):
-        ensemble.predict(record)
+    for lead, said in ((0, "0"), (["I"], r"\['I'\]"), (("I", "II", 2), r"\('I', 'II', 2\)")):
+        with pytest.raises(ValueError, match=rf"lead is {said} and members\[0\] takes 2 leads"):
+            ensemble.predict(record, lead=lead)
+    same = ensemble.predict(record, lead=np.array(["V1", "I"]))
+    assert np.array_equal(same.probabilities, found.probabilities)
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.5, 1000])
+def test_a_record_is_brought_to_the_unit_of_the_training(tmp_path, gain):
+    members = [random_network(width=0.05, seed=0)]
+    path = write(tmp_path, "r", ecg(2, 300), gain=20_000.0)
+    found = Ensemble(members, length=LENGTH, gain=gain).predict(path)
+    prepared, _, _ = prepare_signal(
+        (gain * ecg(2, 300)).astype(np.float32), length=LENGTH, rate=300, cut="start"
+    )
+    with torch.no_grad():
+        logits = members[0](torch.from_numpy(prepared)[None, None])[0].numpy()
+    assert found.probabilities == pytest.approx(softmax(logits), abs=2e-3)
+    plain = Ensemble(members, length=LENGTH).predict(path).probabilities
+    assert (found.probabilities == pytest.approx(plain, abs=1e-6)) == (gain == 1000)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"gain": 0}, "gain is 0; accepted are values above 0"),
+        ({"gain": "mV"}, "gain is 'mV'; accepted are values above 0"),
+        ({"source_rate": 10**9, "rate": 10**9}, "source_rate is 1000000000; accepted is a rate"),
+        ({"source_rate": True, "rate": True}, "source_rate is True; accepted is a rate above 0 Hz"),
+    ],
+)
+def test_a_unit_and_a_rate_are_numbers(members, option, message):
+    with pytest.raises(ValueError, match=message):
+        Ensemble(members, **option)
 
 
 def test_a_path_may_end_in_that_of_the_header(members, tmp_path):
@@ -189,7 +221,7 @@ def test_an_array_is_classified_as_a_record(members, tmp_path):
         ({"p_signal": ecg(2, 300)}, r"its signal has shape \(600,\); accepted is \(time, lead\)"),
         ({"p_signal": ecg(2, 300)[:299, None]}, "lasts 0.997 s; accepted is 1 s at least, as a"),
         ({"p_signal": np.zeros((0, 1))}, "the record lasts 0 s; accepted is 1 s at least"),
-        ({"sig_name": None}, "the record: lead is 'II'; accepted are 0 to 0$"),
+        ({"sig_name": None}, "the record: lead is 'II'; accepted are 0 to 0, or a sequence"),
     ],
 )
 def test_records_made_of_arrays_are_checked(members, change, message):
@@ -215,13 +247,13 @@ def test_records_that_cannot_be_used_are_refused(members, tmp_path):
     signal = ecg(2, 300)
     with pytest.raises(DataError, match="nowhere: cannot be read"):
         ensemble.predict(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="the unit is 'mmHg'"):
+    with pytest.raises(DataError, match="the unit of lead 0 is 'mmHg'"):
         ensemble.predict(write(tmp_path, "pressure", signal, units="mmHg"))
     header = wfdb.rdheader(str(write(tmp_path, "header", signal)))
     with pytest.raises(DataError, match="header: neither p_signal nor d_signal is there"):
         ensemble.predict(header)
     signal[100] = np.nan
-    with pytest.raises(DataError, match="gap: a value is not finite"):
+    with pytest.raises(DataError, match="gap: sample 100 of lead 0 is nan"):
         ensemble.predict(write(tmp_path, "gap", signal))
 
 

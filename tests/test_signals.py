@@ -77,6 +77,13 @@ def test_shapes_that_do_not_fit_are_refused(padded):
     for none in (padded[0, 0], padded[None], padded[:, :0], padded[..., :0]):
         with pytest.raises(ValueError, match="accepted is .record, lead, time., or .record, time."):
             PackedSignals.pack(none)
+    with pytest.raises(ValueError, match=r"\(3, 11, 1\), of more leads than samples; accepted is"):
+        PackedSignals.pack(torch.zeros(3, 11, 1))
+    with pytest.raises(ValueError, match="padded has type torch.complex64; accepted are real"):
+        PackedSignals.pack(padded * 1j)
+    for records in (torch.tensor(1), torch.tensor([[1]])):
+        with pytest.raises(ValueError, match=r"records has shape .*; accepted are positions"):
+            PackedSignals.pack(padded).batch(records)
     with pytest.raises(ValueError, match="one a record"):
         PackedSignals.pack(padded, starts=torch.tensor([0]), lengths=torch.tensor([4]))
 

@@ -21,7 +21,8 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
 
     Args:
         epsilon: raw units; one number above 0, also as a tensor, or a tensor of values from 0:
-            (batch,), one a record, or the shape of the signals, one a sample.
+            (batch,), one a record, or the shape of the signals, one a sample, to which
+            `bounds[:, None].expand_as(signals)` brings one a lead.
         signals: (batch, lead, time).
 
     Returns:
@@ -45,7 +46,8 @@ def as_bound(epsilon: float | Tensor, signals: Tensor) -> float | Tensor:
     if epsilon.shape not in (signals.shape[:1], signals.shape):
         raise ValueError(
             f"epsilon has shape {tuple(epsilon.shape)} and signals {tuple(signals.shape)}; "
-            "accepted are one number, one a record or one a sample"
+            "accepted are one number, one a record or one a sample (of one a lead, "
+            "bounds[:, None].expand_as(signals))"
         )
     if not ((epsilon >= 0) & epsilon.isfinite()).all():
         raise ValueError("epsilon holds a value below 0 or one that is not finite; in raw units")

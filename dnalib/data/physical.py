@@ -10,7 +10,7 @@ from fractions import Fraction
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy  # loads scipy.signal where it is used: that takes a second
@@ -67,7 +67,8 @@ def raw_units(
 
     Args:
         record: a `wfdb.Record` of one second at least.
-        lead: its position, from 0 on, or its name in `sig_name`; or a sequence of them.
+        lead: its position, from 0 on, or its name in `sig_name`; or a sequence or array of them,
+            each once.
         rate: samples a second to bring it to, Hz; those of CinC 2017 by default.
 
     Returns:
@@ -77,13 +78,31 @@ def raw_units(
         DataError: no record, no such lead, no samples of one rate, no rate or one above 100 kHz or
             so far from the other that resampling would miss it, a unit that is not of voltage, a
             value that is not finite, or less than a second.
+        ValueError: `rate` is no number above 0, 100 kHz at most.
     """
+    check_rate("rate", rate)
     physical = _physical_signals(record)  # (time, lead)
-    if isinstance(lead, Sequence) and not isinstance(lead, str):
-        positions = _lead_positions(record, lead, leads=physical.shape[1])
-        return _resampled(record, _microvolts(record, physical, positions), rate=rate)
-    positions = _lead_positions(record, [lead], leads=physical.shape[1])
-    return _resampled(record, _microvolts(record, physical, positions), rate=rate)[0]
+    positions = _lead_positions(record, listed(lead), leads=physical.shape[1])
+    found = _resampled(record, _microvolts(record, physical, positions), rate=float(rate))
+    return found if are_several(lead) else found[0]
+
+
+def are_several(lead: object) -> bool:
+    """Whether leads are given as a sequence or an array, and not one by itself."""
+    if isinstance(lead, np.ndarray):
+        return lead.ndim == 1
+    return isinstance(lead, Sequence) and not isinstance(lead, str)
+
+
+def listed(lead: Any) -> list[Any]:
+    """The leads that are given, of a single one that one."""
+    return list(lead) if are_several(lead) else [lead]
+
+
+def check_rate(name: str, rate: Any) -> None:
+    """Raise a ValueError unless something is a rate that a record may be brought to."""
+    if not is_number(rate) or isinstance(rate, bool) or not 0 < float(rate) <= FASTEST:
+        raise ValueError(f"{name} is {rate!r}; accepted is a rate above 0 Hz, {FASTEST} Hz at most")
 
 
 def _microvolts(
@@ -96,14 +115,22 @@ def _microvolts(
             f"{name}: units is {record.units!r}; accepted is a list of {leads}, a unit a lead, "
             f"each of {list(FACTORS)}"
         )
-    for unit in (record.units[position] for position in positions):
+    for position in positions:
+        unit = record.units[position]
         if unit not in FACTORS:
-            raise DataError(f"{name}: the unit is {unit!r}; accepted are {list(FACTORS)}")
+            raise DataError(
+                f"{name}: the unit of lead {position} is {unit!r}; accepted are {list(FACTORS)}"
+            )
     signals = np.stack(
         [physical[:, position] * FACTORS[record.units[position]] for position in positions]
     )
-    if not np.isfinite(signals).all():
-        raise DataError(f"{name}: a value is not finite; accepted are finite ones only")
+    outside = np.argwhere(~np.isfinite(signals))
+    if outside.size:
+        place, sample = outside[0].tolist()
+        raise DataError(
+            f"{name}: sample {sample} of lead {positions[place]} is {signals[place, sample]}; "
+            "accepted are finite values only"
+        )
     return signals
 
 
@@ -164,6 +191,11 @@ def _physical_signals(record: wfdb.Record) -> NDArray[np.floating]:
         raise DataError(
             f"{_name(record)}: its signal has shape {physical.shape}; accepted is (time, lead)"
         )
+    if 0 < len(physical) < physical.shape[1]:
+        raise DataError(
+            f"{_name(record)}: its signal has shape {physical.shape}, of more leads than samples; "
+            "accepted is (time, lead), as .T makes it of (lead, time)"
+        )
     return physical
 
 
@@ -171,15 +203,23 @@ def _lead_positions(record: wfdb.Record, chosen: Sequence[int | str], *, leads: 
     """The positions of leads that are given so or by their names."""
     names = [str(name) for name in record.sig_name or []]
     by_name = f", or the names {', '.join(names)}" if names else ""
-    accepted = f"accepted are 0 to {leads - 1}{by_name}"
-    if not len(chosen):
-        raise DataError(f"{_name(record)}: lead is empty; {accepted}, one of them at least")
-    positions = []
+    accepted = f"accepted are 0 to {leads - 1}{by_name}, or a sequence of them, each once"
+    if not chosen:
+        raise DataError(f"{_name(record)}: lead is empty; {accepted}, one at least")
+    positions: list[int] = []
     for lead in chosen:
-        if lead in names:
-            positions.append(names.index(str(lead)))
-        elif isinstance(lead, Integral) and 0 <= lead < leads:
-            positions.append(int(lead))
+        if isinstance(lead, str) and names.count(lead) > 1:
+            raise DataError(
+                f"{_name(record)}: lead is {lead!r}, a name that {names.count(lead)} leads have; "
+                "accepted are their positions"
+            )
+        if isinstance(lead, str) and lead in names:
+            position = names.index(lead)
+        elif isinstance(lead, Integral) and not isinstance(lead, bool) and 0 <= lead < leads:
+            position = int(lead)
         else:
             raise DataError(f"{_name(record)}: lead is {lead!r}; {accepted}")
+        if position in positions:
+            raise DataError(f"{_name(record)}: lead has {lead!r} twice; {accepted}")
+        positions.append(position)
     return positions

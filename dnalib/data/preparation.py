@@ -93,7 +93,8 @@ def prepare_signal(
         length: samples to bring it to, at the new rate.
         rate: Hz; divides `source_rate`.
         cut: "start" or "middle", as in `prepare`.
-        source_rate: the signal's own rate, Hz.
+        source_rate: the signal's own rate, Hz; of another signal than CinC 2017's it must be
+            given, for nothing tells it.
 
     Returns:
         (length,), or (lead, length), int16 from integers (where filtered, rounded and limited to
@@ -124,7 +125,9 @@ def check_options(*, length: int, rate: int, cut: str, source_rate: int = RATE) 
     if not is_number(source_rate) or not source_rate > 0:  # NaN is not, either
         raise ValueError(f"source_rate is {source_rate!r} Hz; accepted: a number above 0.")
     if not is_number(rate) or rate <= 0 or source_rate % rate:
-        raise ValueError(f"rate is {rate!r} Hz; accepted: a whole part of {source_rate} Hz.")
+        raise ValueError(
+            f"rate is {rate!r} Hz; accepted: a whole part of source_rate, {source_rate} Hz."
+        )
     if cut not in CUTS:
         raise ValueError(f"cut is {cut!r}; accepted: {', '.join(CUTS)}.")
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from dnalib.array_arguments import check_count
+from dnalib.array_arguments import check_classes, check_count, check_dimensions
 
 from .records import ATRIAL_FIBRILLATION, NOISE, SHORT_CLASS_NAMES, DataError
 
@@ -91,8 +91,11 @@ def stratified_split(
         The split, both parts in random order.
 
     Raises:
-        ValueError: one part would be empty.
+        ValueError: labels that are no classes, one a record, or one part would be empty.
     """
+    labels = np.asarray(labels)
+    check_dimensions("labels", labels, 1)
+    check_classes("labels", labels)
     test_count = _test_count(len(labels), test_share)
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(labels)).astype(np.int64)

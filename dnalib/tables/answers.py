@@ -49,6 +49,7 @@ class Answers:
     def __post_init__(self) -> None:
         if not self.logits:
             raise ValueError("logits is empty; give at least one ensemble")
+        object.__setattr__(self, "labels", np.asarray(self.labels))  # of a tensor as well
         for ensemble, one in self.logits.items():
             check_dimensions(f"logits[{ensemble!r}]", one, 3)
             check_records(f"logits[{ensemble!r}]", one, 1, "labels", self.labels)

@@ -36,7 +36,7 @@ class CompiledNetwork(nn.Module):
         self.awaits_proof = True
 
     def forward(self, signals: Tensor, **options: Any) -> Any:
-        """Signals (…, batch, 1, time), as the network takes them and answers."""
+        """Signals (…, batch, lead, time), as the network takes them and answers."""
         rows = signals.shape[-3]
         if self.program is None or rows < self.rows:
             return self.network(signals, **options)

@@ -23,7 +23,7 @@ class TrainingData:
     """What a training reads.
 
     Attributes:
-        signals: all training records once, `PackedSignals` of int16, raw units.
+        signals: all training records once, `PackedSignals` of int16 or floating point, raw units.
         labels: a tensor (record,), int64.
         rows: a tensor (row,), int64, record of each training row after oversampling.
         test_signals, test_labels: the test records likewise, for the learning curve only, of as

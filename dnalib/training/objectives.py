@@ -146,13 +146,13 @@ def dverge(step: Step) -> Losses:
     Source: :eq:`eq-dverge` of chapter A2; Yang et al. 2020, equation 3 and Algorithm 1.
     """
     signals, labels = step.signals, step.labels
-    targets = signals[partners_of_another_class(labels)]  # (row, 1, time)
+    targets = signals[partners_of_another_class(labels)]  # (row, lead, time)
     block = 1 + int(torch.randint(len(BLOCKS), ()))
     distilled = [
         distilled_examples(network, signals, targets, block=block, valid=step.valid, **step.attack)
         for network in networks_of(unwrapped(step.network))
     ]
-    # (member, row · other member, 1, time): what each network is shown
+    # (member, row · other member, lead, time): what each network is shown
     shown = torch.stack(
         [
             torch.cat([one for other, one in enumerate(distilled) if other != member])

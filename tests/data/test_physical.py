@@ -57,7 +57,10 @@ def test_several_leads_are_each_what_it_is_alone(rate: int) -> None:
 @pytest.mark.parametrize(
     ("lead", "message"),
     [
-        ([], "lead is empty; accepted are 0 to 2, or the names I, II, III"),
+        ([], "lead is empty; accepted are 0 to 2, or the names I, II, III, or a sequence of them"),
+        ([True, False, True], "lead is True; accepted are 0 to 2"),
+        (np.array([True, True]), "lead is np.True_; accepted are 0 to 2"),
+        (["I", "III", 0], "lead has 0 twice; accepted are 0 to 2"),
         (["I", "V1"], "lead is 'V1'; accepted are 0 to 2, or the names I, II, III"),
         ([0, 3], "lead is 3; accepted are 0 to 2"),
         ([[0]], r"lead is \[0\]; accepted are 0 to 2"),
@@ -68,7 +71,39 @@ def test_leads_that_a_record_lacks_are_named(lead: list, message: str) -> None:
         raw_units(three_leads(), lead=lead)
 
 
+def test_leads_may_stand_in_an_array() -> None:
+    expected = raw_units(three_leads(), lead=["III", "I"])
+    for lead in (np.array(["III", "I"]), np.array([2, 0]), ("III", 0)):
+        assert np.array_equal(raw_units(three_leads(), lead=lead), expected)
+
+
+def test_a_name_of_several_leads_says_nothing() -> None:
+    record = three_leads()
+    record.sig_name = ["ECG", "ECG", "III"]
+    with pytest.raises(DataError, match="lead is 'ECG', a name that 2 leads have; accepted are"):
+        raw_units(record, lead=["ECG", "III"])
+    assert raw_units(record, lead=[1, "III"]).shape == (2, 1200)
+
+
+def test_what_is_wrong_in_a_lead_is_said_of_it() -> None:
+    record = three_leads()
+    record.p_signal[70, 2] = np.nan
+    assert raw_units(record, lead=["I", "II"]).shape == (2, 1200)
+    with pytest.raises(DataError, match="sample 70 of lead 2 is nan; accepted are finite"):
+        raw_units(record, lead=["I", "III"])
+    turned = three_leads()
+    turned.p_signal = turned.p_signal[:2]
+    with pytest.raises(DataError, match=r"shape \(2, 3\), of more leads than samples; accepted is"):
+        raw_units(turned, lead=0)
+
+
+@pytest.mark.parametrize("rate", [0, -500, np.nan, np.inf, "500", None, 1e9, True])
+def test_a_rate_to_be_brought_to_is_one(rate: object) -> None:
+    with pytest.raises(ValueError, match="^rate is .*; accepted is a rate above 0 Hz, 100000 Hz"):
+        raw_units(three_leads(), lead=0, rate=rate)
+
+
 def test_a_rate_that_resampling_would_miss_is_refused() -> None:
     with pytest.raises(DataError, match="fs is 50000 Hz, which is too far from the 10 Hz"):
         raw_units(three_leads(50_000), lead=0, rate=10)
-    assert raw_units(three_leads(10_000), lead=0, rate=10).shape == (40,)
+    assert raw_units(three_leads(10_000), lead=0, rate=np.float32(10)).shape == (40,)

@@ -157,8 +157,8 @@ def test_bad_signals(signal: list | np.ndarray, words: str) -> None:
     [
         ({"length": 0}, "length is 0; accepted are whole numbers from 1"),
         ({"length": 50.0}, "length is 50.0; accepted are whole numbers from 1"),
-        ({"rate": None}, "rate is None Hz; accepted: a whole part of 300 Hz"),
-        ({"rate": 200}, "rate is 200 Hz; accepted: a whole part of 300 Hz"),
+        ({"rate": None}, "rate is None Hz; accepted: a whole part of source_rate, 300 Hz"),
+        ({"rate": 200}, "rate is 200 Hz; accepted: a whole part of source_rate, 300 Hz"),
         ({"rate": 600}, "rate is 600"),
         ({"rate": 0}, "rate is 0"),
         ({"cut": "end"}, "cut is 'end'; accepted: start, middle"),

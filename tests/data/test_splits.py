@@ -146,3 +146,18 @@ def test_the_row_order_is_that_of_the_published_features(
     features = np.load(published_features)  # (row, feature)
     _, first, record = np.unique(rows, return_index=True, return_inverse=True)
     np.testing.assert_array_equal(features, features[first[record]])
+
+
+def test_labels_of_a_split_are_classes() -> None:
+    labels = labels_of(12, 8)
+    expected = stratified_split(labels, seed=0, test_share=0.25)
+    assert np.array_equal(
+        stratified_split(labels.tolist(), seed=0, test_share=0.25).test, expected.test
+    )
+    for wrong, words in (
+        (labels - 1, "labels holds -1 to 0; class indices are from 0"),
+        (labels * 1.0, "labels has dtype float64; class indices are integers"),
+        (np.eye(2, dtype=int)[labels], r"labels has shape \(20, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            stratified_split(wrong, seed=0)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from made_up_answers import made_up, made_up_ensembles
 from scipy import stats
 
@@ -186,3 +187,10 @@ def test_ensembles_of_different_classes_are_not_set_beside_each_other():
         Answers(logits, np.zeros(6, dtype=int))
     with pytest.raises(ValueError, match="class_names is .*; accepted are 4 different names"):
         Answers({"one": logits["one"]}, np.zeros(6, dtype=int), class_names=["a"])
+
+
+def test_labels_may_be_a_tensor():
+    answers = made_up_ensembles(0, skill=SKILL)
+    of_tensor = Answers(answers.logits, torch.from_numpy(answers.labels))
+    assert np.array_equal(of_tensor.labels, answers.labels)
+    assert of_tensor.indicators().keys() == answers.indicators().keys()
