@@ -221,3 +221,11 @@ def test_an_empty_reference_sets_no_scale() -> None:
 def test_a_reference_that_is_not_finite_sets_no_scale(number: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         detection.uncertainty_scores([0.1, 0.2], [True, False], reference=[0.0, number, 1.0])
+
+
+def test_who_is_sure_of_every_answer_gains_nothing_over_a_constant_doubt() -> None:
+    # In every draw the UA of the two is one and the same: that of the records that are drawn.
+    found = detection.uncertainty_score_intervals(
+        np.zeros(100), np.arange(100) < 90, reference=[0.0, 1.0], seed=0
+    )
+    assert found[detection.UA_GAIN] == (0, 0, 0)

@@ -366,3 +366,12 @@ def test_a_single_sample_is_no_record() -> None:
     assert network(torch.zeros(1, 1, 2)).shape == (1, 4)
     with pytest.raises(ValueError, match=r"\(1, 1, 1\); accepted is .* of 2 samples at least"):
         network(torch.zeros(1, 1, 1))
+
+
+def test_a_network_takes_the_leads_that_it_was_made_for():
+    with pytest.raises(ValueError, match="leads is 0; accepted are whole numbers from 1"):
+        Network(width=0.02, leads=0)
+    network = Network(width=0.02, leads=3).eval()
+    assert network(torch.zeros(1, 3, 300)).shape == (1, 4)
+    with pytest.raises(ValueError, match=r"accepted is \(batch, 3, time\)"):
+        network(torch.zeros(1, 1, 300))

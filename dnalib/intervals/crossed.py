@@ -1,17 +1,17 @@
 """Intervals over seeds and records: how far another training and another draw move a number."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy  # loads scipy.stats where it is used: that takes half a second
 from numpy.typing import ArrayLike, NDArray
 
-from dnalib.array_arguments import check_dimensions
+from dnalib.array_arguments import check_dimensions, check_same_shape
 from dnalib.intervals.confidence import check_confidence, normal_quantile
+from dnalib.intervals.shares import paired_difference, share_interval
 
 SHARE = (0.0, 1.0)  # what bounds a share of records
-DIFFERENCE = (-1.0, 1.0)  # what bounds the difference of two shares
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def crossed_seeds(
     when records are drawn again, the same ones for all seeds. A record that is hard for one
     training is hard for the next, so more seeds cannot average the draw of records away. Each
     source has an interval of its own, and the mean's reaches as far as the root of the sum of
-    their squares: never less far than the seeds' alone. One seed has the interval of its records.
+    their squares: never less far than the seeds' alone. One seed has the interval of its records,
+    for shares that of `share_interval`.
 
     Args:
         values: (seed, record) float, NaN where a seed has no such record.
@@ -78,8 +79,51 @@ def crossed_seeds(
     over_seeds = float(means.std(ddof=1)) if seeds > 1 else float("nan")
     over_records = float(np.linalg.norm(weights.mean(axis=0)))
     reach = reach_of_both(over_seeds, over_records, seeds=seeds, confidence=confidence)
-    low, high = np.clip(means.mean() + np.array([-reach, reach]), *bounds)
+    low, high = means.mean() - reach, means.mean() + reach
+    if seeds == 1 and SHARE[0] <= least and most <= SHARE[1]:
+        counted = ~np.isnan(values[0])
+        _, low, high = share_interval(
+            values[0][counted], classes=classes[counted], confidence=confidence
+        )
+    low, high = max(low, least), min(high, most)
     return Spread(float(means.mean()), float(low), float(high), over_seeds, over_records)
+
+
+def crossed_differences(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Spread:
+    """What one side has more than the other, of shares over seeds and records.
+
+    As `crossed_seeds` of the differences, record by record; one seed has the interval of
+    `paired_difference`.
+
+    Args:
+        first, second: (seed, record), from 0 to 1, NaN where a seed has no such record; the same
+            seeds and records. A record counts where both sides have it.
+        classes, confidence: as in `crossed_seeds`.
+
+    Raises:
+        ValueError: as in `crossed_seeds` and `paired_difference`, or shapes that differ.
+    """
+    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    check_same_shape("first", first, "second", second)
+    spread = crossed_seeds(
+        first - second, classes=classes, bounds=(-1.0, 1.0), confidence=confidence
+    )
+    if len(first) > 1:
+        return spread
+    counted = ~np.isnan(first[0] - second[0])
+    _, low, high = paired_difference(
+        first[0][counted],
+        second[0][counted],
+        classes=None if classes is None else np.asarray(classes)[counted],
+        confidence=confidence,
+    )
+    return replace(spread, low=low, high=high)
 
 
 def check_crossed(values: NDArray[np.float64], classes: NDArray[np.generic]) -> None:

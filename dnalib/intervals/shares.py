@@ -39,7 +39,7 @@ def share_interval(
     estimation for a binomial proportion"; Zou & Donner 2008.
     """
     check_confidence(confidence)
-    parts = by_class(as_shares("values", values), classes)
+    parts = by_class(as_shares("values", values), classes, name="values")
     limits = [jeffreys(part, confidence=confidence) for part in parts]
     return joined([float(part.mean()) for part in parts], limits)
 
@@ -64,7 +64,8 @@ def paired_difference(
     check_confidence(confidence)
     first, second = as_shares("first", first), as_shares("second", second)
     check_records("first", first, 0, "second", second)
-    pairs = list(zip(by_class(first, classes), by_class(second, classes), strict=True))
+    sides = (by_class(first, classes, name="first"), by_class(second, classes, name="second"))
+    pairs = list(zip(*sides, strict=True))
     differences = [float(one.mean() - other.mean()) for one, other in pairs]
     limits = [between_pairs(one, other, confidence=confidence) for one, other in pairs]
     return joined(differences, limits)
@@ -72,13 +73,14 @@ def paired_difference(
 
 def jeffreys(values: Floats, *, confidence: float) -> Limits:
     """The ends of the interval of a mean of numbers from 0 to 1, (record,)."""
-    share, variance = float(values.mean()), float(values.var())
+    share = float(values.mean())
     # Where nothing varies, they count as bool do: that nothing varied is all that is known.
-    records = len(values) * (share * (1 - share) / variance if variance > 0 else 1.0)
+    varies = values.min() < values.max()
+    records = len(values) * (share * (1 - share) / float(values.var()) if varies else 1.0)
     tails = np.array([1 - confidence, 1 + confidence]) / 2
     low, high = special.betaincinv(share * records + 0.5, (1 - share) * records + 0.5, tails)
-    # At 0 and at 1 the one end is the share itself.
-    return 0.0 if share == 0 else float(low), 1.0 if share == 1 else float(high)
+    # At 0 and at 1, and close to them among few records, the one end is the share itself.
+    return min(float(low), share), max(float(high), share)
 
 
 def between_pairs(first: Floats, second: Floats, *, confidence: float) -> Limits:
@@ -89,8 +91,8 @@ def between_pairs(first: Floats, second: Floats, *, confidence: float) -> Limits
     together = correlation(first, second)
     difference = one - other
     return (
-        max(difference - apart(one - low_one, high_other - other, together), -1.0),
-        min(difference + apart(high_one - one, other - low_other, together), 1.0),
+        difference - apart(one - low_one, high_other - other, together),
+        difference + apart(high_one - one, other - low_other, together),
     )
 
 
@@ -119,12 +121,12 @@ def joined(values: list[float], limits: list[Limits]) -> tuple[float, float, flo
     return mean, mean - below / number, mean + above / number
 
 
-def by_class(values: Floats, classes: ArrayLike | None) -> list[Floats]:
+def by_class(values: Floats, classes: ArrayLike | None, *, name: str) -> list[Floats]:
     """The values (record,) of each class that has a record; of all together without classes."""
     if classes is None:
         return [values]
     classes = np.asarray(classes)
-    check_records("values", values, 0, "classes", classes)
+    check_records(name, values, 0, "classes", classes)
     if classes.dtype.kind == "f":
         check_finite("classes", classes)
     return [values[classes == one] for one in np.unique(classes)]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import scipy  # loads scipy.stats where it is used: that takes half a second
+
 from dnalib.intervals import SHARE
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages import ENSEMBLES
@@ -10,20 +12,22 @@ from dnalib.tables import natural, seeds
 from dnalib.tables.sweep_differences import CHANGED
 from dnalib.tables.sweeps import NATURAL, SHOWN
 
-FURTHEST = 2.0  # standard deviations of a difference that luck is still good for, of twenty once
+CONFIDENCE = 0.95  # as of all intervals
 
-Luck = Mapping[tuple[str, str], float]  # (measure, ensemble) -> standard deviation over seeds
+Luck = Mapping[tuple[str, str], float]  # (measure, ensemble) -> what luck is good for
 
 
 def of_training(run: Run) -> Luck:
-    """How far one training of a run's own values lies from another, by measure and ensemble.
+    """How far one training of a run's own values may lie from another, by measure and ensemble.
 
-    The standard deviation over the seeds that were recorded together, of the measures of
-    `CHANGED`, as fractions. Empty for a run that stands alone.
+    The 95 % reach of the difference of two of them, as a fraction, of the measures of `CHANGED`: √2
+    times the standard deviation over the seeds that were recorded together, times the quantile of
+    Student's distribution, for few seeds do not tell it well. Empty for a run that stands alone.
     """
     runs = run.with_seeds() if isinstance(run, RecordedRun) else [run]
     if len(runs) == 1:
         return {}
+    quantile = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(runs) - 1))
     _, labels = natural(runs[0], ["base"])  # all seeds are tested on one set
     found = {}
     for measure, (attack, shown) in CHANGED.items():
@@ -32,7 +36,7 @@ def of_training(run: Run) -> Luck:
         for ensemble in ENSEMBLES:
             each = [one[ensemble] for one in values]
             spread = seeds.spread(each, bounds=SHARE, classes=classes)
-            found[measure, ensemble] = spread.over_seeds
+            found[measure, ensemble] = quantile * 2**0.5 * spread.over_seeds
     return found
 
 

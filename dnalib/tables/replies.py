@@ -1,6 +1,8 @@
 """What the tables of the appendices answer to the questions that these ask, in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import hypot
+from typing import Any
 
 import pandas
 
@@ -23,7 +25,7 @@ from dnalib.tables import (
 from dnalib.tables.answers import Answers
 from dnalib.tables.comparisons import points, points_between
 from dnalib.tables.knowledge import Ensembles
-from dnalib.tables.luck import FURTHEST, Luck
+from dnalib.tables.luck import Luck
 
 
 def strongest(run: Run) -> Banner:
@@ -203,9 +205,9 @@ def changed(table: pandas.DataFrame, *, luck: Luck | None = None) -> Banner:
 
     Args:
         table: from `sweep_differences.changes_table`.
-        luck: from `luck.of_training`. Where a value has a single training, a change of less than
-            `luck.FURTHEST` standard deviations of the difference between two is one that another
-            seed may make. None: nothing is known of it.
+        luck: from `luck.of_training`. Where a value has a single training, a change that does not
+            reach beyond that and the draw of the records together is one that another seed may
+            make. None: nothing is known of it.
     """
     lines = [] if len(table) else ["Nothing was compared: there is one value, or all are the same."]
     for (setting, against), rows in table.groupby(["setting", "against"], sort=False):
@@ -245,14 +247,18 @@ def at_values(rows: pandas.DataFrame, *, in_points: bool) -> str:
     return ", ".join(found) if found else "none"
 
 
+def is_lucky(row: Any, *, luck: Luck) -> bool:
+    """Whether the draw of the records and another seed together may make a change, of a row."""
+    if row.seeds > 1:  # its interval holds the luck of training
+        return False
+    of_records = row.value - row.low if row.value > 0 else row.high - row.value
+    return abs(row.value) <= hypot(luck.get((row.measure, row.ensemble), 0.0), of_records)
+
+
 def moved(rows: pandas.DataFrame, *, luck: Luck) -> str:
     """Whose measure rises, falls, or does neither for certain, by its intervals and by luck."""
-    reach = [
-        luck.get((row.measure, row.ensemble), 0.0) if row.seeds == 1 else 0.0
-        for row in rows.itertuples()
-    ]
-    lucky = rows.value.abs() <= FURTHEST * 2**0.5 * pandas.Series(reach, rows.index)
     open_to_chance = (rows.low <= 0) & (rows.high >= 0)
+    lucky = pandas.Series([is_lucky(row, luck=luck) for row in rows.itertuples()], rows.index)
     kinds = {
         "rises": rows[(rows.low > 0) & ~lucky],
         "falls": rows[(rows.high < 0) & ~lucky],

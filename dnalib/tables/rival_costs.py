@@ -138,7 +138,7 @@ def beside_rivals(run: Run) -> str:
     best, following = foremost(by_ensemble, without=without)
     remarks = [
         f"{words} "
-        for rival, words in rival_floor.leaving_out(run).items()
+        for rival, words in rival_floor.rivals_leaving_out(run).items()
         if rival in (*best, *following)
     ]
     return (

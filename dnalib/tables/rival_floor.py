@@ -40,11 +40,11 @@ def near_the_floor(run: Run) -> Banner:
             )
     if not lines:
         lines.append("Every ensemble does better than one constant answer.\n")
-    others = leaving_out(run, besides=named).values()
+    others = rivals_leaving_out(run, besides=named).values()
     return Banner("\n".join([*lines, *(f"- {words}" for words in others)]))
 
 
-def leaving_out(run: Run, *, besides: Collection[str] = ()) -> dict[str, str]:
+def rivals_leaving_out(run: Run, *, besides: Collection[str] = ()) -> dict[str, str]:
     """Rivals with networks that never answer some class, unperturbed -> which, in a sentence.
 
     Of the networks `besides` nothing is said.

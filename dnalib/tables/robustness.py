@@ -30,9 +30,9 @@ def ensemble_table(
 
     Returns:
         Columns ensemble, measure, value, low, high (the ends of `intervals.share_interval`, 95 %;
-        all fractions) and records. The measures are
-        "average", "at least 1" up to the number of members, and each of these averaged over classes
-        instead of records, "at least 1, class-averaged" and so on.
+        all fractions) and records. The measures are "average", "at least 1" up to the number of
+        members, and each of these averaged over classes instead of records, "at least 1,
+        class-averaged" and so on.
     """
     rows = [
         {"ensemble": ensemble, **row}

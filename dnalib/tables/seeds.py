@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import tables
-from dnalib.intervals import DIFFERENCE, SHARE, Spread, crossed_seeds
+from dnalib.intervals import SHARE, Spread, crossed_differences, crossed_seeds
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import epsilons_of_each_seed
@@ -242,9 +242,8 @@ def gain_of(
 
     `values` as in `spreads`, `classes` as in `spread`.
     """
-    first, second = pair
-    differences = [one[first] - one[second] for one in values]
-    return spread(differences, bounds=DIFFERENCE, classes=classes)
+    sides = (np.stack([one[name] for one in values]) for name in pair)  # (seed, test record)
+    return crossed_differences(*sides, classes=classes)
 
 
 def spread(

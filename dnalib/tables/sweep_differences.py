@@ -8,7 +8,7 @@ import pandas
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from dnalib.intervals import DIFFERENCE, crossed_seeds
+from dnalib.intervals import crossed_differences
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full
 from dnalib.tables.comparisons import points_between
@@ -103,10 +103,8 @@ def differences(
     """
     rows = []
     for measure, (_, shown) in CHANGED.items():
-        spread = crossed_seeds(
-            one[measure] - other[measure],  # (seed, test record)
-            classes=labels if SHOWN[shown][-1] else None,
-            bounds=DIFFERENCE,
+        spread = crossed_differences(
+            one[measure], other[measure], classes=labels if SHOWN[shown][-1] else None
         )
         rows.append((measure, spread.mean, spread.low, spread.high))
     return rows

@@ -88,9 +88,8 @@ def failed(run: Run, parameter: str) -> Banner:
         members = dict.fromkeys(chain(*ensembles_at(parameter, value).values()))
         for seed, artefact in zip(seeds_of(run.settings), artefacts, strict=True):
             labels = load_file(artefact.path)["labels"]
-            answered = {
-                name: natural_logits([artefact], [name])[0, 0].argmax(-1) for name in members
-            }
+            (each,) = natural_logits([artefact], list(members)).argmax(-1)  # (member, record)
+            answered = dict(zip(members, each, strict=True))
             right = {name: one == labels for name, one in answered.items()}
             constant = tables.hits_of_commonest(labels)
             lost = at_the_floor(right, constant=constant)
@@ -148,12 +147,11 @@ def measured(
     values = [values_of(artefact, members, attack=attack) for artefact in artefacts]
     rows: list[Row] = []
     for measure, (_, counted, balanced) in SHOWN.items():
-        constants = members is None and balanced and counted == "at least 1"
-        spread = crossed_seeds(
-            np.stack([one[measure] for one in values]),  # (seed, test record)
-            classes=labels if balanced else None,
-            bounds=(metrics.kept_by_constants(labels), 1.0) if constants else SHARE,
-        )
+        each = np.stack([one[measure] for one in values])  # (seed, test record)
+        least, most = SHARE
+        if members is None and balanced and counted == "at least 1":
+            least = min(metrics.kept_by_constants(labels[~np.isnan(one)]) for one in each)
+        spread = crossed_seeds(each, classes=labels if balanced else None, bounds=(least, most))
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)
         rows.append((setting, ensemble, measure, spread.mean, *ends))
     return rows

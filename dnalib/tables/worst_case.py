@@ -62,7 +62,7 @@ def kept_under_all(conditions: Mapping[str, Answers]) -> dict[str, dict[str, Boo
     return _kept_under_each(_indicators_of_each(conditions))
 
 
-def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
+def fewest_right(conditions: Mapping[str, Answers]) -> Answers:
     """Answers under the attack that leaves the fewest members right, chosen anew for each record.
 
     Of attacks that leave as many, those go first that turn the mean softmax, then the one that
@@ -71,18 +71,18 @@ def fewest_right(attacks: Mapping[str, Answers]) -> Answers:
     one: `worst_case_table` joins the votes themselves.
 
     Args:
-        attacks: name -> answers of the same ensembles to the same records.
+        conditions: caption of the attack -> answers of the same ensembles to the same records.
 
     Raises:
         ValueError: there is none, or records or ensembles differ.
     """
-    check_alike(attacks)
-    (first, *_) = attacks.values()
+    check_alike(conditions)
+    (first, *_) = conditions.values()
     labels = first.labels
     records = np.arange(len(labels))
     chosen = {}
     for ensemble in first.logits:
-        logits = np.stack([answers.logits[ensemble] for answers in attacks.values()])
+        logits = np.stack([answers.logits[ensemble] for answers in conditions.values()])
         right = (logits.argmax(axis=-1) == labels).sum(axis=1)  # (attack, record)
         of_true = metrics.softmax(logits).mean(axis=1)[:, records, labels]  # (attack, record)
         told = np.stack(

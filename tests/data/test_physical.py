@@ -107,3 +107,11 @@ def test_a_rate_that_resampling_would_miss_is_refused() -> None:
     with pytest.raises(DataError, match="fs is 50000 Hz, which is too far from the 10 Hz"):
         raw_units(three_leads(50_000), lead=0, rate=10)
     assert raw_units(three_leads(10_000), lead=0, rate=np.float32(10)).shape == (40,)
+    with pytest.raises(DataError, match="too far from the 30 Hz"):  # from the other side
+        raw_units(three_leads(50_000), lead=0, rate=30)
+
+
+def test_leads_that_are_not_asked_for_may_be_of_anything() -> None:
+    pressure = np.zeros((600, 2))
+    record = wfdb.Record(p_signal=pressure, fs=300, units=["mV", "mmHg"], sig_name=["I", "ABP"])
+    assert raw_units(record, lead=["I"]).shape == (1, 600)

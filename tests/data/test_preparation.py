@@ -198,3 +198,9 @@ def test_a_rate_may_be_a_whole_float_as_prepared_records_have_it() -> None:
     np.testing.assert_array_equal(found[0], expected[0])
     with pytest.raises(ValueError, match="rate is 99.5 Hz"):
         prepare_signal(signal, rate=99.5, **options)
+
+
+def test_the_first_sample_that_is_wrong_is_named() -> None:
+    leads = np.array([[0, np.nan, 0], [np.nan, 0, 0.0]])
+    with pytest.raises(DataError, match="sample 1 of lead 0 is nan"):
+        prepare_signal(leads, length=3, rate=300, cut="start")

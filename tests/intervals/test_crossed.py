@@ -5,12 +5,47 @@ import pytest
 from scipy import stats
 
 from dnalib import intervals
-from dnalib.intervals import crossed_seeds, resampled_records, share_interval
+from dnalib.intervals import (
+    SHARE,
+    crossed_differences,
+    crossed_seeds,
+    paired_difference,
+    resampled_records,
+    share_interval,
+)
 from dnalib.intervals.crossed import reach_of_both
 from dnalib.metrics import class_averaged
 
 
-def test_one_seed_has_the_interval_of_its_records():
+@pytest.mark.parametrize("classes", [None, np.arange(300) % 3])
+def test_one_seed_has_the_intervals_of_shares(classes):
+    random = np.random.default_rng(0)
+    first, second = (random.random((2, 300)) < [[0.1], [0.05]]).astype(float)
+    first[:40] = second[20:60] = np.nan  # each has its own records
+    spread = crossed_seeds(first[None], classes=classes, bounds=SHARE)
+    own = None if classes is None else classes[40:]
+    expected = share_interval(first[40:], classes=own)
+    assert (spread.mean, spread.low, spread.high) == pytest.approx(expected)
+    both = crossed_differences(first[None], second[None], classes=classes)
+    own = None if classes is None else classes[60:]
+    expected = paired_difference(first[60:], second[60:], classes=own)
+    assert (both.mean, both.low, both.high) == pytest.approx(expected)
+    none = crossed_seeds(np.zeros((1, 200)), bounds=SHARE)
+    assert (none.low, none.high) == share_interval(np.zeros(200))[1:] and none.high > 0.01
+    floor = crossed_seeds(first[None], bounds=(spread.mean - 0.001, 1.0))
+    assert floor.low == spread.mean - 0.001 or classes is not None
+
+
+def test_differences_of_several_seeds_are_those_record_by_record():
+    random = np.random.default_rng(3)
+    first, second = (random.random((2, 4, 100)) < 0.5).astype(float)
+    found = crossed_differences(first, second)
+    assert found == crossed_seeds(first - second, bounds=(-1.0, 1.0))
+    with pytest.raises(ValueError, match="second"):
+        crossed_differences(first, second[:3])
+
+
+def test_one_seed_of_other_numbers_has_that_of_its_deviation():
     values = np.random.default_rng(0).random(400)
     spread = crossed_seeds(values[None])
     _, low, high = share_interval(values)

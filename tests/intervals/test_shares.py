@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy import integrate
 
 from dnalib.intervals import paired_difference, share_interval
+from dnalib.intervals.shares import correlation
 from dnalib.metrics import class_averaged
 
 CLASSES = np.repeat([0, 1, 2, 3], [129, 21, 44, 6])  # as many of each as an attack meets
@@ -101,6 +102,53 @@ def test_records_that_are_hard_for_both_widen_nothing() -> None:
     assert high - low < 0.6 * np.hypot(*(b - a for _, a, b in ends))
 
 
+@pytest.mark.parametrize(("value", "records"), [(1 / 3, 200), (2 / 3, 200), (0.1, 853)])
+def test_values_that_are_all_alike_say_as_much_as_bool_do(value: float, records: int) -> None:
+    share, low, high = share_interval(np.full(records, value))
+    assert share == pytest.approx(value)
+    expected = share_interval(np.arange(records) < round(value * records))
+    assert (low, high) == pytest.approx(expected[1:], abs=0.002)
+
+
+@pytest.mark.parametrize("share", [0.02, 1e-4, 0.9999])
+def test_an_interval_holds_its_share_also_among_few(share: float) -> None:
+    found, low, high = share_interval(np.full(1, share), confidence=0.5)
+    assert low <= found <= high
+
+
+def test_how_far_two_go_together_is_corrected_for_continuity() -> None:
+    def answers(*numbers: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        first = np.repeat([1.0, 1, 0, 0], numbers)
+        return first, np.repeat([1.0, 0, 1, 0], numbers)
+
+    expected = (30 * 7 - 10 * 3 - 25) / np.sqrt(40 * 10 * 33 * 17)  # Newcombe 1998, of 50
+    assert correlation(*answers(30, 10, 3, 7)) == pytest.approx(expected)
+    assert correlation(*answers(3, 3, 2, 3)) == 0  # below the correction
+    apart = correlation(*answers(3, 10, 7, 3))
+    assert apart == pytest.approx((3 * 3 - 10 * 7) / np.sqrt(13 * 10 * 10 * 13))  # left alone
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9])
+def test_of_two_that_have_nothing_in_common_the_distances_are_joined(confidence: float) -> None:
+    first = np.repeat([True, False], [60, 40])
+    second = np.tile(np.repeat([True, False], [2, 3]), 20)
+    difference, low, high = paired_difference(first, second, confidence=confidence)
+    (one, low_one, high_one), (other, low_other, high_other) = (
+        share_interval(each, confidence=confidence) for each in (first, second)
+    )
+    assert difference - low == pytest.approx(np.hypot(one - low_one, high_other - other))
+    assert high - difference == pytest.approx(np.hypot(high_one - one, other - low_other))
+
+
+def test_the_distances_of_classes_are_joined() -> None:
+    values = np.array([1, 1, 0, 1, 0, 0, 0, 1, 1, 1.0])
+    classes = np.repeat([0, 1], [4, 6])
+    parts = [share_interval(values[classes == one]) for one in (0, 1)]
+    share, low, high = share_interval(values, classes=classes)
+    assert share - low == pytest.approx(np.hypot(*(a - b for a, b, _ in parts)) / 2)
+    assert high - share == pytest.approx(np.hypot(*(b - a for a, _, b in parts)) / 2)
+
+
 def test_two_that_never_differed_may_yet() -> None:
     for share in (0.0, 0.5, 1.0):
         right = np.arange(200) < 200 * share
@@ -131,6 +179,7 @@ def test_means_of_classes_are_those_of_the_metrics() -> None:
         (lambda: share_interval([0, 1], classes=[0]), "classes"),
         (lambda: share_interval([0, 1], classes=[0, np.nan]), "classes: 1 values are NaN"),
         (lambda: paired_difference(np.zeros(5), np.zeros(6)), r"\(5,\).*\(6,\)"),
+        (lambda: paired_difference([0, 1], [0, 1], classes=[0]), "^first"),
         (lambda: paired_difference([0, 1], [0, 2]), "second holds 0 to 2; accepted"),
     ],
 )

@@ -166,3 +166,9 @@ def test_confusions_are_of_each_ensembles_mean_softmax() -> None:
     assert list(found) == list(stages.ENSEMBLES)
     assert found["fdec"].sum() == 40
     assert np.trace(found["fdec"]) == (expected == labels).sum()
+
+
+def test_each_class_that_a_network_leaves_out_is_named() -> None:
+    found = comparisons.leaving_out({"a": np.array([1, 2]), "b": np.array([0, 1, 2, 3])})
+    assert found.startswith("*a* never answers N or ~ on 2 unperturbed records")
+    assert comparisons.leaving_out({"b": np.array([0, 1, 2, 3])}) == ""

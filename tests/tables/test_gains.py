@@ -165,3 +165,12 @@ def test_own_classes_have_favourites_by_name_and_no_f1_of_the_challenge():
     gain = gains.remaining_gain(answers, first="own", second="other", control="other", seed=0)
     assert "mean softmax" in set(gain.measure) and "mean softmax, F1" not in set(gain.measure)
     assert value(gain, "P(≥1), class-averaged", "own") == 1
+
+
+def test_scores_follow_their_seed_and_shares_need_none() -> None:
+    hits = np.arange(50) % 3
+    ends = [
+        gains.Score(lambda drawn: hits[drawn].mean(axis=-1), 50, seed).interval()
+        for seed in (1, 1, 2)
+    ]
+    assert ends[0] == ends[1] != ends[2]

@@ -200,10 +200,8 @@ def test_what_another_value_changes_is_told_by_its_intervals():
         "(fdec); P(≥1) under PGD rises (dec and fdec).",
         "- 1 instead of 0.2: average accuracy shows no certain change (dec).",
     ]
-    # Two trainings with such deviations lie up to 0.08 and 0.34 apart by luck, and up to 0.28.
-    deviations = {"dec": 0.03, "fdec": 0.12}
-    luck = {("average accuracy", name): one for name, one in deviations.items()}
-    luck |= {("P(≥1) under PGD", "dec"): 0.1, ("P(≥1) under PGD", "fdec"): 0.1}
+    luck = {("average accuracy", "dec"): 0.08, ("P(≥1) under PGD", "dec"): 0.28}
+    luck |= {("average accuracy", "fdec"): 0.34, ("P(≥1) under PGD", "fdec"): 0.28}
     first, second = replies.changed(made, luck=luck).markdown.splitlines()
     assert first == (
         "- 0.8 instead of 0.2: average accuracy falls (dec) and shows no certain change (fdec); "
@@ -212,3 +210,36 @@ def test_what_another_value_changes_is_told_by_its_intervals():
     assert second == "- 1 instead of 0.2: average accuracy shows no certain change (dec)."
     several = replies.changed(made.assign(seeds=2), luck=luck)  # its interval holds the luck
     assert several == replies.changed(made)
+
+
+def test_luck_and_records_are_joined_in_either_direction():
+    made = pandas.DataFrame(
+        [
+            (1, 2, "up", "m", 0.25, 0.10, 0.40, 1),  # 0.15 by the records, 0.2 by luck: 0.25
+            (1, 2, "down", "m", -0.25, -0.40, -0.10, 1),
+            (1, 2, "further", "m", 0.26, 0.11, 0.41, 1),
+            (1, 2, "far", "m", -0.26, -0.41, -0.11, 1),
+        ],
+        columns=["setting", "against", "ensemble", "measure", "value", "low", "high", "seeds"],
+    )
+    luck = {("m", name): 0.2 for name in ("up", "down", "further", "far")}
+    assert replies.changed(made, luck=luck).markdown == (
+        "- 1 instead of 2: m rises (further), falls (far) and changes by no more than another seed "
+        "may (up and down)."
+    )
+
+
+def test_a_constant_doubt_is_compared_by_the_interval_alone():
+    none = {"UA": 0.5, "scaling": ["natural set", "each set"] * 2, "condition": "n"}
+    made = pandas.DataFrame(
+        {
+            **none,
+            "ensemble": ["a", "a", "b", "b"],
+            UA_GAIN: [0.1, 0.9, -0.1, 0.9],
+            f"{UA_GAIN}, low": [-0.1, 0.8, -0.3, 0.8],
+            f"{UA_GAIN}, high": [0.3, 1.0, 0.1, 1.0],
+        }
+    )
+    assert replies.beside_constant_doubt(made).markdown == (
+        "- n: not told apart: a +10.0 (−10.0 to 30.0) and b −10.0 (−30.0 to 10.0)."
+    )

@@ -136,26 +136,42 @@ def test_of_attacks_that_mislead_as_many_the_surer_one_counts():
         assert found.logits["x"][0, 0, 1] == 9 and found.logits["x"][0, 1, 0] == 5
 
 
-def test_of_attacks_that_leave_as_many_members_right_one_that_turns_the_answer_counts() -> None:
+def logits_of(*probabilities):
+    """Of one record, (member, record, class), from each member's probabilities."""
+    return np.log(np.array(probabilities))[:, None]
+
+
+SURE = logits_of([0.9, 0.05, 0.05], [0.15, 0.8, 0.05], [0.15, 0.05, 0.8])  # the answer holds
+TURNED = logits_of([0.9, 0.05, 0.05], [0.225, 0.7, 0.075], [0.225, 0.7, 0.075])
+OUTVOTED = logits_of([0.9, 0.05, 0.05], [0.15, 0.45, 0.4], [0.15, 0.45, 0.4])  # the mean is right
+TWO_RIGHT = logits_of([0.4, 0.35, 0.25], [0.4, 0.35, 0.25], [0.01, 0.98, 0.01])  # and turned
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("attacks", "expected"),
+    [((SURE, TURNED), TURNED), ((OUTVOTED, TURNED), TURNED), ((TWO_RIGHT, SURE), SURE)],
+    ids=["turned before improbable", "the answer is the mean softmax", "fewest members first"],
+)
+def test_of_attacks_that_leave_as_many_right_one_that_turns_the_answer_counts(
+    attacks, expected, turn
+):
     labels = np.zeros(1, dtype=int)
-    # Three members and one record; under both attacks one member is right.
-    sure = np.array([[[9.0, 0.0]], [[0.0, 0.1]], [[0.0, 0.1]]])  # and its answer prevails
-    turned = np.array([[[0.1, 0.0]], [[0.0, 0.3]], [[0.0, 0.3]]])
-    unsure = np.array([[[1.5, 0.0]], [[0.0, 1.0]], [[0.0, 0.2]]])
-    for others in ([sure], [sure, unsure]):
-        attacks = {
-            str(place): Answers({"cor": one}, labels) for place, one in enumerate([*others, turned])
-        }
-        for answers in attacks.values():
-            assert answers.correct()["cor"].sum() == 1
-        found = fewest_right(attacks)
-        assert np.array_equal(found.logits["cor"], turned)
-        assert found.predicted("mean softmax")["cor"] == [1]
-    # Before the probability of the true class, which alone would choose otherwise.
-    small = np.array([[[0.1, 0.0]], [[0.0, 9.0]], [[0.0, 9.0]]])
-    assert np.array_equal(
-        fewest_right(
-            {"a": Answers({"cor": turned}, labels), "b": Answers({"cor": small}, labels)}
-        ).logits["cor"],
-        small,
+    named = {str(place): Answers({"x": one}, labels) for place, one in enumerate(attacks[::turn])}
+    assert np.array_equal(fewest_right(named).logits["x"], expected)
+
+
+def test_all_conditions_are_of_the_same_records_and_ties_are_exact():
+    one = Answers({"x": np.zeros((1, 2, 2))}, np.array([0, 1]))
+    other = Answers({"x": np.zeros((1, 2, 2))}, np.array([1, 1]))
+    with pytest.raises(ValueError, match="'a' and 'c' hold different records"):
+        worst_case_table({"a": one, "b": one, "c": other})
+    logits = np.zeros((1, 200, 2))
+    logits[..., 0] = 1
+    less = logits.copy()
+    less[0, 0] = [0, 1]
+    labels = np.zeros(200, dtype=int)
+    found = worst_case_table(
+        {"a": Answers({"x": logits}, labels), "b": Answers({"x": less}, labels)}
     )
+    assert set(found.ties) == {0} and set(found.strongest) == {"b"}

@@ -8,8 +8,9 @@ import pytest
 import torch
 from trainings import RECIPE, make_data, network, quiet
 
+from dnalib.signals import PackedSignals
 from dnalib.training import train
-from dnalib.training.data import describe_tensors, number_of_batches
+from dnalib.training.data import describe_tensors, number_of_batches, signal_tensors
 from dnalib.training.recipes import Method
 
 
@@ -201,3 +202,14 @@ def test_a_label_beyond_the_networks_classes_is_refused_before_training(name: st
         ValueError, match=f"^{name} holds 1 to 4; class indices are 0 to 3 with classes=4$"
     ):
         train(network, beyond, recipe=RECIPE, report=quiet)
+
+
+def test_every_lead_tells_records_apart_and_one_lead_is_digested_as_ever() -> None:
+    signals = torch.zeros(2, 3, 5)
+    changed = signals.clone()
+    changed[1, 2, 4] = 1
+    one, other = (
+        describe_tensors(signal_tensors(PackedSignals.pack(each))) for each in (signals, changed)
+    )
+    assert one != other
+    assert signal_tensors(PackedSignals.pack(signals[:, 0]))[-1].shape == (10,)
