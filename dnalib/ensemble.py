@@ -12,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dnalib.array_arguments import is_number
 from dnalib.classifiers import are_several, classifier_logits
 from dnalib.data import RATE, check_options, prepare_signal, raw_units, read_physical
-from dnalib.data.physical import check_rate, listed
+from dnalib.data.physical import check_rate, listed_leads
 from dnalib.metrics import softmax
 from dnalib.model import Network, evaluation_mode
 from dnalib.uncertainty import mutual_information
-from dnalib.units import GAIN
+from dnalib.units import GAIN, check_gain
 
 if TYPE_CHECKING:
     import wfdb
@@ -80,8 +79,7 @@ class Ensemble(nn.Module):
         check_members(members)
         check_options(length=length, rate=rate, cut=cut, source_rate=source_rate)
         check_rate("source_rate", source_rate)
-        if not is_number(gain) or not gain > 0:
-            raise ValueError(f"gain is {gain!r}; accepted are values above 0, in raw units a mV")
+        check_gain(gain)
         self.members = nn.ModuleList(members)
         self.rate = rate
         self.length = length
@@ -164,7 +162,7 @@ class Ensemble(nn.Module):
 
     def _check_leads(self, lead: object) -> None:
         """Raise a ValueError for another number of leads than a network of this library takes."""
-        number = len(listed(lead))
+        number = len(listed_leads(lead))
         for place, member in enumerate(self.members):
             if isinstance(member, Network) and member.leads != number:
                 raise ValueError(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dnalib.signals import check_tensor
-from dnalib.units import GAIN
+from dnalib.units import GAIN, check_gain
 
 Bound = TypeVar("Bound", float, Tensor)
 
@@ -22,8 +22,7 @@ def from_millivolts(millivolts: Bound, *, gain: float = GAIN) -> Bound:
     Raises:
         ValueError: a gain that is not above 0.
     """
-    if not gain > 0:
-        raise ValueError(f"gain is {gain}; accepted are values above 0, in raw units a mV")
+    check_gain(gain)
     return millivolts * gain
 
 

@@ -82,27 +82,32 @@ def raw_units(
     """
     check_rate("rate", rate)
     physical = _physical_signals(record)  # (time, lead)
-    positions = _lead_positions(record, listed(lead), leads=physical.shape[1])
+    positions = _lead_positions(record, listed_leads(lead), leads=physical.shape[1])
     found = _resampled(record, _microvolts(record, physical, positions), rate=float(rate))
-    return found if are_several(lead) else found[0]
+    return found if are_leads(lead) else found[0]
 
 
-def are_several(lead: object) -> bool:
+def are_leads(lead: object) -> bool:
     """Whether leads are given as a sequence or an array, and not one by itself."""
     if isinstance(lead, np.ndarray):
         return lead.ndim == 1
     return isinstance(lead, Sequence) and not isinstance(lead, str)
 
 
-def listed(lead: Any) -> list[Any]:
+def listed_leads(lead: Any) -> list[Any]:
     """The leads that are given, of a single one that one."""
-    return list(lead) if are_several(lead) else [lead]
+    return list(lead) if are_leads(lead) else [lead]
 
 
 def check_rate(name: str, rate: Any) -> None:
     """Raise a ValueError unless something is a rate that a record may be brought to."""
-    if not is_number(rate) or isinstance(rate, bool) or not 0 < float(rate) <= FASTEST:
+    if not is_rate(rate):
         raise ValueError(f"{name} is {rate!r}; accepted is a rate above 0 Hz, {FASTEST} Hz at most")
+
+
+def is_rate(rate: Any) -> bool:
+    """Whether something is a rate that a record may have; NaN is none."""
+    return is_number(rate) and not isinstance(rate, bool) and 0 < float(rate) <= FASTEST
 
 
 def _microvolts(
@@ -166,7 +171,7 @@ def _name(record: wfdb.Record) -> str:
 def _rate(record: wfdb.Record) -> float:
     """Samples a second, Hz."""
     rate = record.fs
-    if not is_number(rate) or not 0 < float(rate) <= FASTEST:  # NaN is not, either
+    if not is_rate(rate):
         raise DataError(
             f"{_name(record)}: fs is {rate!r}; accepted is a rate above 0 Hz, {FASTEST} Hz at most"
         )

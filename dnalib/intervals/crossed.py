@@ -11,8 +11,6 @@ from dnalib.array_arguments import check_dimensions, check_same_shape
 from dnalib.intervals.confidence import check_confidence, normal_quantile
 from dnalib.intervals.shares import paired_difference, share_interval
 
-SHARE = (0.0, 1.0)  # what bounds a share of records
-
 
 @dataclass(frozen=True)
 class Spread:
@@ -46,14 +44,14 @@ def crossed_seeds(
     when records are drawn again, the same ones for all seeds. A record that is hard for one
     training is hard for the next, so more seeds cannot average the draw of records away. Each
     source has an interval of its own, and the mean's reaches as far as the root of the sum of
-    their squares: never less far than the seeds' alone. One seed has the interval of its records,
-    for shares that of `share_interval`.
+    their squares: never less far than the seeds' alone. One seed has the interval of its records.
+    Shares of records have `crossed_shares`.
 
     Args:
         values: (seed, record) float, NaN where a seed has no such record.
         classes: (record,), of the records, to average over classes, as `metrics.class_averaged`
             does, instead of over records; None for all records alike.
-        bounds: what the mean cannot go beyond, as `SHARE`; the interval ends there.
+        bounds: what the mean cannot go beyond; the interval ends there.
         confidence: between 0 and 1.
 
     Raises:
@@ -74,19 +72,39 @@ def crossed_seeds(
     if not least <= means.mean() <= most:
         raise ValueError(
             f"bounds are {least:g} to {most:g} and the mean is {means.mean():g}; accepted are "
-            "bounds that hold it, as shares from 0 to 1 do"
+            "bounds that hold it"
         )
     over_seeds = float(means.std(ddof=1)) if seeds > 1 else float("nan")
     over_records = float(np.linalg.norm(weights.mean(axis=0)))
     reach = reach_of_both(over_seeds, over_records, seeds=seeds, confidence=confidence)
-    low, high = means.mean() - reach, means.mean() + reach
-    if seeds == 1 and SHARE[0] <= least and most <= SHARE[1]:
-        counted = ~np.isnan(values[0])
-        _, low, high = share_interval(
-            values[0][counted], classes=classes[counted], confidence=confidence
-        )
-    low, high = max(low, least), min(high, most)
+    low, high = np.clip(means.mean() + np.array([-reach, reach]), *bounds)
     return Spread(float(means.mean()), float(low), float(high), over_seeds, over_records)
+
+
+def crossed_shares(
+    values: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    least: float = 0.0,
+    confidence: float = 0.95,
+) -> Spread:
+    """A share of records over seeds: `crossed_seeds`, and of one seed `share_interval`.
+
+    Args:
+        values: (seed, record), from 0 to 1, NaN where a seed has no such record.
+        classes, confidence: as in `crossed_seeds`.
+        least: what the share cannot fall below; the interval ends there.
+
+    Raises:
+        ValueError: as in `crossed_seeds` and `share_interval`.
+    """
+    values = np.asarray(values, dtype=float)
+    spread = crossed_seeds(values, classes=classes, bounds=(least, 1.0), confidence=confidence)
+    if len(values) > 1:
+        return spread
+    (own,), of = counted_alone(values, classes=classes)
+    _, low, high = share_interval(own, classes=of, confidence=confidence)
+    return replace(spread, low=max(low, least), high=high)
 
 
 def crossed_differences(
@@ -96,10 +114,7 @@ def crossed_differences(
     classes: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> Spread:
-    """What one side has more than the other, of shares over seeds and records.
-
-    As `crossed_seeds` of the differences, record by record; one seed has the interval of
-    `paired_difference`.
+    """A share less another over seeds: `crossed_seeds`, and of one seed `paired_difference`.
 
     Args:
         first, second: (seed, record), from 0 to 1, NaN where a seed has no such record; the same
@@ -116,14 +131,18 @@ def crossed_differences(
     )
     if len(first) > 1:
         return spread
-    counted = ~np.isnan(first[0] - second[0])
-    _, low, high = paired_difference(
-        first[0][counted],
-        second[0][counted],
-        classes=None if classes is None else np.asarray(classes)[counted],
-        confidence=confidence,
-    )
+    sides, of = counted_alone(first, second, classes=classes)
+    _, low, high = paired_difference(*sides, classes=of, confidence=confidence)
     return replace(spread, low=low, high=high)
+
+
+def counted_alone(
+    *values: NDArray[np.float64], classes: ArrayLike | None
+) -> tuple[list[NDArray[np.float64]], NDArray[np.generic] | None]:
+    """The records of a single seed, (1, record), that all have, (record,), and their classes."""
+    counted = ~np.isnan(np.concatenate(values)).any(axis=0)
+    of = None if classes is None else np.asarray(classes)[counted]
+    return [one[0, counted] for one in values], of
 
 
 def check_crossed(values: NDArray[np.float64], classes: NDArray[np.generic]) -> None:

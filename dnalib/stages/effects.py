@@ -127,17 +127,13 @@ def store_swap(run: ComputingRun, path: Path, *, epsilon: float) -> dict[str, An
     network = load_member(run, f"{SWAPPED_MEMBER}{SWAPPED}")
     crafted = load_file(run.obtain(perturbation_name("strip", epsilon)).path)
     positions = crafted["positions"]
-    attacked = dataset.packed(dataset.split.test[positions.numpy()]).plus(
-        crafted["sap"].unsqueeze(1)
+    signals, _ = records_at(run, positions)
+    (attacked,) = logits_under(crafted["sap"], [network], signals)
+    natural = in_fp16(
+        infer(network, dataset.packed(dataset.split.test)),
+        name=f"the largest logit of {SWAPPED_MEMBER}",
     )
-    logits = {
-        name: in_fp16(infer(network, signals), name=f"the largest logit of {SWAPPED_MEMBER}")
-        for name, signals in {
-            "natural": dataset.packed(dataset.split.test),
-            "sap": attacked,
-        }.items()
-    }
-    save_file({**logits, "positions": positions}, path)
+    save_file({"natural": natural, "sap": attacked.clone(), "positions": positions}, path)
     rows = torch.from_numpy(dataset.rows)
     own = infer(network, dataset.packed(dataset.split.train), with_features=True)[rows]
     shared = {}

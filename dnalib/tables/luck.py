@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import scipy  # loads scipy.stats where it is used: that takes half a second
 
-from dnalib.intervals import SHARE
+from dnalib.intervals import crossed_shares
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.sweeps import SWEPT_PADDING
@@ -34,8 +35,8 @@ def of_training(run: Run) -> Luck:
         classes = labels if SHOWN[shown][-1] else None
         values = contributed(runs, attack, shown)
         for ensemble in ENSEMBLES:
-            each = [one[ensemble] for one in values]
-            spread = seeds.spread(each, bounds=SHARE, classes=classes)
+            each = np.stack([one[ensemble] for one in values])  # (seed, test record)
+            spread = crossed_shares(each, classes=classes)
             found[measure, ensemble] = quantile * 2**0.5 * spread.over_seeds
     return found
 

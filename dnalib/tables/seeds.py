@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import tables
-from dnalib.intervals import SHARE, Spread, crossed_differences, crossed_seeds
+from dnalib.intervals import Spread, crossed_differences, crossed_shares
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES, MEMBERS, attacked_name
 from dnalib.stages.adaptive import epsilons_of_each_seed
@@ -133,7 +133,7 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     rows = {}
     for ensemble, published in table["paper"].items():
         each = [one[ensemble] for one in values]  # (test record,) a seed
-        found = spread(each, bounds=SHARE)
+        found = crossed_shares(np.stack(each))
         rows[ensemble] = {
             "paper": published,
             "ours": percent(found.mean),
@@ -228,7 +228,7 @@ def spreads(values: Sequence[Values]) -> dict[str, Spread]:
     Args:
         values: of each seed, ensemble -> (test record,), NaN where a record does not count.
     """
-    found = {name: spread([one[name] for one in values], bounds=SHARE) for name in values[0]}
+    found = {name: crossed_shares(np.stack([one[name] for one in values])) for name in values[0]}
     return found | {" − ".join(pair): gain_of(values, pair=pair) for pair in COMPARED}
 
 
@@ -240,23 +240,10 @@ def gain_of(
 ) -> Spread:
     """The spread of what the first of a pair keeps more than the second, record by record.
 
-    `values` as in `spreads`, `classes` as in `spread`.
+    `values` as in `spreads`, `classes` as in `crossed_differences`.
     """
     sides = (np.stack([one[name] for one in values]) for name in pair)  # (seed, test record)
     return crossed_differences(*sides, classes=classes)
-
-
-def spread(
-    values: Sequence[NDArray[np.float64]],
-    *,
-    bounds: tuple[float, float],
-    classes: NDArray[np.integer] | None = None,
-) -> Spread:
-    """The spread over seeds and records of one number, `values` of each seed (test record,).
-
-    `bounds` and `classes` as in `crossed_seeds`.
-    """
-    return crossed_seeds(np.stack(values), bounds=bounds, classes=classes)
 
 
 def described(runs: Sequence[Run], values_of: Callable[..., Values]) -> pandas.DataFrame:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from dnalib import metrics, tables
-from dnalib.intervals import SHARE, crossed_seeds
+from dnalib.intervals import crossed_shares
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full, members_of
 from dnalib.stages.sweeps import seeds_of, sizes_name, sweep_name, variants_of
@@ -148,10 +148,10 @@ def measured(
     rows: list[Row] = []
     for measure, (_, counted, balanced) in SHOWN.items():
         each = np.stack([one[measure] for one in values])  # (seed, test record)
-        least, most = SHARE
+        least = 0.0
         if members is None and balanced and counted == "at least 1":
             least = min(metrics.kept_by_constants(labels[~np.isnan(one)]) for one in each)
-        spread = crossed_seeds(each, classes=labels if balanced else None, bounds=(least, most))
+        spread = crossed_shares(each, classes=labels if balanced else None, least=least)
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)
         rows.append((setting, ensemble, measure, spread.mean, *ends))
     return rows

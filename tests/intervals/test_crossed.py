@@ -6,9 +6,9 @@ from scipy import stats
 
 from dnalib import intervals
 from dnalib.intervals import (
-    SHARE,
     crossed_differences,
     crossed_seeds,
+    crossed_shares,
     paired_difference,
     resampled_records,
     share_interval,
@@ -22,7 +22,7 @@ def test_one_seed_has_the_intervals_of_shares(classes):
     random = np.random.default_rng(0)
     first, second = (random.random((2, 300)) < [[0.1], [0.05]]).astype(float)
     first[:40] = second[20:60] = np.nan  # each has its own records
-    spread = crossed_seeds(first[None], classes=classes, bounds=SHARE)
+    spread = crossed_shares(first[None], classes=classes)
     own = None if classes is None else classes[40:]
     expected = share_interval(first[40:], classes=own)
     assert (spread.mean, spread.low, spread.high) == pytest.approx(expected)
@@ -30,10 +30,16 @@ def test_one_seed_has_the_intervals_of_shares(classes):
     own = None if classes is None else classes[60:]
     expected = paired_difference(first[60:], second[60:], classes=own)
     assert (both.mean, both.low, both.high) == pytest.approx(expected)
-    none = crossed_seeds(np.zeros((1, 200)), bounds=SHARE)
+    none = crossed_shares(np.zeros((1, 200)))
     assert (none.low, none.high) == share_interval(np.zeros(200))[1:] and none.high > 0.01
-    floor = crossed_seeds(first[None], bounds=(spread.mean - 0.001, 1.0))
-    assert floor.low == spread.mean - 0.001 or classes is not None
+    floor = crossed_shares(first[None], classes=classes, least=spread.mean - 0.001)
+    assert (floor.low, floor.high) == (spread.mean - 0.001, spread.high)
+
+
+def test_shares_of_several_seeds_are_those_of_any_numbers_within_their_bounds():
+    values = (np.random.default_rng(5).random((3, 60)) < 0.97).astype(float)
+    assert crossed_shares(values) == crossed_seeds(values, bounds=(0.0, 1.0))
+    assert crossed_shares(values, least=0.95) == crossed_seeds(values, bounds=(0.95, 1.0))
 
 
 def test_differences_of_several_seeds_are_those_record_by_record():
@@ -179,7 +185,7 @@ def test_each_seed_counts_alike_though_its_records_differ_in_number():
             "confidence is 0",
         ),
         (
-            lambda: intervals.crossed_seeds([[79, 80], [81, 82]], bounds=intervals.SHARE),
+            lambda: intervals.crossed_shares([[79, 80], [81, 82]]),
             "bounds are 0 to 1 and the mean is 80.5; accepted",
         ),
         (

@@ -5,6 +5,7 @@ import pytest
 from tiny import EPSILONS, open_tiny
 
 from dnalib import metrics, tables
+from dnalib.intervals import crossed_shares
 from dnalib.tables import adaptive, knowledge, seeds
 from dnalib.tables.answers import answers_of
 
@@ -85,7 +86,7 @@ def test_records_that_are_hard_for_both_ensembles_cancel():
         for shift in (0.0, 0.05)
     ]
     gain = seeds.gain_of(values)
-    apart = [seeds.spread([one[name] for one in values], bounds=(0, 1)) for name in ("fdec", "cor")]
+    apart = [crossed_shares(np.stack([one[name] for one in values])) for name in ("fdec", "cor")]
     assert 0 < gain.over_records < np.hypot(*(spread.over_records for spread in apart))
 
 
