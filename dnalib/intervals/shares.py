@@ -21,8 +21,8 @@ def share_interval(
     That of Jeffreys, which has a width also where no record counts, or all do: 0 of 200 leaves up
     to 1.2 % possible. Averaged over classes, the distances of each class's ends from its share are
     joined by the root of the sum of their squares. That holds the truth in 94 of 100 draws and more
-    where classes differ in size, and in 88 to 91 of many classes of few records that share one
-    truth near 0 or 1.
+    where classes differ in size, and in some 90 of several classes of few records, or many, that
+    share one truth.
 
     Args:
         values: (record,) bool; or numbers from 0 to 1, such as the share of members that are right,
