@@ -77,6 +77,7 @@ def test_r_squared_of_the_swapped_member_is_stored_in_both_directions(
             rows=rows,
             split=SimpleNamespace(test=np.arange(20), train=np.arange(90)),
             packed=lambda records: signals.select(torch.from_numpy(records)),
+            labels=lambda records: torch.zeros(len(records), dtype=torch.int64),
         ),
         obtain=lambda name: SimpleNamespace(path=tmp_path / name),
     )
