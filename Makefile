@@ -55,7 +55,8 @@ status: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(MAKE) --jobs 2 --output-sync lint html
-	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env book tests
+	$(SIDE_BY_SIDE) python -m pytest $(WORKERS) --nbval-lax --nbval-current-env \
+	  --nbval-kernel-startup-timeout 300 book tests
 
 # The library alone, for whoever is changing it: under a minute.
 unit: $(INSTALLED)

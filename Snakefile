@@ -96,6 +96,7 @@ def program(kind, resources, threads):
 CHAPTER = PLAN["resources"]["chapter"]
 # A part is of no use: written once, not after each cell with all that is above it.
 ONCE = "--no-request-save-on-cell-execute --autosave-cell-every 0"
+PATIENT = "--start-timeout 300"  # seconds: a kernel may wait for a disk that all nodes share
 KINDS = [kind for kind in PLAN["resources"] if kind != "chapter"]
 
 
@@ -166,7 +167,7 @@ rule chapter:
             "{wildcards.variant}_{wildcards.chapter}",
             "rm -f {params.part}; "
             "OMP_NUM_THREADS={threads} {params.holding}papermill {input.notebook} {params.part} "
-            "{params.parameters} {LIMIT} {ONCE} --no-progress-bar --stdout-file - && "
+            "{params.parameters} {LIMIT} {ONCE} {PATIENT} --no-progress-bar --stdout-file - && "
             "mv {params.part} {output}",
             # What ended the notebook stands in it as a line `"ename": "OutOfTime",`.
             late='grep -qs "^ *.ename.: .OutOfTime." {params.part}',

@@ -13,6 +13,8 @@ from dnalib.replacing import raise_on_signals
 
 PROFILE = re.compile(r'profile = "([^"]*)"')  # in a cell of parameters
 KEPT_METADATA = "metadata.widgets"
+# A kernel may wait for a disk on which gigabytes were just installed, or for a cluster's.
+KERNEL_START_SECONDS = 300
 DROPPED_METADATA = "metadata.papermill cell.metadata.papermill cell.metadata.execution"
 
 
@@ -46,6 +48,7 @@ def execute(notebook: nbformat.NotebookNode, *, folder: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=None,
+        startup_timeout=KERNEL_START_SECONDS,
         coalesce_streams=True,  # how often a cell wrote is no result
         resources={"metadata": {"path": str(folder)}},
     )

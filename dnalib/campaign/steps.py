@@ -183,6 +183,8 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
     import papermill  # only this needs it, and it is no part of the library's requirements
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    from dnalib.executing import KERNEL_START_SECONDS
+
     # It would warn of settings that a chapter does not list; all were checked.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     output = executed_path(step, places, notebook.stem)
@@ -195,6 +197,7 @@ def execute(notebook: Path, step: Step, places: Places, clock: Clock) -> None:
             notebook_parameters(step, places, clock),
             cwd=notebook.parent,
             progress_bar=False,
+            start_timeout=KERNEL_START_SECONDS,
             request_save_on_cell_execute=False,  # a part is of no use
             autosave_cell_every=0,
             stdout_file=sys.stdout,
