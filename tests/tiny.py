@@ -9,14 +9,14 @@ from dnalib.runs import ComputingRun, load_profile
 from dnalib.runs.settings import Rival
 
 EPSILONS = (10.0, 50.0)
-# Records of 30 s fill the 600 samples; shorter ones are padded.
+# Records of 30 s fill the 300 samples; shorter ones are padded.
 SETTINGS = dataclasses.replace(
     load_profile("demo"),
     source="synthetic",
     synthetic_records=160,
     data_seed=0,
-    rate=20,
-    length=600,
+    rate=10,
+    length=300,
     cut="middle",
     width=0.05,
     epochs=3,

@@ -62,7 +62,7 @@ def test_members_stand_behind_their_filters():
             assert mask is None
         else:
             # 0 Hz passes the first filter alone.
-            assert len(mask) == 301 and mask[0] == (member[-1] == "1")
+            assert len(mask) == 151 and mask[0] == (member[-1] == "1")
             assert (mask.diff() != 0).sum() == SETTINGS.bands - 1
         network = stages.make_network(SETTINGS, member=member)
         assert network.width == 0.05 and network.dropout.probability == SETTINGS.dropout
@@ -294,7 +294,7 @@ def test_perturbations(run, natural, padding, epsilon):
     assert padded.any() and not padded.all()  # both kinds are among them
     for name in ATTACKS:
         delta = crafted[name]
-        assert delta.shape == (len(records), 600) and delta.dtype == torch.float16
+        assert delta.shape == (len(records), 300) and delta.dtype == torch.float16
         assert not delta[~valid].any()
         assert delta.abs().max() <= epsilon
         assert (delta.abs().amax(1) > 0).all()
@@ -357,7 +357,7 @@ def test_examples(run):
     assert examples.results["records"] == [names[index] for index in records[:4]]
     assert examples.results["epsilons"] == list(EPSILONS)
     for name in ATTACKS:
-        assert found[name].shape == (2, min(4, len(records)), 600)
+        assert found[name].shape == (2, min(4, len(records)), 300)
         assert torch.equal(found[name][1], crafted[name][:4])
 
 
@@ -461,7 +461,7 @@ def test_a_base_model_that_gets_nothing_right(run, folder, monkeypatch):
 
 
 def test_records_that_all_lack_padding(folder):
-    whole = open_tiny(folder, length=160)
+    whole = open_tiny(folder, rate=20, length=160)
     assert (whole.dataset.prepared.lengths == 160).all()
     with contextlib.redirect_stdout(io.StringIO()):
         strip, mask = (tensors(whole, f"perturbations-{padding}-50") for padding in PADDINGS)
@@ -609,7 +609,7 @@ def test_a_chapter_of_one_run_refuses_several_seeds(project):
 def test_an_ensemble_takes_records_as_its_members_did(run, monkeypatch):
     monkeypatch.setattr(stages.catalogue, "open_whole_or_seed", lambda variables: run)
     ensemble = stages.load_ensemble("tiny", "fdec")
-    assert (ensemble.rate, ensemble.length, ensemble.cut) == (20, 600, "middle")
+    assert (ensemble.rate, ensemble.length, ensemble.cut) == (10, 300, "middle")
     assert not ensemble.training and len(ensemble.members) == 3
     test = run.dataset.split.test[:1]
     with torch.no_grad():

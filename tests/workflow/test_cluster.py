@@ -40,8 +40,8 @@ OUR_FAULT = re.compile(r"(?i)pars(e|ing)|unrecognized|no such (option|parameter)
 # The demo profile with less of everything, so that a sweep takes minutes on two cores.
 CHANGES = {
     "synthetic_records": "160",
-    "rate": "20",
-    "length": "600",
+    "rate": "10",
+    "length": "300",
     "width": "0.05",
     "epochs": "3",
     "epsilons": "[50]",
