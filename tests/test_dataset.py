@@ -107,7 +107,7 @@ def test_what_a_network_is_given(dataset):
     assert torch.equal(packed.valid(every).squeeze(1), valid)
     for row, index in enumerate(indices):
         expected, start, length = data.prepare_signal(
-            dataset.records.signal(index), length=300, rate=100, cut="middle"
+            dataset.records.signal(index), length=300, rate=100, cut="middle", source_rate=300
         )
         assert signals[row].tolist() == expected.tolist()
         assert valid[row].nonzero().flatten().tolist() == list(range(start, start + length))

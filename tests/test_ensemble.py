@@ -99,7 +99,11 @@ def test_records_are_decimated_and_cut_as_in_training(members, tmp_path):
     for cut in ("start", "middle"):
         prediction = Ensemble(members, rate=100, length=LENGTH, cut=cut).predict(path)
         prepared, _, _ = prepare_signal(
-            np.round(1000 * signal).astype(np.int16), length=LENGTH, rate=100, cut=cut
+            np.round(1000 * signal).astype(np.int16),
+            length=LENGTH,
+            rate=100,
+            cut=cut,
+            source_rate=300,
         )
         with torch.no_grad():
             logits = members[1](torch.from_numpy(prepared).float().view(1, 1, -1))
@@ -157,7 +161,11 @@ def test_a_record_is_brought_to_the_unit_of_the_training(tmp_path, gain):
     path = write(tmp_path, "r", ecg(2, 300), gain=20_000.0)
     found = Ensemble(members, length=LENGTH, gain=gain).predict(path)
     prepared, _, _ = prepare_signal(
-        (gain * ecg(2, 300)).astype(np.float32), length=LENGTH, rate=300, cut="start"
+        (gain * ecg(2, 300)).astype(np.float32),
+        length=LENGTH,
+        rate=300,
+        cut="start",
+        source_rate=300,
     )
     with torch.no_grad():
         logits = members[0](torch.from_numpy(prepared)[None, None])[0].numpy()

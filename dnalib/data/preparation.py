@@ -78,13 +78,13 @@ def prepare(
     lengths = np.zeros(len(records), dtype=np.int64)
     for index in range(len(records)):
         signals[index], starts[index], lengths[index] = prepare_signal(
-            records.signal(index), length=length, rate=rate, cut=cut
+            records.signal(index), length=length, rate=rate, cut=cut, source_rate=RATE
         )
     return PreparedRecords(signals, starts, lengths, records.labels, records.names, float(rate))
 
 
 def prepare_signal(
-    signal: NDArray[Any], *, length: int, rate: int, cut: str, source_rate: int = RATE
+    signal: NDArray[Any], *, length: int, rate: int, cut: str, source_rate: int
 ) -> tuple[NDArray[Any], int, int]:
     """Bring one signal to a length: decimate, cut, pad.
 
@@ -93,8 +93,7 @@ def prepare_signal(
         length: samples to bring it to, at the new rate.
         rate: Hz; divides `source_rate`.
         cut: "start" or "middle", as in `prepare`.
-        source_rate: the signal's own rate, Hz; of another signal than CinC 2017's it must be
-            given, for nothing tells it.
+        source_rate: the signal's own rate, Hz, for nothing in it tells: 300 of CinC 2017's.
 
     Returns:
         (length,), or (lead, length), int16 from integers (where filtered, rounded and limited to

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dnalib import stages
 from dnalib.attacks import Padding
 from dnalib.crafting import attack_records
-from dnalib.data import Records, prepare_signal
+from dnalib.data import RATE, Records, prepare_signal
 from dnalib.inference import infer
 from dnalib.metrics import softmax
 from dnalib.runs import Run
@@ -90,6 +90,7 @@ class AttackBench:
             length=settings.length,
             rate=settings.rate,
             cut=settings.cut,
+            source_rate=RATE,
         )
         packed = PackedSignals.pack(
             torch.from_numpy(signal)[None],  # (record, time), one record

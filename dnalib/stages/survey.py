@@ -174,6 +174,7 @@ def named_signals(run: Run, names: list[str]) -> dict[str, NDArray[np.int16]]:
             length=settings.length,
             rate=settings.rate,
             cut=settings.cut,
+            source_rate=data.RATE,
         )[0]
         for name in names
     }

@@ -64,11 +64,13 @@ def test_decimation_passes_slow_tones_in_phase_and_stops_fast_ones(rate: int) ->
     factor = 300 // rate
     inside = slice(20, -20)
     for signal in (np.rint(tone(5, 3000)).astype(np.int16), tone(5, 3000).astype(np.float32)):
-        slow, start, count = prepare_signal(signal, length=3000 // factor, rate=rate, cut="start")
+        slow, start, count = prepare_signal(
+            signal, length=3000 // factor, rate=rate, cut="start", source_rate=300
+        )
         assert (start, count) == (0, 3000 // factor)
         assert np.abs(slow - tone(5, 3000)[::factor])[inside].max() < 10  # of 2,000
     fast, _, _ = prepare_signal(
-        tone(0.8 * rate, 3000), length=3000 // factor, rate=rate, cut="start"
+        tone(0.8 * rate, 3000), length=3000 // factor, rate=rate, cut="start", source_rate=300
     )
     assert np.abs(fast[inside]).max() < 10
 
@@ -77,10 +79,10 @@ def test_decimation_passes_slow_tones_in_phase_and_stops_fast_ones(rate: int) ->
 @pytest.mark.parametrize(("length", "cut"), [(300, "start"), (300, "middle"), (1200, "start")])
 def test_leads_are_prepared_like_one_each(kind: type, length: int, cut: str) -> None:
     leads = np.stack([noise(1500, seed) for seed in (1, 2, 3)]).astype(kind)  # (lead, time)
-    found, start, count = prepare_signal(leads, length=length, rate=150, cut=cut)
+    found, start, count = prepare_signal(leads, length=length, rate=150, cut=cut, source_rate=300)
     assert found.shape == (3, length) and found.dtype == kind
     for row, lead in zip(found, leads, strict=True):
-        alone, *place = prepare_signal(lead, length=length, rate=150, cut=cut)
+        alone, *place = prepare_signal(lead, length=length, rate=150, cut=cut, source_rate=300)
         assert place == [start, count]
         np.testing.assert_array_equal(row, alone)
 
@@ -98,16 +100,20 @@ def test_decimated_lengths_and_ends() -> None:
 
 def test_cutting_follows_decimation() -> None:
     signal = noise(3000)
-    whole = prepare_signal(signal, length=1000, rate=100, cut="start")[0]
-    middle, start, count = prepare_signal(signal, length=300, rate=100, cut="middle")
+    whole = prepare_signal(signal, length=1000, rate=100, cut="start", source_rate=300)[0]
+    middle, start, count = prepare_signal(
+        signal, length=300, rate=100, cut="middle", source_rate=300
+    )
     np.testing.assert_array_equal(middle, whole[350:650])
     assert (start, count) == (0, 300)
 
 
 def test_overshoot_is_limited_rather_than_wrapped() -> None:
     square = np.where(np.arange(3000) // 300 % 2, 32767, -32767).astype(np.int16)
-    decimated = prepare_signal(square, length=1000, rate=100, cut="start")[0]
-    as_float = prepare_signal(square.astype(float), length=1000, rate=100, cut="start")[0]
+    decimated = prepare_signal(square, length=1000, rate=100, cut="start", source_rate=300)[0]
+    as_float = prepare_signal(
+        square.astype(float), length=1000, rate=100, cut="start", source_rate=300
+    )[0]
     assert np.abs(as_float).max() > 32768  # the filter does overshoot
     np.testing.assert_array_equal(decimated, np.clip(np.rint(as_float), -32767, 32767))
 
@@ -115,12 +121,14 @@ def test_overshoot_is_limited_rather_than_wrapped() -> None:
 def test_types_of_a_users_own_signal() -> None:
     for kind, expected in ((np.int64, np.int16), (np.uint8, np.int16), (np.float64, np.float32)):
         padded, start, count = prepare_signal(
-            np.arange(5).astype(kind), length=7, rate=300, cut="start"
+            np.arange(5).astype(kind), length=7, rate=300, cut="start", source_rate=300
         )
         assert padded.dtype == expected and (start, count) == (1, 5)
         assert padded.tolist() == [0, 0, 1, 2, 3, 4, 0]
     for kind in (np.int16, np.int32, np.int64, np.float16, np.float64):  # all that int16 holds
-        lowest = prepare_signal(np.array([-32768], kind), length=1, rate=300, cut="start")[0]
+        lowest = prepare_signal(
+            np.array([-32768], kind), length=1, rate=300, cut="start", source_rate=300
+        )[0]
         assert lowest.tolist() == [-32768]
     other_rate = prepare_signal(np.zeros(500), length=250, rate=250, cut="start", source_rate=500)
     assert other_rate[2] == 250
@@ -149,7 +157,7 @@ def test_types_of_a_users_own_signal() -> None:
 )
 def test_bad_signals(signal: list | np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        prepare_signal(np.array(signal), length=10, rate=300, cut="start")
+        prepare_signal(np.array(signal), length=10, rate=300, cut="start", source_rate=300)
 
 
 @pytest.mark.parametrize(
@@ -193,14 +201,14 @@ def test_the_real_records(real_records: Records) -> None:
 def test_a_rate_may_be_a_whole_float_as_prepared_records_have_it() -> None:
     signal = np.arange(900, dtype=np.int16)
     options = {"length": 300, "cut": "start"}
-    expected = prepare_signal(signal, rate=100, **options)
+    expected = prepare_signal(signal, rate=100, **options, source_rate=300)
     found = prepare_signal(signal, rate=100.0, source_rate=300.0, **options)
     np.testing.assert_array_equal(found[0], expected[0])
     with pytest.raises(ValueError, match="rate is 99.5 Hz"):
-        prepare_signal(signal, rate=99.5, **options)
+        prepare_signal(signal, rate=99.5, **options, source_rate=300)
 
 
 def test_the_first_sample_that_is_wrong_is_named() -> None:
     leads = np.array([[0, np.nan, 0], [np.nan, 0, 0.0]])
     with pytest.raises(DataError, match="sample 1 of lead 0 is nan"):
-        prepare_signal(leads, length=3, rate=300, cut="start")
+        prepare_signal(leads, length=3, rate=300, cut="start", source_rate=300)
