@@ -16,7 +16,7 @@ from dnalib.array_arguments import (
     check_records,
     check_same_shape,
 )
-from dnalib.intervals import resampled_records
+from dnalib.intervals import resampled_records, share_interval
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -264,8 +264,8 @@ def detection_intervals(
 
     Returns:
         By the names in `DETECTED`: `error_detection`, `risk_coverage_area`, the share of wrong
-        answers, and `least_risk_coverage_area`. Ends are NaN where a draw can leave a number
-        undefined.
+        answers, which has the ends of `intervals.share_interval`, and `least_risk_coverage_area`.
+        Ends are NaN where a draw can leave a number undefined.
 
     Raises:
         ValueError: as in `error_detection`.
@@ -279,13 +279,14 @@ def detection_intervals(
             [
                 _error_detection(*counts),
                 _risk_coverage_area(*counts),
-                1 - right.mean(axis=-1),
                 least_risk_coverage_area(right),
             ]
         )
 
     found = resampled_records(measures, records=len(correct), seed=seed)
-    return _by_name(DETECTED, found)
+    detection, area, least = zip(*(one.tolist() for one in found), strict=True)
+    of_each = (detection, area, share_interval(~correct), least)
+    return dict(zip(DETECTED, of_each, strict=True))
 
 
 def _by_name(

@@ -13,10 +13,10 @@ import numpy as np
 # P(≥1) under SAP at ε = 150 µV. Source: Wiedeman & Wang, abstract and section "Results".
 # cor at ε = 10 µV: "nearly 80 %" of records by at least two members, "above 90 %" by at least one.
 SAP: Mapping[tuple[str, str, float], float] = {
-    ("fdec", "at least 1", 150.0): 0.772,
-    ("cor", "at least 1", 150.0): 0.217,
-    ("cor", "at least 2", 10.0): 0.80,
-    ("cor", "at least 1", 10.0): 0.90,
+    ("fdec", "P(≥1)", 150.0): 0.772,
+    ("cor", "P(≥1)", 150.0): 0.217,
+    ("cor", "P(≥2)", 10.0): 0.80,
+    ("cor", "P(≥1)", 10.0): 0.90,
 }
 
 # Accuracy and UA under PGD at ε = 50 µV. Source: abstract of the preprint's third version, where

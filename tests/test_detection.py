@@ -113,7 +113,6 @@ def test_intervals_of_detection_are_those_of_every_draw_by_itself(seed):
             [
                 detection.error_detection(one, right),
                 detection.selective_risk(one, right).mean(),
-                1 - right.mean(),
                 detection.selective_risk(~right, right).mean(),
             ]
         )
@@ -121,6 +120,7 @@ def test_intervals_of_detection_are_those_of_every_draw_by_itself(seed):
     expected = intervals.resampled_records(measures, records=30, seed=seed)
     found = detection.detection_intervals(doubt, correct, seed=seed)
     assert tuple(found) == detection.DETECTED
+    assert found.pop("wrong answers") == intervals.share_interval(~correct)
     for name, *ends in zip(found, *expected, strict=True):
         assert found[name] == pytest.approx(tuple(ends)), name
 

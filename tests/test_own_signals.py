@@ -59,7 +59,7 @@ def test_perturbations_keep_to_epsilon_and_mislead_members(page: dict[str, Any])
     assert {name for _, name in page["misled"]} == set(ENSEMBLES)
     for (_, name), numbers in page["misled"].items():
         assert numbers.shape == (4,) and numbers.sum() == len(everything), name
-    base = page["robustness"].query("ensemble == 'cor' and measure == 'at least 3'")
+    base = page["robustness"].query("ensemble == 'cor' and measure == 'P(≥3)'")
     assert base.attack.tolist() == ["PGD", "SAP"] and (base.value < 0.9).all()
     assert page["under_aimed"].logits["fdec"].shape == (3, len(everything), 2)
 

@@ -14,7 +14,6 @@ BLOCKS = python_blocks("README.md")
 def test_attacks_losses_and_filters_take_any_model() -> None:
     generator = torch.Generator().manual_seed(0)
     names = {
-        "torch": torch,
         "model": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 200, 5)),
         "signals": 100 * torch.randn(4, 3, 200, generator=generator),
         "labels": torch.tensor([0, 1, 2, 3]),

@@ -83,9 +83,9 @@ def against_knowledge(runs: Sequence[Run]) -> str:
     found = knowledge.summary(runs[0], epsilon=epsilon)[knowledge.ALL]
     alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
     return (
-        "These perturbations are searched for on the base model alone. Against an attacker who "
-        "knows the ensemble, with the strongest attack of [appendix A1](A1_adaptive_attacks) "
-        f"counted for each of {len(found.labels)} records, at ε = {epsilon:g} µV, "
+        "The attacks above are made on the base model alone. Against an attacker who knows the "
+        "ensemble, counting for each record the strongest attack of [appendix "
+        f"A1](A1_adaptive_attacks), at ε = {epsilon:g} µV, "
         f"{claims.compared(alive)}; {claims.beside_cor(alive, names=['dec', 'fcor'])}."
     )
 
@@ -100,6 +100,7 @@ def headline(runs: Sequence[Run]) -> str:
         if len(runs) == 1
         else f"the mean of {len(runs)} seeds with an interval over seeds and records"
     )
+    over = "" if len(runs) == 1 else ", the mean over the seeds"
     table = seeds.headline(runs).drop(columns="records")
     names = ["ensemble", *table.columns, "test accuracy of its members"]
     lines = [
@@ -107,7 +108,8 @@ def headline(runs: Sequence[Run]) -> str:
         f"base model gets right unperturbed: under SAP at ε = {epsilon:g} µV, and, in the column "
         f"*{tables.UNDER_PGD}*, under PGD at the same ε. Ours is the run "
         f"`{runs[0].profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
-        f"width, {settings.epochs} epochs, {trained}.",
+        f"width, {settings.epochs} epochs, {trained}. The last column is the accuracy (%) of each "
+        f"member on all unperturbed test records{over}.",
         "",
         f"| {' | '.join(names)} |",
         f"|{'---|' * len(names)}",

@@ -28,16 +28,16 @@ from dnalib.plots.style import (
 
 MEASURES = {
     "average": "Average accuracy",
-    "at least 1": "P(≥1)",
-    "at least 2": "P(≥2)",
-    "at least 3": "P(≥3)",
+    "P(≥1)": "P(≥1)",
+    "P(≥2)": "P(≥2)",
+    "P(≥3)": "P(≥3)",
 }
 NATURAL_MEASURES = {
     "average": "Average",
-    "at least 1": "P(≥1)",
-    "at least 2": "P(≥2)",
-    "at least 3": "P(≥3)",
-    "at least 1, class-averaged": "P(≥1),\nclass mean",
+    "P(≥1)": "P(≥1)",
+    "P(≥2)": "P(≥2)",
+    "P(≥3)": "P(≥3)",
+    "P(≥1), class-averaged": "P(≥1), class-\naveraged",
 }
 
 
@@ -238,7 +238,7 @@ def _legend(
         )
         handles.append(star)
     if majority:
-        handles.append(Line2D([], [], color=BLACK, linestyle=":", label="majority class"))
+        handles.append(Line2D([], [], color=BLACK, linestyle=":", label="commonest class"))
     fewest, most = table.records.min(), table.records.max()
     number = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     places = table.epsilon if lines else ()

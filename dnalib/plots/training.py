@@ -74,7 +74,7 @@ def learning_curves(
             _draw_curve(panel, name, history.epoch, scale * history[column], place=place)
         dress(panel, y=labels[column])
     if majority is not None:
-        axes[1].axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
+        axes[1].axhline(100 * majority, color=BLACK, linestyle=":", label="commonest class")
     if decorrelated and chance is not None:
         _draw_chance(axes[-1], chance)
     panel_letters(axes)
@@ -135,7 +135,7 @@ def learning_curves_beside_published(
                 values = 100 * other[name].test_accuracy
                 draw_behind(axes, share, values, series=model_series(name), label=name)
         if majority is not None:
-            axes.axhline(100 * majority, color=BLACK, linestyle=":", label="majority class")
+            axes.axhline(100 * majority, color=BLACK, linestyle=":", label="commonest class")
         dress(axes)
     for axes in panels[len(ensembles) :]:
         axes.set_axis_off()
@@ -259,7 +259,7 @@ def _beside_legend(figure: Figure, *, published: bool, majority: bool) -> None:
         thin = {"color": GREY, "linewidth": 0.7, "linestyle": second.line}
         looks.append(("second, published", thin))
     if majority:
-        looks.append(("majority class", {"color": BLACK, "linestyle": ":"}))
+        looks.append(("commonest class", {"color": BLACK, "linestyle": ":"}))
     handles = [Line2D([], [], label=label, markersize=4.5, **look) for label, look in looks]
     legend_above(figure, handles=handles, ncols=3, handlelength=2.4, columnspacing=1.2)
 

@@ -23,7 +23,7 @@ from dnalib.tables import (
     with_rows,
 )
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points_between
+from dnalib.tables.formats import points_between
 from dnalib.tables.knowledge import (
     Ensembles,
     conditions,
@@ -120,7 +120,7 @@ def smooth(run: Run) -> pandas.DataFrame:
         for column, some in shown.items():
             worst = fewest_right(some)
             table = ensemble_table(worst.correct(), worst.labels)
-            for row in selected(table, measure="at least 1").itertuples():
+            for row in selected(table, measure="P(≥1)").itertuples():
                 rows.setdefault((f"{epsilon:g} µV", row.ensemble), {})[column] = narrow(
                     row.value, row.low, row.high
                 )
@@ -128,7 +128,7 @@ def smooth(run: Run) -> pandas.DataFrame:
     return found[[*found.columns.drop("all attacks"), "all attacks"]]
 
 
-def universal(run: Run, *, measure: str = "at least 1") -> pandas.DataFrame:
+def universal(run: Run, *, measure: str = "P(≥1)") -> pandas.DataFrame:
     """What survives one perturbation for all records, by what it was learnt on."""
     parts = {}
     for epsilon in epsilons(run):

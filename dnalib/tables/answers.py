@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
 
-FLOOR = "majority class"  # in tables: always answering the commonest class of the set
+FLOOR = "commonest class"  # in tables: always answering the commonest class of the set
 RULES: Mapping[str, Callable[[ArrayLike], Integers]] = {
     "majority vote": metrics.majority_vote,
     "mean softmax": metrics.mean_softmax_prediction,
@@ -94,10 +94,10 @@ class Answers:
         return {ensemble: RULES[rule](one) for ensemble, one in self.logits.items()}
 
     def indicators(self) -> dict[str, dict[str, Booleans]]:
-        """Ensemble -> measure -> (record,): "at least 1" up to its members, and each of `RULES`."""
+        """Ensemble -> measure -> (record,): "P(≥1)" up to its members, and each of `RULES`."""
         found = {
             ensemble: {
-                f"at least {number}": metrics.at_least_each(correct, members=number)
+                f"P(≥{number})": metrics.at_least_each(correct, members=number)
                 for number in range(1, len(correct) + 1)
             }
             for ensemble, correct in self.correct().items()

@@ -223,15 +223,13 @@ def r_squared_table(run: Run, ensemble: str) -> pandas.DataFrame:
 def headline(run: Run) -> pandas.DataFrame:
     """P(≥1) in % at the largest ε, under SAP: the paper's, ours, our interval; and under PGD."""
     epsilon = max(run.settings.epsilons)
-    both = selected(
-        robustness_table(run, paddings=["strip"]), epsilon=epsilon, measure="at least 1"
-    )
+    both = selected(robustness_table(run, paddings=["strip"]), epsilon=epsilon, measure="P(≥1)")
     table = selected(both, attack="sap")
     pgd = selected(both, attack="pgd").set_index("ensemble").value
     rows = [
         {
             "ensemble": row.ensemble,
-            "paper": percent(published.SAP.get((row.ensemble, "at least 1", epsilon))),
+            "paper": percent(published.SAP.get((row.ensemble, "P(≥1)", epsilon))),
             "ours": percent(row.value),
             "95 % interval": between(row.low, row.high),
             UNDER_PGD: percent(pgd[row.ensemble]),

@@ -20,7 +20,7 @@ from dnalib.tables import (
     with_interval,
 )
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points, points_between
+from dnalib.tables.formats import points, points_between
 from dnalib.tables.knowledge import ALL, BASE, END_TO_END, PAPER, epsilons, universal_conditions
 
 
@@ -33,7 +33,7 @@ def findings(runs: Sequence[Run]) -> Banner:
         for row in selected(table, attack="sap", epsilon=epsilon).itertuples():
             shares.setdefault((row.measure, row.ensemble), []).append(row.value)
     share = {key: f"{percent(fmean(values))} %" for key, values in shares.items()}
-    one, balanced = "at least 1", "at least 1, class-averaged"
+    one, balanced = "P(≥1)", "P(≥1), class-averaged"
     control = metrics.CONTROL
     covered = (
         "The intervals cover the draw of test records, not the luck of training."
@@ -61,7 +61,7 @@ def order(run: Run, *, attack: str) -> Banner:
     """
     epsilon = max(run.settings.epsilons)
     table = robustness_table(run, paddings=["strip"])
-    rows = selected(table, attack=attack, epsilon=epsilon, measure="at least 1")
+    rows = selected(table, attack=attack, epsilon=epsilon, measure="P(≥1)")
     shares = dict(zip(rows.ensemble, rows.value, strict=True))
     control = shares.pop(metrics.CONTROL)
     ranked = sorted(shares, key=lambda name: shares[name], reverse=True)
@@ -83,7 +83,7 @@ def universal_beside_own(run: Run, known: pandas.DataFrame) -> Banner:
         run: with universal perturbations.
         known: `knowledge.knowledge_table` of the run.
     """
-    known = selected(known, knowledge=BASE, measure="at least 1")
+    known = selected(known, knowledge=BASE, measure="P(≥1)")
     parts = []
     for epsilon in epsilons(run):
         own = selected(known, epsilon=epsilon).set_index("ensemble").value

@@ -24,6 +24,7 @@ from dnalib.tables import (
     with_rows,
 )
 from dnalib.tables.answers import answers_of
+from dnalib.tables.formats import points_between
 
 
 def record_values(correct: ArrayLike, *, measure: str) -> NDArray[np.float64]:
@@ -42,7 +43,7 @@ def record_values(correct: ArrayLike, *, measure: str) -> NDArray[np.float64]:
     correct = np.asarray(correct)
     if measure == "average":
         return correct.mean(axis=0)
-    known = [f"at least {number}" for number in range(1, len(correct) + 1)]
+    known = [f"P(≥{number})" for number in range(1, len(correct) + 1)]
     if measure not in known:
         raise ValueError(f"measure is {measure!r}; accepted are average, {', '.join(known)}")
     return metrics.at_least_each(correct, members=known.index(measure) + 1).astype(float)
@@ -53,7 +54,7 @@ def differences(
     *,
     attack: str,
     padding: str,
-    measure: str = "at least 1",
+    measure: str = "P(≥1)",
     against: str = "cor",
 ) -> pandas.DataFrame:
     """Each ensemble less one of them, at each ε, with paired 95 % intervals over records.
@@ -95,22 +96,8 @@ def wide_differences(table: pandas.DataFrame) -> pandas.DataFrame:
         cell=[points_between(row.value, row.low, row.high) for row in table.itertuples()],
     )
     found = cells.pivot(index="pair", columns="epsilon", values="cell")
-    return found.reindex(dict.fromkeys(cells.pair)).rename(columns=lambda value: f"{value:g} µV")
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign; a dash where there is none."""
-    if share != share:
-        return "–"
-    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
-
-
-def points_between(value: float, low: float, high: float) -> str:
-    """A difference in percentage points with its interval; a dash where it is undefined."""
-    if value != value:
-        return "–"
-    ends = " to ".join(points(end).lstrip("+") for end in (low, high))
-    return points(value) if low != low else f"{points(value)} ({ends})"
+    found = found.reindex(dict.fromkeys(cells.pair)).rename_axis(columns="ε")
+    return found.rename(columns=lambda value: f"{value:g} µV")
 
 
 def at_the_floor(

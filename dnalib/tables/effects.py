@@ -216,7 +216,7 @@ def control(run: Run) -> pandas.DataFrame:
     table = tables.selected(
         tables.robustness_table(run, paddings=["strip"]), attack="sap", epsilon=epsilon
     )
-    measures = ["at least 1", "at least 1, class-averaged"]
+    measures = ["P(≥1)", "P(≥1), class-averaged"]
     found = tables.wide(table[table.measure.isin(measures)], columns="measure")
     return found.rename_axis("ensemble")
 

@@ -17,6 +17,21 @@ def percent(share: SupportsFloat | None) -> str:
     return f"{value:.1f}".replace("-", "−")
 
 
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign; a dash where there is none."""
+    if share != share:
+        return "–"
+    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")  # adding 0 turns −0.0 into 0.0
+
+
+def points_between(value: float, low: float, high: float) -> str:
+    """A difference in percentage points with its interval; a dash where it is undefined."""
+    if value != value:
+        return "–"
+    ends = " to ".join(points(end).lstrip("+") for end in (low, high))
+    return points(value) if low != low else f"{points(value)} ({ends})"
+
+
 def decimals(value: SupportsFloat | None) -> str:
     """Three decimals; a dash for what is undefined, as R² of features that never change.
 
@@ -63,10 +78,18 @@ def in_a_sentence(words: Sequence[str]) -> str:
 
 
 def selected(table: pandas.DataFrame, **conditions: object) -> pandas.DataFrame:
-    """The rows of a table whose columns have the given values."""
+    """The rows of a table whose columns have the given values.
+
+    Raises:
+        ValueError: a value that the table has nowhere in its column.
+    """
     chosen = pandas.Series(True, index=table.index)
     for column, value in conditions.items():
-        chosen &= table[column] == value
+        found = table[column] == value
+        if not found.any():
+            accepted = ", ".join(map(str, table[column].unique()))
+            raise ValueError(f"{column} is {value!r}; accepted are {accepted or 'none'}")
+        chosen &= found
     return table[chosen]
 
 

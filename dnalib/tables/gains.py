@@ -183,7 +183,7 @@ def _measures(
     """The measures of one ensemble: each a `Share` or a `Score`."""
     logits, labels, classes = answers.logits[ensemble], answers.labels, answers.classes
     records = len(labels)
-    one = answers.indicators()[ensemble]["at least 1"]  # (record,)
+    one = answers.indicators()[ensemble]["P(≥1)"]  # (record,)
     mean = answers.predicted("mean softmax")[ensemble]  # (record,) classes
     members = [_kappa(predicted, labels, classes=classes) for predicted in logits.argmax(axis=-1)]
 

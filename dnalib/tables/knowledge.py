@@ -251,7 +251,7 @@ def strongest_table(run: Run) -> pandas.DataFrame:
     tables = []
     for epsilon in epsilons(run):
         table = worst_case_table(conditions(run, epsilon=epsilon))
-        chosen = selected(table, measure="at least 1")
+        chosen = selected(table, measure="P(≥1)")
         tables.append(chosen.assign(epsilon=epsilon)[["epsilon", *table.columns]])
     return pandas.concat(tables, ignore_index=True)
 

@@ -14,8 +14,7 @@ from dnalib.tables import by_names, percent, with_interval, with_rows, worst_cas
 from dnalib.tables.convergence import longer_conditions
 from dnalib.tables.knowledge import Ensembles, conditions, epsilons
 
-# Measures whose searches have more steps, by their names in `worst_case.worst_case_table`.
-LEFT: Mapping[str, str] = {"at least 1": "P(≥1)", "mean softmax": "mean softmax"}
+# What the searches that have more steps aim at, by the measure of `worst_case.worst_case_table`.
 AIMS: Mapping[str, str] = {"P(≥1)": "least misled member", "mean softmax": "end to end"}
 
 
@@ -55,9 +54,9 @@ def without_and_with(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) ->
             worst_case.worst_case_table(some).set_index(["ensemble", "measure"])
             for some in (usual, every)
         )
-        for ensemble, (measure, name) in product(joint.index.unique("ensemble"), LEFT.items()):
+        for ensemble, measure in product(joint.index.unique("ensemble"), AIMS):
             row, before = joint.loc[ensemble, measure], without.value[ensemble, measure]
-            rows.append((epsilon, ensemble, name, before, row.value, row.low, row.high))
+            rows.append((epsilon, ensemble, measure, before, row.value, row.low, row.high))
     names = ["epsilon", "ensemble", "name", "without", "value", "low", "high"]
     return pandas.DataFrame(rows, columns=names)
 

@@ -7,15 +7,14 @@ import pandas
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from dnalib import intervals, metrics
+from dnalib import intervals
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.stages.ensembles import in_full
 from dnalib.stages.noise import CONTROLS, noise_name
 from dnalib.stages.sizes import ATTACK_SIZES
 from dnalib.tables import Banner, attacked, by_names, in_a_sentence, percent
-from dnalib.tables.answers import answers_of
-from dnalib.tables.claims import surviving
+from dnalib.tables.answers import Answers, answers_of
 from dnalib.tables.sizes import decibels
 
 # How each attack's control is called; those of `stages.noise.CONTROLS`.
@@ -23,25 +22,36 @@ NAMES: Mapping[str, str] = {"pgd": "random signs", "sap": "random signs, smoothe
 BASE = "base right"
 MORE, LESS, AS_MUCH = "more", "less", "as much, as far as can be told,"
 ALIKE = 2.0  # dB: an attack and its control that lie no further apart are about as strong
+Booleans = NDArray[np.bool_]
 
 
-def kept(run: Run, *, attack: str, epsilon: float, searched: bool) -> dict[str, NDArray[np.bool_]]:
-    """Which attacked records are still answered right: by the base model, by one of an ensemble.
+def answers(run: Run, *, attack: str, epsilon: float, searched: bool) -> Answers:
+    """What the ensembles answer on the attacked records.
 
     Args:
         attack: "pgd" or "sap".
         searched: under the attack; else under the random perturbation that is its control.
-
-    Returns:
-        `BASE` and each ensemble -> (record,).
     """
     logits, labels = attacked(run, attack=attack, padding="strip", epsilon=epsilon)
     if not searched:
         stored = load_file(run.obtain(noise_name(epsilon)).path)
         logits = stored[attack].astype(np.float64)  # (member, record, class)
-    alive = surviving({attack: answers_of(logits, labels)})[attack]
-    alone = {BASE: metrics.correct_predictions(logits, labels)[0]}
-    return alone | {name: alive[name] for name in ENSEMBLES}
+    return answers_of(logits, labels)
+
+
+def kept(given: Answers, *, without_base: bool = False) -> dict[str, Booleans]:
+    """Which records are answered right: by the base model, by one member at least of an ensemble.
+
+    Args:
+        given: of the ensembles, whose first member is the base model.
+        without_base: by one of the others at least, which nobody attacked.
+
+    Returns:
+        `BASE` and each ensemble -> (record,).
+    """
+    correct = given.correct()
+    others = {name: correct[name][1 if without_base else 0 :].any(axis=0) for name in ENSEMBLES}
+    return {BASE: correct[next(iter(ENSEMBLES))][0]} | others
 
 
 def strength(run: Run, attack: str, *, epsilon: float, searched: bool) -> float | None:
@@ -82,7 +92,7 @@ def beside_attacks(run: Run) -> pandas.DataFrame:
     for epsilon in run.settings.epsilons:
         for attack in CONTROLS:
             for searched in (False, True):
-                found = kept(run, attack=attack, epsilon=epsilon, searched=searched)
+                found = kept(answers(run, attack=attack, epsilon=epsilon, searched=searched))
                 shown = {name: percent(hits.mean()) for name, hits in found.items()}
                 ratio = strength(run, attack, epsilon=epsilon, searched=searched)
                 shown["median SNR (dB)"] = decibels(ratio)
@@ -120,11 +130,13 @@ def none_as_strong(run: Run, attack: str, *, epsilon: float) -> str:
 def compared(run: Run, attack: str, *, epsilon: float, of_control: float) -> str:
     """From which ensembles an attack takes more than a control of some ε, an item of a list.
 
-    By paired 95 % intervals over the records, of P(≥1) under the control less that under the
-    attack.
+    By paired 95 % intervals over the records, of those that a member beside the base model gets
+    right, under the control less under the attack.
     """
-    found = kept(run, attack=attack, epsilon=epsilon, searched=True)
-    control = kept(run, attack=attack, epsilon=of_control, searched=False)
+    found, control = (
+        kept(answers(run, attack=attack, epsilon=one, searched=searched), without_base=True)
+        for one, searched in ((epsilon, True), (of_control, False))
+    )
     kinds: dict[str, list[str]] = {MORE: [], LESS: [], AS_MUCH: []}
     for ensemble in ENSEMBLES:
         _, low, high = intervals.paired_difference(control[ensemble], found[ensemble])
@@ -138,7 +150,7 @@ def compared(run: Run, attack: str, *, epsilon: float, of_control: float) -> str
         f"- {attack.upper()} at ε = {epsilon:g} µV ({own} dB) beside {NAMES[attack]}, at "
         f"ε = {of_control:g} µV ({other} dB): the base model is right on "
         f"{percent(found[BASE].mean())} % and on {percent(control[BASE].mean())} % of the records. "
-        f"By P(≥1), {attack.upper()} takes {takes}."
+        f"Of those that another member gets right, {attack.upper()} takes {takes}."
     )
 
 
@@ -146,7 +158,7 @@ def beside_headline(run: Run) -> str:
     """What random perturbations of the headline's size leave of the base model."""
     epsilon = max(run.settings.epsilons)
     signs, smoothed = (
-        percent(kept(run, attack=attack, epsilon=epsilon, searched=False)[BASE].mean())
+        percent(kept(answers(run, attack=attack, epsilon=epsilon, searched=False))[BASE].mean())
         for attack in ("pgd", "sap")
     )
     return (

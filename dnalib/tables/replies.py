@@ -23,7 +23,7 @@ from dnalib.tables import (
     sweep_differences,
 )
 from dnalib.tables.answers import Answers
-from dnalib.tables.comparisons import points, points_between
+from dnalib.tables.formats import points, points_between
 from dnalib.tables.knowledge import Ensembles
 from dnalib.tables.luck import Luck
 
@@ -74,7 +74,7 @@ def converged(run: Run, *, groups: Iterable[Ensembles] = (ENSEMBLES,)) -> Banner
             },
             of=name,
         )
-        for name in longer.LEFT.values()
+        for name in longer.AIMS
     ]
     return Banner(
         "Beyond all other attacks, those with more steps, which also climb by another rule and "

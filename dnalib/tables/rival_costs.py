@@ -26,7 +26,7 @@ from dnalib.tables.worst_case import kept_under_all
 
 # Measures that the costs are set beside, by their names in `knowledge.knowledge_table`.
 BOUGHT: Mapping[str, str] = {
-    "at least 1": "P(≥1)",
+    "P(≥1)": "P(≥1)",
     "mean softmax": "Accuracy of the mean softmax",
 }
 
@@ -130,7 +130,7 @@ def beside_rivals(run: Run) -> str:
         return ""
     epsilon = knowledge.middle(run)
     known = rivalry.knowledge_table(run, at=[epsilon])
-    measure = "at least 1"
+    measure = "P(≥1)"
     rows = selected(bought_at(run, known, epsilon=epsilon), name=BOUGHT[measure])
     by_ensemble = rows.set_index("ensemble")
     settings = run.settings

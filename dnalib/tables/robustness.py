@@ -30,8 +30,8 @@ def ensemble_table(
 
     Returns:
         Columns ensemble, measure, value, low, high (the ends of `intervals.share_interval`, 95 %;
-        all fractions) and records. The measures are "average", "at least 1" up to the number of
-        members, and each of these averaged over classes instead of records, "at least 1,
+        all fractions) and records. The measures are "average", "P(≥1)" up to the number of
+        members, and each of these averaged over classes instead of records, "P(≥1),
         class-averaged" and so on.
     """
     rows = [
@@ -69,7 +69,7 @@ def _measure_rows(
     check_records(f"correct[{ensemble!r}]", correct, 1, "labels", labels)
     check_classes("labels", labels)
     members, records = correct.shape
-    tails = {f"at least {x}": at_least_each(correct, members=x) for x in range(1, members + 1)}
+    tails = {f"P(≥{x})": at_least_each(correct, members=x) for x in range(1, members + 1)}
     shown: list[tuple[str, NDArray[np.generic], NDArray[np.integer] | None]] = [
         ("average", correct.mean(axis=0), None),
         *((name, hits, None) for name, hits in tails.items()),
@@ -78,7 +78,7 @@ def _measure_rows(
     rows = []
     for name, values, classes in shown:
         value, low, high = share_interval(values, classes=classes)
-        if name == "at least 1, class-averaged":
+        if name == "P(≥1), class-averaged":
             low = max(low, kept_by_constants(labels, constants=constants))
         rows.append({"measure": name, "value": value, "low": low, "high": high, "records": records})
     return rows

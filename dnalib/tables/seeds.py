@@ -31,7 +31,7 @@ from dnalib.tables.comparisons import record_values
 from dnalib.tables.worst_case import fewest_right
 
 Values = Mapping[str, NDArray[np.float64]]  # of a seed: ensemble -> (test record,)
-MEASURES = ("average", "at least 1", "mean softmax")
+MEASURES = ("average", "P(≥1)", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 # Compared over seeds: the claim, whether joining both ideas gains over either, and what each gains.
 COMPARED = (GAIN, ("fdec", "dec"), ("fdec", "fcor"), ("dec", "cor"), ("fcor", "cor"))
@@ -125,7 +125,7 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
         return table
     under = partial(
         values_under_attack,
-        measure="at least 1",
+        measure="P(≥1)",
         padding=SWEPT_PADDING,
         epsilon=max(runs[0].settings.epsilons),
     )
@@ -196,7 +196,7 @@ def over_seeds(
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for epsilon in epsilons:
-        values = [values_under(run, epsilon=epsilon, measure="at least 1") for run in runs]
+        values = [values_under(run, epsilon=epsilon, measure="P(≥1)") for run in runs]
         for group in values[0]:
             for ensemble, one in spreads([found[group] for found in values]).items():
                 cell = narrow(one.mean, one.low, one.high)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from dnalib.intervals import crossed_differences
 from dnalib.runs import Artefact, Run
 from dnalib.stages.ensembles import ENSEMBLES, in_full
-from dnalib.tables.comparisons import points_between
+from dnalib.tables.formats import points_between
 from dnalib.tables.sweeps import (
     ATTACKED,
     SHOWN,
@@ -26,9 +26,9 @@ from dnalib.tables.sweeps import (
 CHANGED = {
     "average accuracy": ("sap", "average accuracy, natural"),
     "P(≥1) under SAP": ("sap", "P(≥1), attacked"),
-    "P(≥1) under SAP averaged over classes": ("sap", "P(≥1), class average, attacked"),
+    "P(≥1) under SAP, class-averaged": ("sap", "P(≥1), class-averaged, attacked"),
     "P(≥1) under PGD": ("pgd", "P(≥1), attacked"),
-    "P(≥1) under PGD averaged over classes": ("pgd", "P(≥1), class average, attacked"),
+    "P(≥1) under PGD, class-averaged": ("pgd", "P(≥1), class-averaged, attacked"),
 }
 DIFFERENCES = ["measure", "value", "low", "high"]  # columns
 

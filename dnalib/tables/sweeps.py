@@ -20,10 +20,10 @@ NATURAL, ATTACKED = "natural", "attacked"
 # What is measured: records, the measure on them, and whether the classes count alike.
 SHOWN = {
     "average accuracy, natural": (NATURAL, "average", False),
-    "P(≥1), natural": (NATURAL, "at least 1", False),
+    "P(≥1), natural": (NATURAL, "P(≥1)", False),
     "average accuracy, attacked": (ATTACKED, "average", False),
-    "P(≥1), attacked": (ATTACKED, "at least 1", False),
-    "P(≥1), class average, attacked": (ATTACKED, "at least 1", True),
+    "P(≥1), attacked": (ATTACKED, "P(≥1)", False),
+    "P(≥1), class-averaged, attacked": (ATTACKED, "P(≥1)", True),
 }
 SIZE = "most_members"  # as a parameter: how many networks an ensemble has, up to the setting
 SHARED = "adjusted R²"  # mean over ordered pairs of members; no share of records
@@ -97,10 +97,11 @@ def failed(run: Run, parameter: str) -> Banner:
             if lost:
                 shares = in_a_sentence([f"*{name}* {share} %" for name, share in lost.items()])
                 floor = percent(constant.mean())
+                these = "These trainings count" if len(lost) > 1 else "This training counts"
                 lines.append(
                     f"- {which}: {shares}, no better than always answering the commonest "
-                    f"class, which is right on {floor} %. These trainings count as failed, and "
-                    "what their ensembles keep does not count as robustness."
+                    f"class, which is right on {floor} %. {these} as failed, and what an ensemble "
+                    f"of {'them' if len(lost) > 1 else 'it'} keeps does not count as robustness."
                 )
             words = leaving_out({name: one for name, one in answered.items() if name not in lost})
             others += [f"- {which}: {words}"] if words else []
@@ -149,7 +150,7 @@ def measured(
     for measure, (_, counted, balanced) in SHOWN.items():
         each = np.stack([one[measure] for one in values])  # (seed, test record)
         least = 0.0
-        if members is None and balanced and counted == "at least 1":
+        if members is None and balanced and counted == "P(≥1)":
             least = min(metrics.kept_by_constants(labels[~np.isnan(one)]) for one in each)
         spread = crossed_shares(each, classes=labels if balanced else None, least=least)
         ends = (spread.low, spread.high, spread.over_seeds, spread.over_records)

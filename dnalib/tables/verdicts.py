@@ -12,8 +12,8 @@ from dnalib import metrics
 from dnalib.intervals import Spread
 from dnalib.runs import Run
 from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import Banner, in_a_sentence, knowledge, longer, natural, seeds
-from dnalib.tables.comparisons import points, points_between
+from dnalib.tables import Banner, in_a_sentence, knowledge, longer, natural, percent, seeds
+from dnalib.tables.formats import points, points_between
 from dnalib.tables.seeds import Values
 
 
@@ -26,7 +26,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
     epsilon = max(runs[0].settings.epsilons)
     values = [
         seeds.values_under_attack(
-            run, attack="sap", padding=SWEPT_PADDING, epsilon=epsilon, measure="at least 1"
+            run, attack="sap", padding=SWEPT_PADDING, epsilon=epsilon, measure="P(≥1)"
         )
         for run in runs
     ]
@@ -49,21 +49,21 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
 def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     """What is left of the claim if its own attack aims at the whole ensemble: a list of one.
 
-    SAP at the largest ε on each member and on the ensemble as a whole, with more steps where a
+    SAP at the largest ε on each member and on the ensemble as a whole, and longer searches where a
     record is left.
     """
     epsilon = max(knowledge.epsilons(runs[0]))
     values = [
-        seeds.values_under_smooth(run, epsilon=epsilon, measure="at least 1")[knowledge.MORE_STEPS]
+        seeds.values_under_smooth(run, epsilon=epsilon, measure="P(≥1)")[knowledge.MORE_STEPS]
         for run in runs
     ]
     records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
     taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
-        f"- **The same attack, aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
-        "and on the ensemble as a whole, with more steps, by another rule and loss, where a member "
-        "is still right, on "
-        f"{in_a_sentence(list(records))} records a seed: "
+        f"- **Smooth attacks aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
+        "and on the ensemble as a whole and, on the records of which a member is then still right, "
+        "longer searches by another rule and loss, on "
+        f"{in_a_sentence(list(records))} records a seed: {levels(values)}; "
         f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. "
         f"What is kept is an upper limit: the last doubling of the steps took {of_each(taken)}."
     )
@@ -77,13 +77,13 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     """
     epsilon = knowledge.middle(runs[0])
     values = [
-        seeds.values_under_knowledge(run, epsilon=epsilon, measure="at least 1")[knowledge.ALL]
+        seeds.values_under_knowledge(run, epsilon=epsilon, measure="P(≥1)")[knowledge.ALL]
         for run in runs
     ]
     taken = longer.taken_last_by_twice_the_steps(runs[0], measure="P(≥1)")
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
-        "all attacks on each record, most of which need not be smooth: "
+        f"all attacks on each record, most of which need not be smooth: {levels(values)}; "
         f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. What is kept "
         "is an upper limit: of what the longest of these attacks leaves by itself, twice its steps "
         f"took {of_each(taken)} (seed {runs[0].settings.seed})."
@@ -123,10 +123,21 @@ def beside_cor(
     return f"{'; '.join(parts)}. With all classes alike, {apart}"
 
 
+def levels(values: Sequence[Values]) -> str:
+    """What each ensemble keeps, the mean over the seeds in %, in a sentence."""
+    parts = []
+    for name in values[0]:
+        kept = np.mean([np.nanmean(one[name]) for one in values])
+        parts.append(f"{name} keeps {percent(kept)} %")
+    return in_a_sentence(parts)
+
+
 def of_each(shares: Mapping[str, float]) -> str:
-    """A share of each ensemble in points, in a sentence."""
-    parts = [f"{points(share).lstrip('+')} of {name}" for name, share in shares.items()]
-    return f"{in_a_sentence(parts)} in points"
+    """What was taken from each ensemble, shares of records, in a sentence."""
+    (first, share), *others = shares.items()
+    parts = [f"{points(share).lstrip('+')} points from {first}"]
+    parts += [f"{points(one).lstrip('+')} from {name}" for name, one in others]
+    return in_a_sentence(parts)
 
 
 def told_apart(

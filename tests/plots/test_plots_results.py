@@ -13,7 +13,7 @@ from dnalib.plots.style import ENSEMBLES, RIVALS, ensemble_series, model_series,
 from dnalib.stages import rivals as stages
 from dnalib.tables import robustness
 
-MEASURES = ["average", "at least 1", "at least 2", "at least 3"]
+MEASURES = ["average", "P(≥1)", "P(≥2)", "P(≥3)"]
 ALL = list(ENSEMBLES)
 
 
@@ -41,7 +41,7 @@ def rows(table, **values):
 
 
 def test_robustness_draws_the_table(drawn, tables):
-    published = {("fdec", "at least 1", 150): 0.772, ("cor", "at least 1", 10): 0.9}
+    published = {("fdec", "P(≥1)", 150): 0.772, ("cor", "P(≥1)", 10): 0.9}
     figure = drawn(
         plots.robustness(tables[1], attack="SAP", padding="mask", published=published, majority=0.6)
     )
@@ -58,7 +58,7 @@ def test_robustness_draws_the_table(drawn, tables):
                 assert (row.epsilon, round(100 * row.low, 6)) in corners
                 assert (row.epsilon, round(100 * row.high, 6)) in corners
         stars = {name: line for name, line in lines.items() if name.endswith("published")}
-        if measure == "at least 1":
+        if measure == "P(≥1)":
             assert stars["fdec, published"].get_ydata() == pytest.approx([77.2])
             assert list(stars["cor, published"].get_xdata()) == [10]
             assert [text.get_text() for text in axes.texts] == ["fdec", "cor"]

@@ -44,7 +44,7 @@ def test_curves_are_the_histories(drawn):
     looks = {(one.get_color(), one.get_linestyle(), one.get_marker()) for one in curves}
     assert len(looks) == 3
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["base", "majority class", "cor1", "cor2"]
+    assert names == ["base", "commonest class", "cor1", "cor2"]
 
 
 def test_the_decorrelation_loss_has_its_panel_where_there_is_one(drawn):
@@ -83,7 +83,7 @@ def test_published_curves_stand_behind_ours_on_a_common_axis(drawn):
     )
     assert "(%)" in figure.get_supxlabel() and "(%)" in figure.get_supylabel()
     cor, fdec = figure.axes
-    assert [line.get_label() for line in cor.get_lines()] == [*names["cor"], "majority class"]
+    assert [line.get_label() for line in cor.get_lines()] == [*names["cor"], "commonest class"]
     published, *curves, floor = fdec.get_lines()
     assert published.get_label() == "fdec1, published"
     assert published.get_xdata()[[0, -1]] == pytest.approx([0.5, 100])

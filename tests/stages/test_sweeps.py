@@ -182,7 +182,7 @@ def test_the_control_stands_beside_them_under_each_attack(run, attack):
 def test_classes_count_alike_where_they_are_averaged(run):
     table = sweeps.sweep_table(run, "bands")
     (row,) = table.query(
-        "setting == 10 and ensemble == 'cor' and measure == 'P(≥1), class average, attacked'"
+        "setting == 10 and ensemble == 'cor' and measure == 'P(≥1), class-averaged, attacked'"
     ).itertuples()
     shares = []
     for seed in (0, 1):
@@ -269,8 +269,8 @@ def test_ensembles_are_compared_with_the_control_by_seed_and_record(run):
     found = sweep_differences.control_table(run, "bands")
     assert list(dict.fromkeys(found.ensemble)) == list(stages.ENSEMBLES)
     table = sweeps.sweep_table(run, "bands")
-    for row in tables.selected(found, measure="P(≥1) under SAP averaged over classes").itertuples():
-        measure = "P(≥1), class average, attacked"
+    for row in tables.selected(found, measure="P(≥1) under SAP, class-averaged").itertuples():
+        measure = "P(≥1), class-averaged, attacked"
         kept, control = (
             value_at(table, row.setting, name, measure) for name in (row.ensemble, CONTROL)
         )

@@ -46,14 +46,14 @@ def test_indicators_count_members_and_follow_the_rules():
     for ensemble, measures in answers.indicators().items():
         logits = answers.logits[ensemble]
         assert list(measures) == [
-            *(f"at least {number}" for number in (1, 2, 3)),
+            *(f"P(≥{number})" for number in (1, 2, 3)),
             "majority vote",
             "mean softmax",
         ]
         for place, label in enumerate(answers.labels):
             right = sum(member[place].argmax() == label for member in logits)
             for number in (1, 2, 3):
-                assert measures[f"at least {number}"][place] == (right >= number)
+                assert measures[f"P(≥{number})"][place] == (right >= number)
             mean = sum(np.exp(one[place]) / np.exp(one[place]).sum() for one in logits)
             assert measures["mean softmax"][place] == (mean.argmax() == label)
             if right != 1:  # with one right of three, the vote hangs on the other two

@@ -46,7 +46,7 @@ def test_robustness_counts_the_attacked_records_of_each_ensemble(tiny_run: Compu
                 padding="mask",
                 epsilon=epsilon,
                 ensemble=name,
-                measure=f"at least {number}",
+                measure=f"P(≥{number})",
             ).itertuples()
             assert row.value == pytest.approx((hits >= number).mean())
             assert row.low <= row.value <= row.high and row.records == len(labels)
@@ -74,8 +74,8 @@ def test_headline_sets_the_papers_numbers_beside_ours(tiny_run: ComputingRun) ->
     # The tiny run has no ε = 150 µV, so that no published value belongs beside it.
     assert set(table["paper"]) == {"–"}
     assert tables.paper_points(tiny_run, attack="sap").keys() == {
-        ("cor", "at least 1", 10.0),
-        ("cor", "at least 2", 10.0),
+        ("cor", "P(≥1)", 10.0),
+        ("cor", "P(≥2)", 10.0),
     }
 
 
@@ -134,7 +134,7 @@ def test_each_condition_is_counted_with_the_labels_of_its_own_records(
             attack="pgd",
             epsilon=epsilon,
             ensemble="cor",
-            measure="at least 1, class-averaged",
+            measure="P(≥1), class-averaged",
         )
         assert row.value.item() == pytest.approx(expected)
         assert row.records.item() == len(labels[epsilon])

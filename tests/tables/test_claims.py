@@ -10,7 +10,7 @@ def test_the_order_is_that_of_what_is_kept_at_the_largest_epsilon(tiny_run: Comp
     for attack in stages.ATTACKS:
         condition = {"attack": attack, "padding": "strip", "epsilon": epsilon}
         table = tables.selected(tables.robustness_table(tiny_run), **condition)
-        kept = tables.selected(table, measure="at least 1").set_index("ensemble").value
+        kept = tables.selected(table, measure="P(≥1)").set_index("ensemble").value
         text = claims.order(tiny_run, attack=attack).markdown
         places = [
             text.index(f"{tables.percent(kept[name])} % for {name}")
@@ -32,9 +32,9 @@ def test_findings_are_means_over_seeds(tiny_run: ComputingRun) -> None:
     values = table.set_index(["measure", "ensemble"]).value
     alone = claims.findings([tiny_run]).markdown
     for name in stages.ENSEMBLES:
-        assert f"{tables.percent(values['at least 1', name])} %" in alone
-        assert f"{tables.percent(values['at least 1, class-averaged', name])} % for {name}" in alone
-    control = tables.percent(values["at least 1, class-averaged", metrics.CONTROL])
+        assert f"{tables.percent(values['P(≥1)', name])} %" in alone
+        assert f"{tables.percent(values['P(≥1), class-averaged', name])} % for {name}" in alone
+    control = tables.percent(values["P(≥1), class-averaged", metrics.CONTROL])
     assert f"classes alike, it keeps {control} %" in alone
     assert alone.endswith("not the luck of training.")
     twice = claims.findings([tiny_run, tiny_run]).markdown

@@ -92,7 +92,7 @@ def test_detection_holds_the_measures_and_their_bounds(attacked, name):
         assert (rows.low < rows.value).all() and (rows.value < rows.high).all()
         assert rows.value["least area"] < rows.value["area"]
         ends = intervals.share_interval(~correct)[1:]
-        assert rows.loc["wrong answers", ["low", "high"]].tolist() == pytest.approx(ends, abs=0.03)
+        assert rows.loc["wrong answers", ["low", "high"]].tolist() == pytest.approx(ends)
 
 
 def test_the_area_is_the_mean_of_the_curve(attacked):

@@ -1,8 +1,11 @@
 """Numbers and intervals as they are shown."""
 
 import numpy as np
+import pandas
+import pytest
 
 from dnalib import tables
+from dnalib.tables import formats
 
 
 def test_intervals_below_zero_are_told_from_minus_signs() -> None:
@@ -30,3 +33,23 @@ def test_whole_ends_are_told_from_minus_signs():
 
 def test_what_is_undefined_is_a_dash():
     assert tables.with_interval(np.nan, np.nan, np.nan) == "–"
+
+
+def test_a_value_that_no_row_has_is_refused():
+    table = pandas.DataFrame({"measure": ["average", "P(≥1)"], "epsilon": [10.0, 50.0]})
+    assert len(tables.selected(table, measure="P(≥1)", epsilon=50)) == 1
+    assert tables.selected(table, measure="P(≥1)", epsilon=10).empty
+    with pytest.raises(ValueError, match=r"^measure is 'at least 1'; .* average, P\(≥1\)$"):
+        tables.selected(table, measure="at least 1")
+
+
+def test_a_difference_has_a_sign():
+    assert formats.points(0.061) == "+6.1" and formats.points(-0.0003) == "+0.0"
+    assert formats.points(float("nan")) == "–"
+
+
+def test_a_difference_without_an_interval_or_a_value_has_none():
+    nan = float("nan")
+    assert formats.points_between(nan, nan, nan) == "–"
+    assert formats.points_between(0.1, nan, nan) == "+10.0"
+    assert formats.points_between(-0.1, -0.2, 0.05) == "−10.0 (−20.0 to 5.0)"

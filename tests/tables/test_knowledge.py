@@ -120,7 +120,7 @@ def test_survival_by_knowledge(run, attacks):
     assert not table.duplicated(["epsilon", "knowledge", "ensemble", "measure"]).any()
     values = table.set_index(["epsilon", "knowledge", "measure", "ensemble"]).value
     joined = worst_case.worst_case_table(attacks).set_index(["measure", "ensemble"]).value
-    for measure in ("at least 1", "at least 2", "majority vote", "mean softmax"):
+    for measure in ("P(≥1)", "P(≥2)", "majority vote", "mean softmax"):
         for ensemble in NAMES:
             everything = values[50, knowledge.ALL, measure, ensemble]
             assert everything == joined[measure, ensemble]
@@ -146,7 +146,7 @@ def test_universal_perturbations_by_what_they_were_learnt_on(run):
 def test_one_perturbation_is_set_beside_those_made_for_each_record(run):
     known = knowledge.knowledge_table(run)
     text = claims.universal_beside_own(run, known).markdown
-    own = known[(known.knowledge == "base model") & (known.measure == "at least 1")]
+    own = known[(known.knowledge == "base model") & (known.measure == "P(≥1)")]
     own = own.set_index(["epsilon", "ensemble"]).value
     said = 0
     for epsilon in (10, 50, 150):
@@ -172,7 +172,7 @@ def test_doubt_is_judged_on_all_natural_records_and_under_three_attacks(run):
 
 def test_the_figure_draws_a_panel_a_bound_and_a_point_a_kind_of_knowledge(run):
     table = knowledge.knowledge_table(run)
-    figure = plots.knowledge(table, measure="at least 1", name="P(≥1)")
+    figure = plots.knowledge(table, measure="P(≥1)", name="P(≥1)")
     panels = figure.axes
     assert [axes.get_title(loc="left") for axes in panels] == [
         "a  ε = 10 µV",
@@ -184,7 +184,7 @@ def test_the_figure_draws_a_panel_a_bound_and_a_point_a_kind_of_knowledge(run):
     assert list(drawn) == [*knowledge.KNOWLEDGE, knowledge.ALL]
     assert len({(line.get_marker(), line.get_color()) for line in drawn.values()}) == 5
     for known, line in drawn.items():
-        rows = tables.selected(table, epsilon=50, knowledge=known, measure="at least 1")
+        rows = tables.selected(table, epsilon=50, knowledge=known, measure="P(≥1)")
         assert np.allclose(line.get_xdata(), 100 * rows.value)
     with pytest.raises(ValueError, match="table has 0 kinds of knowledge for 'x'"):
         plots.knowledge(table, measure="x", name="x")
@@ -192,9 +192,9 @@ def test_the_figure_draws_a_panel_a_bound_and_a_point_a_kind_of_knowledge(run):
 
 def test_tables_show_what_was_counted(run, attacks):
     table = knowledge.knowledge_table(run)
-    shown = adaptive.survival(table, measure="at least 1")
+    shown = adaptive.survival(table, measure="P(≥1)")
     rows = tables.selected(
-        table, epsilon=50, knowledge="adaptive", ensemble="fdec", measure="at least 1"
+        table, epsilon=50, knowledge="adaptive", ensemble="fdec", measure="P(≥1)"
     )
     assert shown.loc[("50 µV", "fdec"), "adaptive"].startswith(tables.percent(rows.value.iloc[0]))
     survives = claims.what_survives(

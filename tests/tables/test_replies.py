@@ -55,7 +55,7 @@ def test_what_more_steps_take_is_the_most_of_the_table(run):
     groups = rivalry.groups(run)
     table = longer.without_and_with(run, groups=groups)
     text = replies.converged(run, groups=groups).markdown
-    for name in longer.LEFT.values():
+    for name in longer.AIMS:
         rows = tables.selected(table, name=name)
         taken = (ATTACKED * (rows.without - rows.value)).round()  # records
         assert taken.max() > 0

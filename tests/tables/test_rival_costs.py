@@ -58,7 +58,7 @@ def test_costs_stand_beside_what_they_buy(run, known):
     assert len(bought) == 2 * len(EVERYONE)
     row = tables.selected(bought, ensemble="dverge", name="P(≥1)").iloc[0]
     expected = tables.selected(
-        known, epsilon=50, knowledge=knowledge.ALL, ensemble="dverge", measure="at least 1"
+        known, epsilon=50, knowledge=knowledge.ALL, ensemble="dverge", measure="P(≥1)"
     ).iloc[0]
     assert (row.value, row.low, row.high) == (expected.value, expected.low, expected.high)
     assert row.times == rival_costs.costs(run).times["dverge"]

@@ -116,11 +116,11 @@ def test_survival_counts_each_ensemble_under_its_own_attacks(run, known):
     for rival, networks in RIVALS.items():
         attacks = knowledge.conditions(run, epsilon=150, ensembles={rival: networks})
         survived = np.all([one.correct()[rival].any(0) for one in attacks.values()], axis=0)
-        assert values[150, knowledge.ALL, rival, "at least 1"] == survived.mean()
-    assert (150, knowledge.ALL, "wide", "at least 2") not in values.index
-    shown = adaptive.survival(known, measure="at least 1")
+        assert values[150, knowledge.ALL, rival, "P(≥1)"] == survived.mean()
+    assert (150, knowledge.ALL, "wide", "P(≥2)") not in values.index
+    shown = adaptive.survival(known, measure="P(≥1)")
     assert shown.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in EVERYONE]
-    figure = plots.knowledge(known, measure="at least 1", name="P(≥1)")
+    figure = plots.knowledge(known, measure="P(≥1)", name="P(≥1)")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == EVERYONE
 
 
@@ -131,7 +131,7 @@ def test_what_survives_joins_all_ensembles(run, known):
     assert shown.index.tolist() == [(f"{e} µV", one) for e in (10, 50, 150) for one in EVERYONE]
     cell = shown.loc[("50 µV", "parallel"), knowledge.ALL]
     row = tables.selected(
-        known, epsilon=50, knowledge=knowledge.ALL, ensemble="parallel", measure="at least 1"
+        known, epsilon=50, knowledge=knowledge.ALL, ensemble="parallel", measure="P(≥1)"
     ).iloc[0]
     assert cell == tables.with_interval(row.value, row.low, row.high)
 

@@ -15,7 +15,7 @@ def test_table_holds_the_measures_and_their_intervals():
     correct = metrics.correct_predictions(logits, labels)
     table = robustness.ensemble_table({"cor": correct, "dec": ~correct}, labels)
     assert list(table.columns) == ["ensemble", "measure", "value", "low", "high", "records"]
-    tails = ["at least 1", "at least 2", "at least 3"]
+    tails = ["P(≥1)", "P(≥2)", "P(≥3)"]
     measures = ["average", *tails, *(f"{tail}, class-averaged" for tail in tails)]
     assert table.measure.tolist() == 2 * measures and set(table.records) == {300}
     assert table.ensemble.tolist() == 7 * ["cor"] + 7 * ["dec"]
@@ -23,14 +23,14 @@ def test_table_holds_the_measures_and_their_intervals():
     assert rows.value["average"] == pytest.approx(metrics.average_accuracy(correct))
     for x in (1, 2, 3):
         each = metrics.at_least_each(correct, members=x)
-        assert rows.value[f"at least {x}"] == pytest.approx(each.mean())
+        assert rows.value[f"P(≥{x})"] == pytest.approx(each.mean())
         interval = intervals.share_interval(each)[1:]
-        assert rows.loc[f"at least {x}", ["low", "high"]].tolist() == pytest.approx(interval)
+        assert rows.loc[f"P(≥{x})", ["low", "high"]].tolist() == pytest.approx(interval)
     average = intervals.share_interval(correct.mean(axis=0))[1:]
     assert rows.loc["average", ["low", "high"]].tolist() == pytest.approx(average)
     for x in (1, 2, 3):
         each = metrics.at_least_each(correct, members=x)
-        averaged = rows.loc[f"at least {x}, class-averaged"]
+        averaged = rows.loc[f"P(≥{x}), class-averaged"]
         assert averaged.value == pytest.approx(metrics.class_averaged(each, labels))
         assert averaged.low < averaged.value < averaged.high
 
@@ -46,7 +46,7 @@ def test_table_leaves_out_classes_without_a_record():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = robustness.ensemble_table({"cor": correct}, [0, 0, 2, 2])
-    assert table.measure.tolist() == ["average", "at least 1", "at least 1, class-averaged"]
+    assert table.measure.tolist() == ["average", "P(≥1)", "P(≥1), class-averaged"]
     assert table.value.iloc[-1] == 0.75 and table.notna().all(axis=None)
 
 
@@ -80,7 +80,7 @@ def test_any_number_of_classes_is_averaged(classes):
     table = robustness.ensemble_table({"own": correct}, labels).set_index("measure")
     each = metrics.at_least_each(correct, members=2)
     expected = metrics.class_averaged(each, labels, classes=classes)
-    assert table.value["at least 2, class-averaged"] == pytest.approx(expected)
+    assert table.value["P(≥2), class-averaged"] == pytest.approx(expected)
     with pytest.raises(ValueError, match="labels holds -1 to .*; class indices are from 0$"):
         robustness.ensemble_table({"own": correct}, labels - 1)
 
@@ -92,7 +92,7 @@ def test_the_control_never_falls_below_what_its_constants_keep() -> None:
     right = metrics.correct_predictions(metrics.with_constants(logits), labels)
     names = {metrics.CONTROL: right, "other": right}
     table = robustness.ensemble_table(names, labels, constants=metrics.CONSTANTS)
-    rows = table[table.measure == "at least 1, class-averaged"].set_index("ensemble")
+    rows = table[table.measure == "P(≥1), class-averaged"].set_index("ensemble")
     assert rows.value.tolist() == pytest.approx([2 / 3] * 2) and rows.low["other"] < 0.65
     assert rows.low[metrics.CONTROL] == pytest.approx(2 / 3)
     assert rows.high[metrics.CONTROL] > 2 / 3
@@ -100,5 +100,5 @@ def test_the_control_never_falls_below_what_its_constants_keep() -> None:
     assert metrics.kept_by_constants([1, 3]) == 0
     assert metrics.kept_by_constants([1, 3], constants=[3]) == 0.5
     plain = robustness.ensemble_table(names, labels)
-    ends = plain[plain.measure == "at least 1, class-averaged"].low
+    ends = plain[plain.measure == "P(≥1), class-averaged"].low
     assert ends.tolist() == [rows.low["other"]] * 2

@@ -13,7 +13,7 @@ CONDITION = {"attack": "sap", "padding": "strip", "epsilon": max(EPSILONS)}
 
 
 def test_attacked_records_are_found_in_the_test_set(tiny_run):
-    attacked = seeds.values_under_attack(tiny_run, measure="at least 1", **CONDITION)
+    attacked = seeds.values_under_attack(tiny_run, measure="P(≥1)", **CONDITION)
     natural = seeds.values_on_natural(tiny_run, measure="average")
     assert list(attacked) == list(natural)
     for ensemble, values in attacked.items():
@@ -119,7 +119,7 @@ def test_what_the_attacker_knows_is_spread_over_seeds(tiny_run, other):
                 "epsilon": 50.0,
                 "knowledge": name,
                 "ensemble": ensemble,
-                "measure": "at least 1",
+                "measure": "P(≥1)",
             }
             each = [tables.selected(one, **chosen).value.item() for one in expected]
             values[ensemble] = np.mean(each)

@@ -39,7 +39,7 @@ def test_lines_compare_what_they_name(tiny_run):
     lines = verdicts.under_the_papers_attack([tiny_run]).markdown.splitlines()
     claim, both, measure, alike = lines
     values = seeds.values_under_attack(
-        tiny_run, attack="sap", padding="strip", epsilon=50.0, measure="at least 1"
+        tiny_run, attack="sap", padding="strip", epsilon=50.0, measure="P(≥1)"
     )
     assert "SAP on the base model at ε = 50 µV" in claim
     for line, pairs in (
@@ -124,7 +124,9 @@ def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(ti
     *_, before, after = (steps[column].astype(float) for column in steps)
     took = line.partition("the last doubling of the steps took ")[2]
     for name in ENSEMBLES:
-        assert f"{before[name] - after[name]:.1f} of {name}" in took
+        taken = f"{before[name] - after[name]:.1f}"
+        assert f"{taken} from {name}" in took or f"{taken} points from {name}" in took
+        assert f"{name} keeps {100 * alive[name].mean():.1f} %" in line.partition(";")[0]
     for name in ("fdec", "dec", "fcor"):
         difference = 100 * (alive[name].mean() - alive["cor"].mean())
         assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
@@ -138,9 +140,12 @@ def test_the_attacker_who_knows_has_all_attacks(tiny_run):
     taken = line.partition("by itself, twice its steps took ")[2]
     for name in ENSEMBLES:
         (_, before), (_, after) = left[name]["P(≥1)"]
-        assert f"{100 * (before - after):.1f} of {name}" in taken
-    found = seeds.values_under_knowledge(tiny_run, epsilon=epsilon, measure="at least 1")
+        took = f"{100 * (before - after):.1f}"
+        assert f"{took} from {name}" in taken or f"{took} points from {name}" in taken
+    found = seeds.values_under_knowledge(tiny_run, epsilon=epsilon, measure="P(≥1)")
     values = found[knowledge.ALL]
+    for name in values:
+        assert f"{name} keeps {100 * np.nanmean(values[name]):.1f} %" in line.partition(";")[0]
     for name in ("fdec", "dec", "fcor"):
         difference = 100 * np.nanmean(values[name] - values["cor"])
         assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line

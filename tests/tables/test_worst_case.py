@@ -41,7 +41,7 @@ def test_the_worst_case_counts_each_attack_before_it_joins_them():
         Answers({"pair": np.eye(4)[np.repeat(one[:, None], 4, axis=1)]}, labels) for one in answered
     )
     table = worst_case_table({"first": first, "second": second})
-    one, two = table.set_index("measure").loc[["at least 1", "at least 2"]].itertuples()
+    one, two = table.set_index("measure").loc[["P(≥1)", "P(≥2)"]].itertuples()
     assert one.value == 1 and two.value == 0
     assert one.strongest == "first", "of equals, the first"
 
@@ -99,7 +99,7 @@ def test_the_worst_case_leaves_as_few_members_right_as_any_attack(attacks, known
         assert np.array_equal(worst.correct()[ensemble].sum(0), right.min(0))
         for number in (1, 2, 3):
             value = metrics.at_least(worst.correct()[ensemble], members=number)
-            assert value == joined[ensemble, f"at least {number}"]
+            assert value == joined[ensemble, f"P(≥{number})"]
         # What is taken is one attack's answer, of all members together.
         every = np.stack([one.logits[ensemble] for one in attacks.values()])
         same = (every == worst.logits[ensemble]).all(axis=(1, 3))  # (attack, record)
