@@ -127,3 +127,8 @@ def fitting_batches(model: nn.Module, signals: Tensor) -> tuple[Tensor, ...]:
 def percent(share: float) -> str:
     """A share as the sentences give it: 0.953 -> "95.3 %"."""
     return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """A difference of shares as the sentences give it: 0.01 -> "1.0 points"."""
+    return f"{100 * share:.1f} points"

@@ -11,6 +11,7 @@ from dnalib.checks.common import (
     Attack,
     CheckResult,
     percent,
+    points,
     rightly_classified,
     success,
 )
@@ -48,7 +49,7 @@ def iterative_beats_one_step(
         many - one,
         threshold,
         f"Many steps turn {percent(many)} of the records and one step {percent(one)}; the "
-        f"difference is at least {percent(threshold)} where small steps follow a true gradient.",
+        f"difference is at least {points(threshold)} where small steps follow a true gradient.",
     )
 
 
@@ -87,7 +88,7 @@ def success_rises_with_epsilon(
         measured,
         threshold,
         f"From the smallest ε to the largest, the attack turns {listed} of the records; from one "
-        f"ε to the next, that share may fall by {percent(threshold)} at most.",
+        f"ε to the next, that share may fall by {points(threshold)} at most.",
     )
 
 
@@ -162,7 +163,7 @@ def doubling_steps_gains_little(
         twice - once,
         threshold,
         f"{steps} steps turn {percent(once)} of the records, and {2 * steps} steps turn "
-        f"{percent(twice)}; an attack that has converged gains less than {percent(threshold)}.",
+        f"{percent(twice)}; an attack that has converged gains less than {points(threshold)}.",
     )
 
 
@@ -199,7 +200,7 @@ def gradient_free_stays_below(
         without - white_box,
         threshold,
         f"Without gradients, {percent(without)} of the records are turned; with them, "
-        f"{percent(white_box)}. The first share may exceed the second by {percent(threshold)} at "
+        f"{percent(white_box)}. The first share may exceed the second by {points(threshold)} at "
         "most.",
     )
 
@@ -237,5 +238,5 @@ def transferred_stays_below(
         threshold,
         f"Perturbations made on another model turn {percent(other)} of the records, and the "
         f"model's own turn {percent(white_box)}. The first share may exceed the second by "
-        f"{percent(threshold)} at most.",
+        f"{points(threshold)} at most.",
     )
