@@ -25,6 +25,7 @@ from dnalib.campaign.limits import CampaignError, Clock
 from dnalib.campaign.pieces import Piece
 from dnalib.campaign.restoring import restore
 from dnalib.campaign.steps import Places, Step, parse_step, run_step
+from dnalib.executing import KERNEL_START_SECONDS
 from dnalib.runs import OutOfTime
 from dnalib.runs.turns import TURNS
 
@@ -149,6 +150,7 @@ def test_a_step_executes_every_chapter_once(kernel: Papermill, places: Places) -
     run_step(Step("demo"), places, Clock(None))
     assert "epochs" not in kernel.calls[0].given and "max_minutes" not in kernel.calls[0].given
     assert kernel.calls[0].options["timeout_func"](None) is None
+    assert kernel.calls[0].options["start_timeout"] == KERNEL_START_SECONDS
     assert executed(kernel) == list(NAMES), "other epochs are another run beside the first"
     assert len(list(places.runs.glob("demo/book/*.ipynb"))) == 3
     assert len(list(places.runs.glob("demo/book-epochs-2/*.ipynb"))) == 3

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from dnalib import stages
+from dnalib.executing import KERNEL_START_SECONDS
 from dnalib.pages import numbers, write_run_pages
 from dnalib.recording.showing import README_FIGURE, README_MARKS
 from dnalib.runs import load_profile
@@ -23,6 +24,14 @@ from dnalib.workflow import make_plan
 from dnalib.workflow.chapters import CHAPTERS
 from dnalib.workflow.parts import load_resources
 from dnalib.workflow.plan import BOOK
+
+
+def test_kernels_have_as_long_to_start_wherever_notebooks_are_executed(root: Path) -> None:
+    for name, option in (
+        ("Makefile", "--nbval-kernel-startup-timeout"),
+        ("Snakefile", "--start-timeout"),
+    ):
+        assert f"{option} {KERNEL_START_SECONDS}" in (root / name).read_text(), name
 
 
 @pytest.fixture(scope="module")
