@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dnalib.array_arguments import check_count
 
@@ -59,8 +60,13 @@ class PackedSignals:
                 f"starts and lengths have shapes {tuple(starts.shape)} and "
                 f"{tuple(lengths.shape)}; accepted is ({records},), one a record"
             )
-        if ((starts < 0) | (lengths < 1) | (starts + lengths > length)).any():
-            raise ValueError(f"a record leaves the axis of {length} samples, or has none")
+        outside = (starts < 0) | (lengths < 1) | (starts + lengths > length)  # (record,)
+        if outside.any():
+            first = first_of(outside)
+            raise ValueError(
+                f"record {first} has {lengths[first]} samples from {starts[first]} on; accepted is "
+                f"at least one, within the axis of {length}"
+            )
         time = torch.arange(length, device=device)
         inside = (time >= starts[:, None]) & (time < (starts + lengths)[:, None])
         offsets = lengths.cumsum(0) - lengths
@@ -73,6 +79,23 @@ class PackedSignals:
     def leads(self) -> int:
         """How many each record has."""
         return len(self.samples)
+
+    def check_finite(self, name: str) -> None:
+        """Raise a ValueError that names the first record with a value that is not finite.
+
+        What is on a GPU was checked before it was moved: reading it would wait for the device.
+        """
+        if self.samples.device.type != "cpu" or not self.samples.is_floating_point():
+            return
+        lost = ~self.samples.isfinite().all(dim=0)  # (sample,)
+        if lost.any():
+            before = functional.pad(lost.cumsum(0), (1, 0))  # how many lie before each sample
+            of_each = before[self.offsets + self.lengths] > before[self.offsets]  # (record,)
+            if of_each.any():
+                raise ValueError(
+                    f"{name} hold a value that is not finite, in record {first_of(of_each)}; "
+                    "accepted are finite numbers"
+                )
 
     def to(self, device: torch.device | str) -> "PackedSignals":
         """The same records on a device."""
@@ -145,6 +168,11 @@ class PackedSignals:
         time = torch.arange(first, last, device=self.samples.device)  # (time,)
         position = time - self.starts[records, None]  # (batch, time)
         return position, (position >= 0) & (position < self.lengths[records, None])
+
+
+def first_of(chosen: Tensor) -> int:
+    """The position of the first that is chosen, of (record,), bool."""
+    return int(chosen.nonzero()[0])
 
 
 def check_packed(name: str, signals: object) -> None:

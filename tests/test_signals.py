@@ -66,11 +66,30 @@ def test_without_places_a_record_fills_the_axis(padded):
 
 
 @pytest.mark.parametrize(
-    ("starts", "lengths"), [([-1, 0, 0], [4, 4, 4]), ([0, 0, 7], [4, 4, 4]), ([0, 0, 0], [4, 0, 4])]
+    ("starts", "lengths", "found"),
+    [
+        ([-1, 0, 0], [4, 4, 4], "record 0 has 4 samples from -1 on"),
+        ([0, 0, 7], [4, 4, 4], "record 2 has 4 samples from 7 on"),
+        ([0, 0, 0], [4, 0, 4], "record 1 has 0 samples from 0 on"),
+    ],
 )
-def test_a_record_that_leaves_the_axis_is_refused(padded, starts, lengths):
-    with pytest.raises(ValueError, match="a record leaves the axis of 10 samples"):
+def test_a_record_that_leaves_the_axis_is_refused(padded, starts, lengths, found):
+    with pytest.raises(ValueError, match=f"{found}; accepted is .* within the axis of 10"):
         PackedSignals.pack(padded, starts=torch.tensor(starts), lengths=torch.tensor(lengths))
+
+
+def test_the_record_with_a_value_that_is_not_finite_is_named(padded):
+    places = {"starts": torch.tensor([3, 0, 9]), "lengths": torch.tensor([4, 10, 1])}
+    padded = padded.float()
+    padded[0, 0, 0] = torch.inf  # on the padding, which is not kept
+    PackedSignals.pack(padded, **places).check_finite("signals")
+    padded[2, -1, 9] = torch.nan
+    packed = PackedSignals.pack(padded, **places)
+    with pytest.raises(ValueError, match="signals hold .* in record 2; accepted are finite"):
+        packed.check_finite("signals")
+    packed.select(torch.tensor([1, 0])).check_finite("signals")
+    with pytest.raises(ValueError, match="in record 1; accepted"):
+        packed.select(torch.tensor([0, 2])).check_finite("signals")
 
 
 def test_shapes_that_do_not_fit_are_refused(padded):

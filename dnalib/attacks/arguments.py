@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dnalib.array_arguments import check_count, is_number
 from dnalib.attacks.ascent import SCHEDULES
 from dnalib.model import check_evaluation_mode
-from dnalib.signals import check_generators, check_labels, check_tensor
+from dnalib.signals import check_generators, check_labels, check_tensor, first_of
 
 Padding = Literal["strip", "mask", "keep"]
 PADDINGS: tuple[Padding, ...] = ("strip", "mask", "keep")
@@ -109,8 +109,12 @@ def check_labelled(signals: Tensor, labels: Tensor, *, valid: Tensor | None) -> 
     check_labels("labels", labels, records=len(signals))
     if (labels < 0).any():
         raise ValueError(f"labels hold {labels.min().item()}; accepted are classes from 0")
-    if not torch.isfinite(signals).all():
-        raise ValueError("signals hold a value that is not finite; accepted are finite raw units")
+    lost = ~signals.isfinite().flatten(1).all(dim=1)  # (batch,)
+    if lost.any():
+        raise ValueError(
+            f"signals hold a value that is not finite, in record {first_of(lost)} of the batch; "
+            "accepted are finite raw units"
+        )
 
 
 def check_padding(padding: str) -> None:

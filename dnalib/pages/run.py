@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 import yaml
 
-from dnalib import metrics, stages, tables
+from dnalib import metrics, tables
 from dnalib.runs import RecordedRun, Run
 from dnalib.stages.adaptive import adaptive_name
 from dnalib.stages.rivals import rivals_of
-from dnalib.tables import claims, effects, knowledge, noise, rival_costs, seeds, verdicts
+from dnalib.tables import claims, effects, front, knowledge, noise, rival_costs, verdicts
 from dnalib.workflow.chapters import SWEEP_CHAPTERS
 
+WORDS = (
+    "Four ensembles are compared: the conventional *cor*, the decorrelated *dec*, *fcor* with the "
+    "spectrum split, and *fdec* with both. An ensemble *keeps* a record that at least one of its "
+    "members gets right. Perturbations are searched for on the first member, the *base model* of "
+    "all four, and shown to all members; ε bounds the change of each sample. The attack PGD moves "
+    "every sample by itself, SAP smooths the change. A control, "
+    f"*{metrics.CONTROL}*, is the base model beside two answers that never change, *always normal* "
+    "and *always other*."
+)
 ELSEWHERE = (
     "These perturbations are searched for on the base model alone. Attackers who know the "
     "ensemble are met in [appendix A1](A1_adaptive_attacks), on the run that it names."
@@ -26,7 +34,7 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
     `measured_effects.md`: what the differences between text and code change.
     """
     banner = tables.banner(runs[0]).markdown
-    parts = [banner, numbers(runs), claims.findings(runs).markdown]
+    parts = [banner, numbers(runs)]
     alone = f"What follows is of seed {runs[0].settings.seed} alone. " if len(runs) > 1 else ""
     parts.append(alone + noise.beside_headline(runs[0]))
     parts.append(against_knowledge(runs) if holds_attacks_on(runs[0], "fdec") else ELSEWHERE)
@@ -37,8 +45,8 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
 
 
 def numbers(runs: Sequence[Run]) -> str:
-    """What the README and the first page begin with: the run in short, and its headline."""
-    return f"{in_short(runs)}\n\n{headline(runs)}"
+    """What the README and the first page begin with: the words, the headline, and what it says."""
+    return f"{WORDS}\n\n{headline(runs)}\n\n{in_short(runs)}"
 
 
 def in_short(runs: Sequence[Run]) -> str:
@@ -54,14 +62,6 @@ def in_short(runs: Sequence[Run]) -> str:
         lines.append(verdicts.under_all_attacks(runs).markdown)
     return "\n".join(
         [
-            "Four ensembles are compared: the conventional *cor*, the decorrelated *dec*, *fcor* "
-            "with the spectrum split, and *fdec* with both. An ensemble *keeps* a record that at "
-            "least one of its members gets right. Perturbations are searched for on the first "
-            "member, the *base model* of all four, and shown to all members; ε bounds the change "
-            "of each sample. The attack PGD moves every sample by itself, SAP smooths the change. "
-            f"A control, *{metrics.CONTROL}*, is the base model beside two answers that never "
-            "change, *always normal* and *always other*.",
-            "",
             "In short, with differences in percentage points and 95 % intervals over "
             f"{chance} (at most about one such interval in twenty misses by chance; none is "
             "corrected for their number):",
@@ -91,40 +91,43 @@ def against_knowledge(runs: Sequence[Run]) -> str:
 
 
 def headline(runs: Sequence[Run]) -> str:
-    """The headline table in Markdown, from the artefacts of a run's seeds."""
-    settings = runs[0].settings
-    epsilon = max(settings.epsilons)
-    records = tables.whose_records(runs[0].origin)
-    trained = (
-        "one seed"
-        if len(runs) == 1
-        else f"the mean of {len(runs)} seeds with an interval over seeds and records"
-    )
-    over = "" if len(runs) == 1 else ", the mean over the seeds"
-    table = seeds.headline(runs).drop(columns="records")
-    names = ["ensemble", *table.columns, "test accuracy of its members"]
+    """The table that the book begins with, and how it is read, in Markdown."""
+    knowing = holds_attacks_on(runs[0], "fdec")
+    table = front.front_table(runs, knowing=knowing)
+    names = ["ensemble", *table.columns]
     lines = [
-        "Share of records (%) that at least one member still classifies right, of those that the "
-        f"base model gets right unperturbed: under SAP at ε = {epsilon:g} µV, and, in the column "
-        f"*{tables.UNDER_PGD}*, under PGD at the same ε. Ours is the run "
-        f"`{runs[0].profile}`: {records} at {settings.rate} Hz, {settings.width:g} of the paper's "
-        f"width, {settings.epochs} epochs, {trained}. The last column is the accuracy (%) of each "
-        f"member on all unperturbed test records{over}.",
+        how_it_is_read(runs, knowing=knowing),
         "",
         f"| {' | '.join(names)} |",
         f"|{'---|' * len(names)}",
+        *(f"| {ensemble} | {' | '.join(row)} |" for ensemble, row in table.iterrows()),
     ]
-    for ensemble, row in table.iterrows():
-        members = stages.ENSEMBLES.get(ensemble, ())
-        accuracy = ", ".join(mean_accuracy(runs, member) for member in members) or "–"
-        lines.append(f"| {ensemble} | {' | '.join(row)} | {accuracy} |")
     return "\n".join(lines)
 
 
-def mean_accuracy(runs: Sequence[Run], member: str) -> str:
-    """A member's accuracy on unperturbed test records in %, the mean over seeds."""
-    each = [metrics.accuracy(*tables.natural(run, [member]))[0] for run in runs]
-    return tables.percent(fmean(each))
+def how_it_is_read(runs: Sequence[Run], *, knowing: bool) -> str:
+    """What the columns of `front.front_table` are, and of which run."""
+    settings = runs[0].settings
+    trained, over = (
+        ("one seed", "records")
+        if len(runs) == 1
+        else (f"the mean of {len(runs)} seeds", "seeds and records")
+    )
+    stronger = (
+        "; *aimed SAP* is on each member and on all together, at the same ε; "
+        f"*{front.all_attacks(runs[0])}* is under the strongest of all attacks on each record"
+        if knowing
+        else ""
+    )
+    return (
+        "The table gives P(≥1), the share of records (%) that an ensemble keeps, of those that the "
+        "base model gets right unperturbed. *Paper* and *ours* are under SAP on the base model at "
+        f"ε = {max(settings.epsilons):g} µV, ours with a 95 % interval over {over}, and the same "
+        f"with all *classes alike*; *PGD* is on the base model at the same ε{stronger}. *Accuracy* "
+        "(%) is that of each member on all unperturbed test records. Ours is the run "
+        f"`{runs[0].profile}`: {tables.whose_records(runs[0].origin)} at {settings.rate} Hz, "
+        f"{settings.width:g} of the paper's width, {settings.epochs} epochs, {trained}."
+    )
 
 
 def leave_out_chapters(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Keeping a finished run for the book, and the book that shows it.
 
-`python -m dnalib.recording` is its command line. Imports go one way: keeping and showing stand
-alone.
+`python -m dnalib.recording` is its command line. Imports go one way: contents
+and restoring, then keeping and showing.
 """
 
 from .keeping import keep_trainings, record

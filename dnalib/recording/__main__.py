@@ -24,10 +24,10 @@ from typing import Any
 
 from dnalib import stages
 from dnalib.data import DataError
-from dnalib.recorded_stages import check_chapters_are_held, check_nothing_is_dropped
+from dnalib.recording.contents import check_chapters_are_held, check_nothing_is_dropped
 from dnalib.recording.keeping import keep_trainings, record
+from dnalib.recording.restoring import restore
 from dnalib.recording.showing import show
-from dnalib.restoring import restore
 from dnalib.runs import (
     ArtefactError,
     ComputingRun,

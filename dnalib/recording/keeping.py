@@ -10,7 +10,7 @@ from typing import Any
 from dnalib import stages
 from dnalib.dataset import describe
 from dnalib.files import write_json
-from dnalib.recorded_stages import needed, shown, shown_of_each_seed
+from dnalib.recording.contents import needed, shown, shown_of_each_seed
 from dnalib.runs import Artefact, ComputingRun
 from dnalib.runs.recorded import MANIFEST, seed_folder
 from dnalib.stages.rivals import trainings_of

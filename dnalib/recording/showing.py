@@ -10,9 +10,9 @@ from dnalib.executing import execute_notebooks
 from dnalib.pages import numbers, write_run_pages
 from dnalib.pages.bill import write_bill_page
 from dnalib.pages.speed import write_speed_page
-from dnalib.recorded_stages import absent_appendices
+from dnalib.recording.contents import absent_appendices
+from dnalib.recording.restoring import check_records
 from dnalib.replacing import replaced_together
-from dnalib.restoring import check_records
 from dnalib.runs import RecordedRun, Run
 
 README_MARKS = ("<!-- numbers: begin -->", "<!-- numbers: end -->")

@@ -102,6 +102,12 @@ def at_positions(
     return found
 
 
+def labels_of(runs: Sequence[Run]) -> NDArray[np.integer]:
+    """The class of each test record, (test record,): all seeds are tested on one set."""
+    _, labels = natural(runs[0], ["base"])
+    return labels
+
+
 def contributions(answers: Answers, *, measure: str) -> Values:
     """What each record contributes to a measure: ensemble -> (record,).
 

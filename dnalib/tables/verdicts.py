@@ -12,9 +12,12 @@ from dnalib import metrics
 from dnalib.intervals import Spread
 from dnalib.runs import Run
 from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import Banner, in_a_sentence, knowledge, longer, natural, percent, seeds
-from dnalib.tables.formats import points, points_between
+from dnalib.tables import Banner, in_a_sentence, knowledge, longer, percent, seeds
+from dnalib.tables.formats import points_between
+from dnalib.tables.replies import at_most
 from dnalib.tables.seeds import Values
+
+OTHERS = ("dec", "fcor", "fdec")  # than cor
 
 
 def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
@@ -30,7 +33,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
         )
         for run in runs
     ]
-    labels = labels_of(runs)
+    labels = seeds.labels_of(runs)
     control = metrics.CONTROL
     pairs = [("fdec", "cor"), ("fdec", "dec"), ("fdec", "fcor"), (control, "fdec")]
     alike = "; ".join(told_apart(values, *pair, classes=labels) for pair in pairs)
@@ -60,12 +63,11 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
     taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
-        f"- **Smooth attacks aimed at the ensemble**: SAP at ε = {epsilon:g} µV on each member "
-        "and on the ensemble as a whole and, on the records of which a member is then still right, "
-        "longer searches by another rule and loss, on "
-        f"{in_a_sentence(list(records))} records a seed: {levels(values)}; "
-        f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. "
-        f"What is kept is an upper limit: the last doubling of the steps took {of_each(taken)}."
+        f"- **Smooth attacks aimed at the ensemble**, SAP at ε = {epsilon:g} µV on each member "
+        "and on all together, with longer searches by another rule and loss where a member is "
+        f"still right, on {in_a_sentence(list(records))} records a seed: {levels(values)}; "
+        f"{beside_cor(values, taken=taken, classes=seeds.labels_of(runs))}. What is kept is an "
+        f"upper limit: the last doubling of the steps took {at_most(taken, of='P(≥1)')}."
     )
 
 
@@ -84,16 +86,10 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         f"all attacks on each record, most of which need not be smooth: {levels(values)}; "
-        f"{beside_cor(values, taken=taken, classes=labels_of(runs))}. What is kept "
-        "is an upper limit: of what the longest of these attacks leaves by itself, twice its steps "
-        f"took {of_each(taken)} (seed {runs[0].settings.seed})."
+        f"{beside_cor(values, taken=taken, classes=seeds.labels_of(runs))}. What is kept is an "
+        "upper limit: of what the longest of these attacks leaves by itself, twice its steps took "
+        f"{at_most(taken, of='P(≥1)')}, with seed {runs[0].settings.seed}."
     )
-
-
-def labels_of(runs: Sequence[Run]) -> NDArray[np.integer]:
-    """The class of each test record, (test record,): all seeds are tested on one set."""
-    _, labels = natural(runs[0], ["base"])
-    return labels
 
 
 def beside_cor(
@@ -106,38 +102,39 @@ def beside_cor(
         taken: what the last steps of the search took of each ensemble, a share of records. Where
             they took more of a lead than its interval leaves, the sentence says so.
     """
-    parts, alike = [], {}
-    for name in ("fdec", "dec", "fcor"):
-        gain = seeds.gain_of(values, pair=(name, "cor"))
-        undone = 0 < gain.low < taken[name] - taken["cor"]
-        less = ", less at its lower end than more steps still took of it" if undone else ""
-        parts.append(told(gain, name, "cor") + less)
-        alike[name] = seeds.gain_of(values, pair=(name, "cor"), classes=classes)
-    apart = "; ".join(told(balanced, name, "cor") for name, balanced in alike.items())
-    if all(balanced.low <= 0 <= balanced.high for balanced in alike.values()):
-        differences = [
-            f"{name} {points_between(balanced.mean, balanced.low, balanced.high)}"
-            for name, balanced in alike.items()
-        ]
-        apart = f"none of the three can be told apart from cor: {'; '.join(differences)}"
-    return f"{'; '.join(parts)}. With all classes alike, {apart}"
+    gains = {name: seeds.gain_of(values, pair=(name, "cor")) for name in OTHERS}
+    alike = {name: seeds.gain_of(values, pair=(name, "cor"), classes=classes) for name in OTHERS}
+    undone = [name for name in OTHERS if 0 < gains[name].low < taken[name] - taken["cor"]]
+    less = "".join(
+        f"; the lead of {name} is, at its lower end, less than more steps still took of it"
+        for name in undone
+    )
+    plain = each_beside_cor(gains) + less
+    if not any(excludes_zero(gain) for gain in (*gains.values(), *alike.values())):
+        return f"{plain}; nor can they with all classes alike: {differences(alike)}"
+    return f"{plain}. With all classes alike, {each_beside_cor(alike)}"
+
+
+def each_beside_cor(gains: Mapping[str, Spread]) -> str:
+    """Which ensembles keep more than cor, of the differences that are there already."""
+    if not any(map(excludes_zero, gains.values())):
+        return f"none of the three others can be told apart from cor: {differences(gains)}"
+    return "; ".join(told(gain, name, "cor") for name, gain in gains.items())
+
+
+def differences(gains: Mapping[str, Spread]) -> str:
+    """What each ensemble keeps more than another, in points, one after the other."""
+    return ", ".join(
+        f"{name} {points_between(gain.mean, gain.low, gain.high)}" for name, gain in gains.items()
+    )
 
 
 def levels(values: Sequence[Values]) -> str:
-    """What each ensemble keeps, the mean over the seeds in %, in a sentence."""
-    parts = []
-    for name in values[0]:
-        kept = np.mean([np.nanmean(one[name]) for one in values])
-        parts.append(f"{name} keeps {percent(kept)} %")
-    return in_a_sentence(parts)
-
-
-def of_each(shares: Mapping[str, float]) -> str:
-    """What was taken from each ensemble, shares of records, in a sentence."""
-    (first, share), *others = shares.items()
-    parts = [f"{points(share).lstrip('+')} points from {first}"]
-    parts += [f"{points(one).lstrip('+')} from {name}" for name, one in others]
-    return in_a_sentence(parts)
+    """What the four ensembles and the control keep, the means over the seeds in %."""
+    kept = {name: np.mean([np.nanmean(one[name]) for one in values]) for name in values[0]}
+    control = percent(kept.pop(metrics.CONTROL))
+    least, most = (percent(end(list(kept.values()))) for end in (min, max))
+    return f"the four ensembles keep {least} to {most} %, and {metrics.CONTROL} keeps {control} %"
 
 
 def told_apart(
@@ -156,8 +153,11 @@ def told_apart(
 def told(gain: Spread, first: str, second: str) -> str:
     """What `told_apart` says, of a difference that is there already."""
     difference = points_between(gain.mean, gain.low, gain.high)
-    if gain.low > 0:
-        return f"{first} keeps more than {second}, {difference}"
-    if gain.high < 0:
-        return f"{first} keeps less than {second}, {difference}"
-    return f"{first} cannot be told apart from {second}, {difference}"
+    if not excludes_zero(gain):
+        return f"{first} cannot be told apart from {second}, {difference}"
+    return f"{first} keeps {'more' if gain.low > 0 else 'less'} than {second}, {difference}"
+
+
+def excludes_zero(gain: Spread) -> bool:
+    """Whether the interval of a difference lies on one side of zero."""
+    return gain.low > 0 or gain.high < 0

@@ -14,6 +14,7 @@ from dnalib.signals import (
     check_leads,
     check_packed,
     check_tensor,
+    first_of,
 )
 from dnalib.training.recipes import Recipe
 
@@ -70,10 +71,8 @@ class TrainingData:
                     f"earlier[{place}] is of {len(features)} records; accepted is one of each of "
                     f"{records}"
                 )
-        check_finite("signals", self.signals.samples)
-        check_finite("test_signals", self.test_signals.samples)
-        for place, features in enumerate(self.earlier):
-            check_finite(f"earlier[{place}]", features)
+        self.signals.check_finite("signals")
+        self.test_signals.check_finite("test_signals")
         # Only where reading waits for no device: it is checked before it is moved.
         if self.rows.device.type == "cpu" and len(self.rows):
             first, last = self.rows.min(), self.rows.max()
@@ -128,12 +127,22 @@ def check_rows(rows: Tensor) -> None:
 
 
 def check_features(name: str, features: Tensor) -> None:
-    """Raise a ValueError unless features are a matrix of numbers: (record, feature)."""
+    """Raise a ValueError unless features are a matrix of finite numbers: (record, feature).
+
+    Whether they are finite is not looked at on a GPU, where looking would wait for the device.
+    """
     if features.ndim != 2 or not features.is_floating_point():
         raise ValueError(
             f"{name} has shape {tuple(features.shape)} and type {features.dtype}; accepted is "
             "(record, feature), floating point"
         )
+    if features.device.type == "cpu":
+        lost = ~features.isfinite().all(dim=1)  # (record,)
+        if lost.any():
+            raise ValueError(
+                f"{name} hold a value that is not finite, of record {first_of(lost)}; accepted are "
+                "finite numbers"
+            )
 
 
 def check_known_labels(name: str, labels: Tensor, *, records: int) -> None:
@@ -141,13 +150,6 @@ def check_known_labels(name: str, labels: Tensor, *, records: int) -> None:
     check_labels(name, labels, records=records)
     if labels.device.type == "cpu":
         check_classes(name, labels.numpy())  # training knows how many there are
-
-
-def check_finite(name: str, values: Tensor) -> None:
-    """Raise a ValueError for a value that is not finite; what is on a GPU was checked before."""
-    told = values.device.type == "cpu" and values.is_floating_point()
-    if told and not values.isfinite().all():
-        raise ValueError(f"{name} hold a value that is not finite; accepted are finite numbers")
 
 
 def signal_tensors(signals: PackedSignals) -> list[Tensor]:

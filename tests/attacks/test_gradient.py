@@ -296,8 +296,11 @@ ACCEPTED = {
     [
         ({"signals": torch.zeros(2, 30)}, r"shape \(2, 30\)"),
         ({"signals": torch.zeros(2, 1, 30, dtype=torch.int16)}, "torch.int16"),
-        ({"signals": torch.full((2, 1, 30), torch.nan)}, "not finite"),
-        ({"signals": torch.full((2, 1, 30), torch.inf)}, "not finite"),
+        ({"signals": torch.full((2, 1, 30), torch.nan)}, "not finite, in record 0 of the batch"),
+        (
+            {"signals": torch.tensor([0, torch.inf])[:, None, None].repeat(1, 1, 30)},
+            "not finite, in record 1",
+        ),
         ({"labels": torch.tensor([0, 1, 1])}, r"labels have shape \(3,\)"),
         ({"labels": torch.tensor([0, -100])}, "labels hold -100; accepted are classes from 0"),
         ({"labels": torch.tensor([0, 2])}, "labels reach 2 and the model has 2 classes"),

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from tiny import open_tiny
 
-from dnalib import recorded_stages, restoring, stages, tables
+from dnalib import stages, tables
 from dnalib.inference import infer
 from dnalib.pages import numbers, write_run_pages
-from dnalib.recording import keeping
+from dnalib.recording import contents, keeping, restoring
 from dnalib.runs import ComputingRun, RecordedRun
 from dnalib.stages import rivals
 from dnalib.tables import seeds
@@ -53,9 +53,7 @@ def test_a_further_seed_is_recorded_as_far_as_chapters_show_it(
 ) -> None:
     first, second = recorded.with_seeds()
     assert first is recorded and second.settings.seed == 1
-    assert set(second.manifest["artefacts"]) == {
-        *recorded_stages.shown_of_each_seed(second.settings)
-    }
+    assert set(second.manifest["artefacts"]) == {*contents.shown_of_each_seed(second.settings)}
     runs = [tiny_run, tiny_run.variant({"seed": 1})]
     condition = {"attack": "sap", "padding": "strip", "epsilon": 50.0}
     table = seeds.spread_table([first, second], **condition)
@@ -110,7 +108,7 @@ def test_a_recorded_run_is_restored_and_goes_on(
         assert found.path.read_bytes() == tiny_run.obtain(name).path.read_bytes()
     assert not [name for name in run.stages if name.startswith("features-") and run.find(name)]
     other = run.variant({"seed": 1})
-    assert all(other.find(name) for name in recorded_stages.shown_of_each_seed(other.settings))
+    assert all(other.find(name) for name in contents.shown_of_each_seed(other.settings))
 
 
 def test_what_other_settings_made_is_not_restored(recorded: RecordedRun, tmp_path: Path) -> None:
@@ -156,11 +154,11 @@ def test_chapters_are_recorded_without_appendices_that_were_not_computed(
     chapters_alone: ComputingRun, tiny_run: ComputingRun, tmp_path: Path
 ) -> None:
     run = chapters_alone
-    absent = recorded_stages.check_chapters_are_held(run, further_seeds=())
+    absent = contents.check_chapters_are_held(run, further_seeds=())
     assert absent == [*appendix_stages(run.settings)] and len(absent) == 6
     recorded = RecordedRun(keeping.record(run, without=absent), root=tmp_path)
     held = recorded.manifest["artefacts"]
-    assert set(held) == chapter_stages(run.settings).keys() & set(recorded_stages.shown(run))
+    assert set(held) == chapter_stages(run.settings).keys() & set(contents.shown(run))
     assert not [name for name in held if name.startswith(("adaptive", "checks", "sweep"))]
     assert tables.robustness_table(recorded).equals(tables.robustness_table(tiny_run))
     write_run_pages([recorded], tmp_path)
@@ -173,20 +171,20 @@ def test_what_is_missing_for_a_recording_is_said(
 ) -> None:
     show(tmp_path, "B2_bands", "recorded/tiny")
     with pytest.raises(WorkflowError, match="lacks stages of B2_bands, which shows recorded/tiny"):
-        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=())
+        contents.check_chapters_are_held(chapters_alone, further_seeds=())
     show(tmp_path, "B2_bands", "recorded/small")
     with pytest.raises(WorkflowError, match="stages of seed 7 with these settings, first base;"):
-        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=[7])
+        contents.check_chapters_are_held(chapters_alone, further_seeds=[7])
     for path in chapters_alone.folder.glob("natural-dec1-*"):
         path.unlink()
     with pytest.raises(WorkflowError, match="lacks 1 stages of seed 0 .* first natural-dec1; exec"):
-        recorded_stages.check_chapters_are_held(chapters_alone, further_seeds=())
+        contents.check_chapters_are_held(chapters_alone, further_seeds=())
 
 
 def test_a_whole_recorded_run_lacks_no_appendix(root: Path, recorded: RecordedRun) -> None:
     for run in (recorded, stages.open_run({"profile": "recorded/small"})):
         held = run.manifest["artefacts"].__contains__
-        assert recorded_stages.absent_appendices(run.settings, is_held=held) == []
+        assert contents.absent_appendices(run.settings, is_held=held) == []
 
 
 def test_finished_trainings_are_added_to_what_is_recorded(

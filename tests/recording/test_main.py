@@ -9,11 +9,10 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from dnalib import restoring
 from dnalib.data import load_records
 from dnalib.dataset import Dataset, choose_split
 from dnalib.recording import __main__ as command
-from dnalib.recording import showing
+from dnalib.recording import restoring, showing
 from dnalib.runs import RecordedRun
 from dnalib.synthetic import write_dataset
 

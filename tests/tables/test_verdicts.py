@@ -70,24 +70,22 @@ def test_classes_count_alike_where_they_are_given():
 
 def beside(*, cor=(0.1, 0.1, 0.1), taken=0.0, rare=100):
     """What is said of three ensembles that all keep 30 to 34 % beside cor; the last are rare."""
-    kept_by_each = {"cor": kept(*cor)} | {
-        name: kept(0.3, 0.32, 0.34) for name in ("fdec", "dec", "fcor")
-    }
+    kept_by_each = {"cor": kept(*cor)} | {name: kept(0.3, 0.32, 0.34) for name in verdicts.OTHERS}
     values = [{name: of[seed] for name, of in kept_by_each.items()} for seed in range(3)]
     classes = np.repeat([0, 1], [200 - rare, rare])
     return verdicts.beside_cor(
         values,
-        taken={"cor": 0.0, "dec": taken} | dict.fromkeys(("fdec", "fcor"), 0.0),
+        taken={"cor": 0.0, "dec": taken} | dict.fromkeys(("fcor", "fdec"), 0.0),
         classes=classes,
     )
 
 
 def test_a_lead_that_more_steps_may_undo_is_said_to_be_one():
-    flagged = "less at its lower end than more steps still took of it"
+    flagged = "the lead of dec is, at its lower end, less than more steps still took of it"
     assert flagged not in beside(taken=0.05)
     found = beside(taken=0.2)
-    assert found.count(flagged) == 1 and flagged in found.partition("dec keeps more than cor, ")[2]
-    assert flagged not in beside(cor=(0.5, 0.5, 0.5), taken=0.9), "no lead, nothing to undo"
+    assert found.count("lower end") == found.count(flagged) == 1
+    assert "lower end" not in beside(cor=(0.5, 0.5, 0.5), taken=0.9), "no lead, nothing to undo"
 
 
 def test_with_all_classes_alike_each_difference_is_said():
@@ -95,18 +93,30 @@ def test_with_all_classes_alike_each_difference_is_said():
     assert plain.count("keeps more than cor") == alike.count("keeps more than cor") == 3
     # The records that make the difference are half of a class that now counts for little.
     values = [
-        {"cor": hits, **dict.fromkeys(("fdec", "dec", "fcor"), other)}
+        {"cor": hits, **dict.fromkeys(verdicts.OTHERS, other)}
         for hits, other in zip(kept(0.1, 0.1), kept(0.2, 0.2), strict=True)
     ]
     classes = np.repeat([0, 1, 2, 3], [194, 2, 2, 2])
     told = verdicts.beside_cor(values, taken=dict.fromkeys(values[0], 0.0), classes=classes)
-    assert told.count("cor, +10.0") == 3 and "alike, fdec keeps more than cor, +2.6" in told
-    same = [dict.fromkeys(("cor", "fdec", "dec", "fcor"), hits) for hits in kept(0.3, 0.2)]
-    told = verdicts.beside_cor(same, taken=dict.fromkeys(same[0], 0.0), classes=classes)
-    assert told.endswith(
-        "With all classes alike, none of the three can be told apart from cor: fdec +0.0 (0.0 to "
-        "0.0); dec +0.0 (0.0 to 0.0); fcor +0.0 (0.0 to 0.0)"
+    assert told.count("cor, +10.0") == 3 and "alike, dec keeps more than cor, +2.6" in told
+
+
+def test_what_cannot_be_told_apart_is_said_once():
+    same = [dict.fromkeys(("cor", *verdicts.OTHERS), hits) for hits in kept(0.3, 0.2)]
+    nothing = dict.fromkeys(same[0], 0.0)
+    equal = "dec +0.0 (0.0 to 0.0), fcor +0.0 (0.0 to 0.0), fdec +0.0 (0.0 to 0.0)"
+    told = verdicts.beside_cor(same, taken=nothing, classes=np.zeros(200, dtype=int))
+    assert told == (
+        f"none of the three others can be told apart from cor: {equal}; nor can they with all "
+        f"classes alike: {equal}"
     )
+    # What is told apart only with all classes alike: half a rare class against as many of another.
+    classes = np.repeat([0, 1], [180, 20])
+    rare, common = classes == 1, np.arange(200) < 20
+    values = [{"cor": common * 1.0} | dict.fromkeys(verdicts.OTHERS, rare * 1.0)] * 2
+    told = verdicts.beside_cor(values, taken=nothing, classes=classes)
+    assert told.startswith("none of the three others can be told apart from cor: dec +0.0 (")
+    assert "). With all classes alike, dec keeps more than cor, +" in told
 
 
 def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(tiny_run):
@@ -122,14 +132,24 @@ def test_the_papers_attack_is_aimed_at_the_ensemble_with_nothing_else_changed(ti
     assert f"SAP at ε = {epsilon:g} µV" in line and f"on {len(alive['cor'])} records a seed" in line
     steps = longer.smooth_steps([tiny_run])
     *_, before, after = (steps[column].astype(float) for column in steps)
+    most = max(before - after)
     took = line.partition("the last doubling of the steps took ")[2]
-    for name in ENSEMBLES:
-        taken = f"{before[name] - after[name]:.1f}"
-        assert f"{taken} from {name}" in took or f"{taken} points from {name}" in took
-        assert f"{name} keeps {100 * alive[name].mean():.1f} %" in line.partition(";")[0]
-    for name in ("fdec", "dec", "fcor"):
+    assert took.startswith(f"up to {most:.1f} points" if most > 0.05 else "nothing")
+    shares = [100 * alive[name].mean() for name in ENSEMBLES]
+    assert f"ensembles keep {min(shares):.1f} to {max(shares):.1f} %" in line
+    for name in verdicts.OTHERS:
         difference = 100 * (alive[name].mean() - alive["cor"].mean())
-        assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
+        assert any(form in line for form in said(name, difference))
+
+
+def said(name, difference):
+    """How a difference from cor, in points, is said where nothing is told apart, and otherwise."""
+    number = f"{difference:+.1f} (".replace("-", "−")
+    return (
+        f"{name} {number}",
+        f"{name} cannot be told apart from cor, {number}",
+        *(f"{name} keeps {which} than cor, {number}" for which in ("more", "less")),
+    )
 
 
 def test_the_attacker_who_knows_has_all_attacks(tiny_run):
@@ -137,15 +157,16 @@ def test_the_attacker_who_knows_has_all_attacks(tiny_run):
     line = verdicts.under_all_attacks([tiny_run]).markdown
     assert f"at ε = {epsilon:g} µV" in line
     left = longer.left_by_twice_the_steps(tiny_run)
+    took = {name: left[name]["P(≥1)"][0][1] - left[name]["P(≥1)"][1][1] for name in ENSEMBLES}
+    most = 100 * max(took.values())
     taken = line.partition("by itself, twice its steps took ")[2]
-    for name in ENSEMBLES:
-        (_, before), (_, after) = left[name]["P(≥1)"]
-        took = f"{100 * (before - after):.1f}"
-        assert f"{took} from {name}" in taken or f"{took} points from {name}" in taken
+    assert taken.startswith(f"up to {most:.1f} points" if most > 0.05 else "nothing")
     found = seeds.values_under_knowledge(tiny_run, epsilon=epsilon, measure="P(≥1)")
     values = found[knowledge.ALL]
-    for name in values:
-        assert f"{name} keeps {100 * np.nanmean(values[name]):.1f} %" in line.partition(";")[0]
-    for name in ("fdec", "dec", "fcor"):
+    shares = [100 * np.nanmean(values[name]) for name in ENSEMBLES]
+    assert f"ensembles keep {min(shares):.1f} to {max(shares):.1f} %" in line
+    control = 100 * np.nanmean(values[metrics.CONTROL])
+    assert f"{metrics.CONTROL} keeps {control:.1f} %" in line
+    for name in verdicts.OTHERS:
         difference = 100 * np.nanmean(values[name] - values["cor"])
-        assert f"{name} " in line and f"cor, {difference:+.1f}".replace("-", "−") in line
+        assert any(form in line for form in said(name, difference))

@@ -178,9 +178,13 @@ def test_data_is_told_from_data_that_differs_in_one_number():
         (
             "signals",
             lambda signals: dataclasses.replace(signals, samples=signals.samples / 0),
-            "signals hold a value that is not finite",
+            "^signals hold a value that is not finite, in record 0; accepted are finite numbers",
         ),
-        ("earlier", lambda earlier: (earlier[0] * torch.nan,), r"earlier\[0\] hold a value"),
+        (
+            "earlier",
+            lambda earlier: (torch.where(torch.arange(120) == 7, torch.nan, earlier[0].T).T,),
+            r"earlier\[0\] hold a value that is not finite, of record 7; accepted",
+        ),
         ("earlier", lambda earlier: (earlier[0][:, 0],), r"earlier\[0\] has shape \(120,\)"),
         ("earlier", lambda earlier: (earlier[0].long(),), r"\(120, 64\) and type torch.int64"),
         ("rows", lambda rows: rows[:, None], r"rows have shape \(120, 1\) and type torch.int64"),

@@ -4,7 +4,7 @@ import dataclasses
 
 from tiny import SETTINGS
 
-from dnalib.recorded_stages import shown_of_each_seed
+from dnalib.recording.contents import shown_of_each_seed
 
 
 def test_every_seed_is_shown_at_the_middle_and_the_largest_epsilon():
