@@ -86,7 +86,7 @@ def test_adversarial_training_with_decorrelation_shares_less_with_the_one_before
             losses.adjusted_r_squared(x, y) for x, y in ((features, current), (current, features))
         )
         attacked[weight] = history.train_accuracy.iloc[-1]
-    assert shared[1.0] < shared[0.0] - 0.2
+    assert shared[1.0] < shared[0.0] - 0.15
     assert min(attacked.values()) > 0.4, "both learn, of inputs that are attacked in each step"
 
 
