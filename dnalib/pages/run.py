@@ -114,15 +114,16 @@ def how_it_is_read(runs: Sequence[Run], *, knowing: bool) -> str:
         else (f"the mean of {len(runs)} seeds", "seeds and records")
     )
     stronger = (
-        "; *aimed SAP* is on each member and on all together, at the same ε; "
-        f"*{front.all_attacks(runs[0])}* is under the strongest of all attacks on each record"
+        f"; *aimed SAP* is on each member and on all together, at ε = "
+        f"{max(knowledge.epsilons(runs[0])):g} µV; *all attacks* are the strongest on each record, "
+        f"at ε = {knowledge.middle(runs[0]):g} µV"
         if knowing
         else ""
     )
     return (
         "The table gives P(≥1), the share of records (%) that an ensemble keeps, of those that the "
         "base model gets right unperturbed. *Paper* and *ours* are under SAP on the base model at "
-        f"ε = {max(settings.epsilons):g} µV, ours with a 95 % interval over {over}, and the same "
+        f"ε = {max(settings.epsilons):g} µV, ours with an interval over {over}, and the same "
         f"with all *classes alike*; *PGD* is on the base model at the same ε{stronger}. *Accuracy* "
         "(%) is that of each member on all unperturbed test records. Ours is the run "
         f"`{runs[0].profile}`: {tables.whose_records(runs[0].origin)} at {settings.rate} Hz, "

@@ -46,24 +46,19 @@ def front_table(runs: Sequence[Run], *, knowing: bool) -> pandas.DataFrame:
             )
         )
         shown["aimed SAP"] = [one[knowledge.MORE_STEPS] for one in smooth]
-        shown[all_attacks(runs[0])] = [one[knowledge.ALL] for one in known]
+        shown["all attacks"] = [one[knowledge.ALL] for one in known]
     rows = {}
     for ensemble in sap[0]:
         ours = kept(sap, ensemble)
         alike = crossed_shares(stacked(sap, ensemble), classes=labels_of(runs))
         rows[ensemble] = {
             "paper": percent(published.SAP.get((ensemble, "P(≥1)", epsilon))),
-            "ours": narrow(ours.mean, ours.low, ours.high),
+            "ours (95 % interval)": narrow(ours.mean, ours.low, ours.high),
             "classes alike": percent(alike.mean),
             **{name: percent(kept(values, ensemble).mean) for name, values in shown.items()},
             "accuracy": members_accuracy(runs, ensemble),
         }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
-
-
-def all_attacks(run: Run) -> str:
-    """The name of the column of the strongest attacks, with their ε."""
-    return f"all, {knowledge.middle(run):g} µV"
 
 
 def on_the_base_model(runs: Sequence[Run], *, attack: str) -> list[Values]:

@@ -7,7 +7,8 @@ from dnalib import metrics, tables
 from dnalib.stages import ENSEMBLES
 from dnalib.tables import front, knowledge, seeds
 
-KNOWING = ["aimed SAP", "all, 50 µV"]
+OURS = "ours (95 % interval)"
+KNOWING = ["aimed SAP", "all attacks"]
 
 
 def numbers(table, column):
@@ -19,7 +20,7 @@ def test_one_seed_shows_what_its_chapters_show(tiny_run):
     expected = tables.headline(tiny_run)
     assert list(table.index) == list(expected.index) == [*ENSEMBLES, metrics.CONTROL]
     assert list(table["paper"]) == list(expected["paper"])
-    assert list(table["ours"].str.split().str[0]) == list(expected["ours"])
+    assert list(table[OURS].str.split().str[0]) == list(expected["ours"])
     assert list(table["PGD"]) == list(expected[tables.UNDER_PGD])
     rows = tables.selected(
         tables.robustness_table(tiny_run, paddings=["strip"]),
@@ -55,5 +56,5 @@ def test_of_two_seeds_the_mean_is_shown_beside_the_interval(tiny_run):
     twice = front.front_table([tiny_run, tiny_run], knowing=False)
     for column in ("classes alike", "PGD"):
         assert list(alone[column]) == list(twice[column])
-    assert list(alone["ours"].str.split().str[0]) == list(twice["ours"].str.split().str[0])
-    assert twice["ours"].str.fullmatch(r".+ \(.+–.+\)").all()
+    assert list(alone[OURS].str.split().str[0]) == list(twice[OURS].str.split().str[0])
+    assert twice[OURS].str.fullmatch(r".+ \(.+–.+\)").all()
