@@ -22,6 +22,7 @@ SETTINGS = dataclasses.replace(
     epochs=3,
     batch_size=64,
     auxiliary_batch_size=80,
+    learning_rate=6e-3,
     precision="32-true",
     seed=0,
     epsilons=EPSILONS,

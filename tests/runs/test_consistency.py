@@ -9,7 +9,7 @@ from dnalib.runs import computing_profiles, load_profile
 from dnalib.runs.consistency import check_places, check_together
 from dnalib.runs.values import ParameterError
 
-DEMO = load_profile("demo")  # 1,200 samples, 80 rows a batch
+DEMO = load_profile("demo")  # 800 samples, 80 rows a batch
 DISTILLED = {"rivals": ("dverge",)}
 
 
@@ -21,18 +21,21 @@ def test_the_profiles_go_together(name):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"bands": 601}, "^bands has 601, and length is 1200; accepted are numbers up to 600"),
+        ({"bands": 401}, "^bands has 401, and length is 800; accepted are numbers up to 400"),
         ({"length": 18}, "bands has 10, and length is 18; accepted are numbers up to 9"),
-        ({"swept_bands": (4, 601, 2)}, "swept_bands has 601, and length is 1200"),
+        ({"swept_bands": (4, 401, 2)}, "swept_bands has 401, and length is 800"),
         (
-            {"auxiliary_batch_size": 51, "rivals": ("wide",)},
+            {"auxiliary_batch_size": 51},
             "projected_dimension has 50, and auxiliary_batch_size is 51; accepted are",
         ),
         (
-            {"auxiliary_batch_size": 60, "swept_dimensions": (10, 59), "rivals": ("wide",)},
+            {"auxiliary_batch_size": 60, "swept_dimensions": (10, 59)},
             "swept_dimensions has 59, and auxiliary_batch_size is 60; .* up to 58",
         ),
-        ({"auxiliary_batch_size": 65}, "rivals has parallel, which needs an auxiliary_batch_size"),
+        (
+            {"auxiliary_batch_size": 65, "rivals": ("wide", "parallel")},
+            "rivals has parallel, which needs an auxiliary_batch_size from 66, and that is 65",
+        ),
         (
             DISTILLED | {"adversarial_epsilon": 0.0},
             "rivals has dverge, .* adversarial_epsilon above",
@@ -61,8 +64,10 @@ def test_lists_that_few_chapters_read_refuse_none_of_the_others():
     check_together(small, names=["auxiliary_batch_size"])
     with pytest.raises(ParameterError, match="swept_dimensions has 59"):
         check_together(small, names=["swept_dimensions"])
+    together = dataclasses.replace(small, rivals=("parallel",))
+    check_together(together, names=["auxiliary_batch_size"])
     with pytest.raises(ParameterError, match="rivals has parallel"):
-        check_together(small, names=["rivals"])
+        check_together(together, names=["rivals"])
     alone = dataclasses.replace(DEMO, adversarial_steps=0, rivals=("wide",))
     check_together(alone)
 
@@ -77,8 +82,8 @@ def test_what_is_trained_on_attacks_is_not_trained_without(rival, name):
 
 def test_a_chapter_refuses_before_it_computes(tmp_path):
     given = {"profile": "demo", "runs_folder": str(tmp_path)}
-    with pytest.raises(ParameterError, match="swept_bands has 601"):
-        stages.open_run({**given, "swept_bands": "[2, 601]"})
+    with pytest.raises(ParameterError, match="swept_bands has 401"):
+        stages.open_run({**given, "swept_bands": "[2, 401]"})
     for name in ("data", "split"):
         with pytest.raises(ParameterError, match=f"{name} is '/x', but the profile demo makes"):
             stages.open_run({**given, name: "/x"})

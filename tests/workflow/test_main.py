@@ -36,8 +36,8 @@ def root(tmp_path, monkeypatch):
         (["sweep", "--vary", "bands", "[4,10"], "bands is '[4', which is no value; accepted are"),
         (["sweep", "--vary", "bands", "4,1"], "bands is 1; accepted is a whole number from 2"),
         (
-            ["sweep", "--vary", "bands", "4,601"],
-            "bands has 601, and length is 1200; accepted are n",
+            ["sweep", "--vary", "bands", "4,401"],
+            "bands has 401, and length is 800; accepted are n",
         ),
         (["sweep", "-p", "swept_bands", "[4,1]"], "swept_bands is [4, 1]; accepted are whole numb"),
         (["sweep", "--vary", "members", "1"], "there is no parameter 'members'; accepted are"),
