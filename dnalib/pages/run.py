@@ -46,10 +46,13 @@ def write_run_pages(runs: Sequence[Run], folder: Path) -> None:
 
 def numbers(runs: Sequence[Run]) -> str:
     """What the README and the first page begin with: the words, the headline, and what it says."""
-    return f"{WORDS}\n\n{headline(runs)}\n\n{in_short(runs)}"
+    knowing = holds_attacks_on(runs[0], "fdec")
+    glance = f"**In short.** {verdicts.at_a_glance(runs, knowing=knowing).markdown}"
+    parts = (WORDS, glance, headline(runs, knowing=knowing), in_detail(runs, knowing=knowing))
+    return "\n\n".join(parts)
 
 
-def in_short(runs: Sequence[Run]) -> str:
+def in_detail(runs: Sequence[Run], *, knowing: bool) -> str:
     """What the run says of the claim, a line each, decided by intervals alone."""
     chance = (
         "the draw of test records alone, not over the luck of training"
@@ -57,12 +60,12 @@ def in_short(runs: Sequence[Run]) -> str:
         else f"{len(runs)} seeds and the draw of test records"
     )
     lines = [verdicts.under_the_papers_attack(runs).markdown]
-    if holds_attacks_on(runs[0], "fdec"):
+    if knowing:
         lines.append(verdicts.under_the_attack_aimed_at_the_ensemble(runs).markdown)
         lines.append(verdicts.under_all_attacks(runs).markdown)
     return "\n".join(
         [
-            "In short, with differences in percentage points and 95 % intervals over "
+            "In detail, with differences in percentage points and 95 % intervals over "
             f"{chance} (at most about one such interval in twenty misses by chance; none is "
             "corrected for their number):",
             "",
@@ -83,16 +86,14 @@ def against_knowledge(runs: Sequence[Run]) -> str:
     found = knowledge.summary(runs[0], epsilon=epsilon)[knowledge.ALL]
     alive = claims.surviving({knowledge.ALL: found})[knowledge.ALL]
     return (
-        "The attacks above are made on the base model alone. Against an attacker who knows the "
-        "ensemble, counting for each record the strongest attack of [appendix "
-        f"A1](A1_adaptive_attacks), at ε = {epsilon:g} µV, "
+        "Against an attacker who knows the ensemble, counting for each record the strongest attack "
+        f"of [appendix A1](A1_adaptive_attacks), at ε = {epsilon:g} µV, "
         f"{claims.compared(alive)}; {claims.beside_cor(alive, names=['dec', 'fcor'])}."
     )
 
 
-def headline(runs: Sequence[Run]) -> str:
+def headline(runs: Sequence[Run], *, knowing: bool) -> str:
     """The table that the book begins with, and how it is read, in Markdown."""
-    knowing = holds_attacks_on(runs[0], "fdec")
     table = front.front_table(runs, knowing=knowing)
     names = ["ensemble", *table.columns]
     lines = [

@@ -10,15 +10,9 @@ from dnalib import metrics, published
 from dnalib.intervals import Spread, crossed_shares
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
-from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import knowledge, narrow, natural, percent, with_rows
-from dnalib.tables.seeds import (
-    Values,
-    labels_of,
-    values_under_attack,
-    values_under_knowledge,
-    values_under_smooth,
-)
+from dnalib.tables import narrow, natural, percent, with_rows
+from dnalib.tables.kept import MEASURE, on_the_base_model, under_aimed_sap, under_all_attacks
+from dnalib.tables.seeds import Values, labels_of
 
 
 def front_table(runs: Sequence[Run], *, knowing: bool) -> pandas.DataFrame:
@@ -38,34 +32,19 @@ def front_table(runs: Sequence[Run], *, knowing: bool) -> pandas.DataFrame:
     sap, pgd = (on_the_base_model(runs, attack=attack) for attack in ("sap", "pgd"))
     shown = {"PGD": pgd}
     if knowing:
-        bounds = max(knowledge.epsilons(runs[0])), knowledge.middle(runs[0])
-        smooth, known = (
-            [values_under(run, epsilon=bound, measure="P(≥1)") for run in runs]
-            for values_under, bound in zip(
-                (values_under_smooth, values_under_knowledge), bounds, strict=True
-            )
-        )
-        shown["aimed SAP"] = [one[knowledge.MORE_STEPS] for one in smooth]
-        shown["all attacks"] = [one[knowledge.ALL] for one in known]
+        shown |= {"aimed SAP": under_aimed_sap(runs), "all attacks": under_all_attacks(runs)}
     rows = {}
     for ensemble in sap[0]:
-        ours = kept(sap, ensemble)
+        ours = share(sap, ensemble)
         alike = crossed_shares(stacked(sap, ensemble), classes=labels_of(runs))
         rows[ensemble] = {
-            "paper": percent(published.SAP.get((ensemble, "P(≥1)", epsilon))),
+            "paper": percent(published.SAP.get((ensemble, MEASURE, epsilon))),
             "ours (95 % interval)": narrow(ours.mean, ours.low, ours.high),
             "classes alike": percent(alike.mean),
-            **{name: percent(kept(values, ensemble).mean) for name, values in shown.items()},
+            **{name: percent(share(values, ensemble).mean) for name, values in shown.items()},
             "accuracy": members_accuracy(runs, ensemble),
         }
     return with_rows(pandas.DataFrame.from_dict(rows, orient="index"), "ensemble")
-
-
-def on_the_base_model(runs: Sequence[Run], *, attack: str) -> list[Values]:
-    """Of each seed, which records an ensemble keeps under an attack at the largest ε."""
-    epsilon = max(runs[0].settings.epsilons)
-    condition = {"attack": attack, "padding": SWEPT_PADDING, "measure": "P(≥1)"}
-    return [values_under_attack(run, epsilon=epsilon, **condition) for run in runs]
 
 
 def stacked(values: Sequence[Values], ensemble: str) -> np.ndarray:
@@ -73,7 +52,7 @@ def stacked(values: Sequence[Values], ensemble: str) -> np.ndarray:
     return np.stack([one[ensemble] for one in values])
 
 
-def kept(values: Sequence[Values], ensemble: str) -> Spread:
+def share(values: Sequence[Values], ensemble: str) -> Spread:
     """The share of records that an ensemble keeps, over the seeds."""
     return crossed_shares(stacked(values, ensemble))
 

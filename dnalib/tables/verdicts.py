@@ -11,13 +11,60 @@ from numpy.typing import NDArray
 from dnalib import metrics
 from dnalib.intervals import Spread
 from dnalib.runs import Run
-from dnalib.stages.sweeps import SWEPT_PADDING
-from dnalib.tables import Banner, in_a_sentence, knowledge, longer, percent, seeds
+from dnalib.tables import Banner, in_a_sentence, kept, knowledge, longer, percent, seeds
 from dnalib.tables.formats import points_between
 from dnalib.tables.replies import at_most
 from dnalib.tables.seeds import Values
 
 OTHERS = ("dec", "fcor", "fdec")  # than cor
+NOTHING = f"none of {in_a_sentence(OTHERS)} can be told apart from cor"
+
+
+def at_a_glance(runs: Sequence[Run], *, knowing: bool) -> Banner:
+    """What becomes of the claim, without numbers, decided by the intervals alone.
+
+    Args:
+        runs: the seeds.
+        knowing: whether to say what attackers leave who know the ensemble.
+    """
+    values = kept.on_the_base_model(runs, attack="sap")
+    classes = seeds.labels_of(runs)
+    pairs = [("fdec", "cor"), (metrics.CONTROL, "fdec")]
+    found = [compared_twice(values, *pair, classes=classes) for pair in pairs]
+    text = f"Under the paper's attack, SAP on the base model, {', and '.join(found)}."
+    if not knowing:
+        return Banner(text)
+    aimed, strongest = (
+        which_beside_cor(some)
+        for some in (kept.under_aimed_sap(runs), kept.under_all_attacks(runs))
+    )
+    if aimed == strongest:
+        return Banner(f"{text} Under attacks aimed at the whole ensemble, smooth or not, {aimed}.")
+    return Banner(
+        f"{text} Under SAP aimed at the whole ensemble, {aimed}. Under the strongest of all "
+        f"attacks on each record, {strongest}."
+    )
+
+
+def compared_twice(
+    values: Sequence[Values], first: str, second: str, *, classes: NDArray[np.integer]
+) -> str:
+    """Which of two ensembles keeps more, and whether that changes with all classes alike.
+
+    Arguments as in `told_apart`.
+    """
+    pair = (first, second)
+    plain = compared(seeds.gain_of(values, pair=pair), *pair)
+    alike = compared(seeds.gain_of(values, pair=pair, classes=classes), *pair)
+    return plain if alike == plain else f"{plain} (with all classes alike, {alike})"
+
+
+def which_beside_cor(values: Sequence[Values]) -> str:
+    """Which of the three ensembles keep more than cor, or less, without numbers."""
+    gains = {name: seeds.gain_of(values, pair=(name, "cor")) for name in OTHERS}
+    if not any(map(excludes_zero, gains.values())):
+        return NOTHING
+    return in_a_sentence([compared(gain, name, "cor") for name, gain in gains.items()])
 
 
 def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
@@ -27,12 +74,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
     the control beside fdec; and all of these with every class counted alike.
     """
     epsilon = max(runs[0].settings.epsilons)
-    values = [
-        seeds.values_under_attack(
-            run, attack="sap", padding=SWEPT_PADDING, epsilon=epsilon, measure="P(≥1)"
-        )
-        for run in runs
-    ]
+    values = kept.on_the_base_model(runs, attack="sap")
     labels = seeds.labels_of(runs)
     control = metrics.CONTROL
     pairs = [("fdec", "cor"), ("fdec", "dec"), ("fdec", "fcor"), (control, "fdec")]
@@ -56,10 +98,7 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     record is left.
     """
     epsilon = max(knowledge.epsilons(runs[0]))
-    values = [
-        seeds.values_under_smooth(run, epsilon=epsilon, measure="P(≥1)")[knowledge.MORE_STEPS]
-        for run in runs
-    ]
+    values = kept.under_aimed_sap(runs)
     records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
     taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
@@ -78,11 +117,8 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     beside cor.
     """
     epsilon = knowledge.middle(runs[0])
-    values = [
-        seeds.values_under_knowledge(run, epsilon=epsilon, measure="P(≥1)")[knowledge.ALL]
-        for run in runs
-    ]
-    taken = longer.taken_last_by_twice_the_steps(runs[0], measure="P(≥1)")
+    values = kept.under_all_attacks(runs)
+    taken = longer.taken_last_by_twice_the_steps(runs[0], measure=kept.MEASURE)
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         f"all attacks on each record, most of which need not be smooth: {levels(values)}; "
@@ -118,7 +154,7 @@ def beside_cor(
 def each_beside_cor(gains: Mapping[str, Spread]) -> str:
     """Which ensembles keep more than cor, of the differences that are there already."""
     if not any(map(excludes_zero, gains.values())):
-        return f"none of the three others can be told apart from cor: {differences(gains)}"
+        return f"{NOTHING}: {differences(gains)}"
     return "; ".join(told(gain, name, "cor") for name, gain in gains.items())
 
 
@@ -131,9 +167,9 @@ def differences(gains: Mapping[str, Spread]) -> str:
 
 def levels(values: Sequence[Values]) -> str:
     """What the four ensembles and the control keep, the means over the seeds in %."""
-    kept = {name: np.mean([np.nanmean(one[name]) for one in values]) for name in values[0]}
-    control = percent(kept.pop(metrics.CONTROL))
-    least, most = (percent(end(list(kept.values()))) for end in (min, max))
+    shares = {name: np.mean([np.nanmean(one[name]) for one in values]) for name in values[0]}
+    control = percent(shares.pop(metrics.CONTROL))
+    least, most = (percent(end(list(shares.values()))) for end in (min, max))
     return f"the four ensembles keep {least} to {most} %, and {metrics.CONTROL} keeps {control} %"
 
 
@@ -153,9 +189,14 @@ def told_apart(
 def told(gain: Spread, first: str, second: str) -> str:
     """What `told_apart` says, of a difference that is there already."""
     difference = points_between(gain.mean, gain.low, gain.high)
+    return f"{compared(gain, first, second)}, {difference}"
+
+
+def compared(gain: Spread, first: str, second: str) -> str:
+    """The same without the difference."""
     if not excludes_zero(gain):
-        return f"{first} cannot be told apart from {second}, {difference}"
-    return f"{first} keeps {'more' if gain.low > 0 else 'less'} than {second}, {difference}"
+        return f"{first} cannot be told apart from {second}"
+    return f"{first} keeps {'more' if gain.low > 0 else 'less'} than {second}"
 
 
 def excludes_zero(gain: Spread) -> bool:

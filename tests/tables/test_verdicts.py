@@ -59,6 +59,35 @@ def test_lines_compare_what_they_name(tiny_run):
     assert f"cor, {difference} (" in alike and alike.count(";") == 3
 
 
+def test_at_a_glance_it_is_said_without_numbers(monkeypatch):
+    low, high = kept(0.2, 0.25, 0.3), kept(0.8, 0.85, 0.9)
+    alike = [dict.fromkeys(("cor", *verdicts.OTHERS), hits) for hits in low]
+    gained = [of | {"fcor": more} for of, more in zip(alike, high, strict=True)]
+    paper = [
+        of | {"fdec": more, metrics.CONTROL: more} for of, more in zip(alike, high, strict=True)
+    ]
+    found = {"aimed": alike, "strongest": alike}
+    monkeypatch.setattr(verdicts.seeds, "labels_of", lambda runs: np.arange(200) % 4)
+    monkeypatch.setattr(verdicts.kept, "on_the_base_model", lambda runs, attack: paper)
+    monkeypatch.setattr(verdicts.kept, "under_aimed_sap", lambda runs: found["aimed"])
+    monkeypatch.setattr(verdicts.kept, "under_all_attacks", lambda runs: found["strongest"])
+    claim = (
+        "Under the paper's attack, SAP on the base model, fdec keeps more than cor, and base + "
+        "constants cannot be told apart from fdec."
+    )
+    nothing = "none of dec, fcor and fdec can be told apart from cor."
+    assert verdicts.at_a_glance([], knowing=False).markdown == claim
+    assert verdicts.at_a_glance([], knowing=True).markdown == (
+        f"{claim} Under attacks aimed at the whole ensemble, smooth or not, {nothing}"
+    )
+    found["aimed"] = gained
+    assert verdicts.at_a_glance([], knowing=True).markdown == (
+        f"{claim} Under SAP aimed at the whole ensemble, dec cannot be told apart from cor, fcor "
+        "keeps more than cor and fdec cannot be told apart from cor. Under the strongest of all "
+        f"attacks on each record, {nothing}"
+    )
+
+
 def test_classes_count_alike_where_they_are_given():
     classes = np.repeat([0, 1], [150, 50])
     values = [{"one": (classes == 0).astype(float), "other": (classes == 1).astype(float)}] * 3
@@ -66,6 +95,9 @@ def test_classes_count_alike_where_they_are_given():
     alike = verdicts.told_apart(values, "one", "other", classes=classes)
     assert plain.startswith("one keeps more than other, +50.0 (")
     assert alike.startswith("one cannot be told apart from other, +0.0 (")
+    assert verdicts.compared_twice(values, "one", "other", classes=classes) == (
+        "one keeps more than other (with all classes alike, one cannot be told apart from other)"
+    )
 
 
 def beside(*, cor=(0.1, 0.1, 0.1), taken=0.0, rare=100):
@@ -107,7 +139,7 @@ def test_what_cannot_be_told_apart_is_said_once():
     equal = "dec +0.0 (0.0 to 0.0), fcor +0.0 (0.0 to 0.0), fdec +0.0 (0.0 to 0.0)"
     told = verdicts.beside_cor(same, taken=nothing, classes=np.zeros(200, dtype=int))
     assert told == (
-        f"none of the three others can be told apart from cor: {equal}; nor can they with all "
+        f"none of dec, fcor and fdec can be told apart from cor: {equal}; nor can they with all "
         f"classes alike: {equal}"
     )
     # What is told apart only with all classes alike: half a rare class against as many of another.
@@ -115,7 +147,7 @@ def test_what_cannot_be_told_apart_is_said_once():
     rare, common = classes == 1, np.arange(200) < 20
     values = [{"cor": common * 1.0} | dict.fromkeys(verdicts.OTHERS, rare * 1.0)] * 2
     told = verdicts.beside_cor(values, taken=nothing, classes=classes)
-    assert told.startswith("none of the three others can be told apart from cor: dec +0.0 (")
+    assert told.startswith("none of dec, fcor and fdec can be told apart from cor: dec +0.0 (")
     assert "). With all classes alike, dec keeps more than cor, +" in told
 
 
