@@ -96,7 +96,7 @@ clean:
 
 # What pip installs is compiled by all processors, less other projects' tests; pip takes one for it.
 $(INSTALLED): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python {sys.version.split()[0]} found; the pins are for 3.11 and 3.12. Try: make PYTHON=python3.12"'
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python {sys.version.split()[0]} found; the pins are for 3.11 to 3.13. Try: make PYTHON=python3.12"'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --no-compile --upgrade -r requirements.lock
 	-$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib

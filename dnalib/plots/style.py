@@ -27,7 +27,7 @@ BEHIND = 0.4  # opacity of what is drawn of another seed
 
 # Okabe & Ito, "Color universal design" (2008): distinct for the common colour deficiencies.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT_GREY = "#666666", "#D9D9D9"
 OLIVE, BROWN = "#8A7A00", "#7B4B3A"
 
