@@ -15,9 +15,9 @@ from dnalib.workflow.chapters import SWEEP_CHAPTERS
 WORDS = (
     "Four ensembles are compared: the conventional *cor*, the decorrelated *dec*, *fcor* with the "
     "spectrum split, and *fdec* with both. An ensemble *keeps* a record that at least one of its "
-    "members gets right. Perturbations are searched for on the first member, the *base model* of "
-    "all four, and shown to all members; ε bounds the change of each sample. The attack PGD moves "
-    "every sample by itself, SAP smooths the change. A control, "
+    "members gets right. In the paper, perturbations are searched for on the first member, the "
+    "*base model* of all four, and shown to all members; ε bounds the change of each sample. The "
+    "attack PGD moves every sample by itself, SAP smooths the change. A control, "
     f"*{metrics.CONTROL}*, is the base model beside two answers that never change, *always normal* "
     "and *always other*."
 )
@@ -115,7 +115,7 @@ def how_it_is_read(runs: Sequence[Run], *, knowing: bool) -> str:
         else (f"the mean of {len(runs)} seeds", "seeds and records")
     )
     stronger = (
-        f"; *aimed SAP* is on each member and on all together, at ε = "
+        "; *aimed SAP* is on each member and on all together, at ε = "
         f"{max(knowledge.epsilons(runs[0])):g} µV; *all attacks* are the strongest on each record, "
         f"at ε = {knowledge.middle(runs[0]):g} µV"
         if knowing
