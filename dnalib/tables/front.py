@@ -11,8 +11,14 @@ from dnalib.intervals import Spread, crossed_shares
 from dnalib.runs import Run
 from dnalib.stages import ENSEMBLES
 from dnalib.tables import narrow, natural, percent, with_rows
-from dnalib.tables.kept import MEASURE, on_the_base_model, under_aimed_sap, under_all_attacks
-from dnalib.tables.seeds import Values, labels_of
+from dnalib.tables.seeds import (
+    KEPT,
+    Values,
+    labels_of,
+    on_the_base_model,
+    under_aimed_sap,
+    under_all_attacks,
+)
 
 
 def front_table(runs: Sequence[Run], *, knowing: bool) -> pandas.DataFrame:
@@ -38,7 +44,7 @@ def front_table(runs: Sequence[Run], *, knowing: bool) -> pandas.DataFrame:
         ours = share(sap, ensemble)
         alike = crossed_shares(stacked(sap, ensemble), classes=labels_of(runs))
         rows[ensemble] = {
-            "paper": percent(published.SAP.get((ensemble, MEASURE, epsilon))),
+            "paper": percent(published.SAP.get((ensemble, KEPT, epsilon))),
             "ours (95 % interval)": narrow(ours.mean, ours.low, ours.high),
             "classes alike": percent(alike.mean),
             **{name: percent(share(values, ensemble).mean) for name, values in shown.items()},

@@ -31,6 +31,7 @@ from dnalib.tables.comparisons import record_values
 from dnalib.tables.worst_case import fewest_right
 
 Values = Mapping[str, NDArray[np.float64]]  # of a seed: ensemble -> (test record,)
+KEPT = "P(≥1)"  # an ensemble keeps a record that at least one of its members gets right
 MEASURES = ("average", "P(≥1)", "mean softmax")
 GAIN = ("fdec", "cor")  # the paper's claim: the first keeps more than the second
 # Compared over seeds: the claim, whether joining both ideas gains over either, and what each gains.
@@ -121,6 +122,27 @@ def contributions(answers: Answers, *, measure: str) -> Values:
     return {name: record_values(one, measure=measure) for name, one in answers.correct().items()}
 
 
+def on_the_base_model(runs: Sequence[Run], *, attack: str) -> list[Values]:
+    """What each seed keeps under "pgd" or "sap" on the base model, at the largest ε."""
+    condition = {"attack": attack, "padding": SWEPT_PADDING, "measure": KEPT}
+    epsilon = max(runs[0].settings.epsilons)
+    return [values_under_attack(run, epsilon=epsilon, **condition) for run in runs]
+
+
+def under_aimed_sap(runs: Sequence[Run]) -> list[Values]:
+    """The same under SAP on each member and on all together, at the largest ε of these attacks."""
+    epsilon = max(knowledge.epsilons(runs[0]))
+    found = [values_under_smooth(run, epsilon=epsilon, measure=KEPT) for run in runs]
+    return [one[knowledge.MORE_STEPS] for one in found]
+
+
+def under_all_attacks(runs: Sequence[Run]) -> list[Values]:
+    """The same under the strongest of all attacks on each record, at the middle ε."""
+    epsilon = knowledge.middle(runs[0])
+    found = [values_under_knowledge(run, epsilon=epsilon, measure=KEPT) for run in runs]
+    return [one[knowledge.ALL] for one in found]
+
+
 def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     """`tables.headline` of the first seed; of several their mean, with each seed's own share.
 
@@ -129,13 +151,7 @@ def headline(runs: Sequence[Run]) -> pandas.DataFrame:
     table = tables.headline(runs[0])
     if len(runs) == 1:
         return table
-    under = partial(
-        values_under_attack,
-        measure="P(≥1)",
-        padding=SWEPT_PADDING,
-        epsilon=max(runs[0].settings.epsilons),
-    )
-    values, under_pgd = ([under(run, attack=attack) for run in runs] for attack in ("sap", "pgd"))
+    values, under_pgd = (on_the_base_model(runs, attack=attack) for attack in ("sap", "pgd"))
     rows = {}
     for ensemble, published in table["paper"].items():
         each = [one[ensemble] for one in values]  # (test record,) a seed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dnalib import metrics
 from dnalib.intervals import Spread
 from dnalib.runs import Run
-from dnalib.tables import Banner, in_a_sentence, kept, knowledge, longer, percent, seeds
+from dnalib.tables import Banner, in_a_sentence, knowledge, longer, percent, seeds
 from dnalib.tables.formats import points_between
 from dnalib.tables.replies import at_most
 from dnalib.tables.seeds import Values
@@ -27,7 +27,7 @@ def at_a_glance(runs: Sequence[Run], *, knowing: bool) -> Banner:
         runs: the seeds.
         knowing: whether to say what attackers leave who know the ensemble.
     """
-    values = kept.on_the_base_model(runs, attack="sap")
+    values = seeds.on_the_base_model(runs, attack="sap")
     classes = seeds.labels_of(runs)
     pairs = [("fdec", "cor"), (metrics.CONTROL, "fdec")]
     found = [compared_twice(values, *pair, classes=classes) for pair in pairs]
@@ -36,7 +36,7 @@ def at_a_glance(runs: Sequence[Run], *, knowing: bool) -> Banner:
         return Banner(text)
     aimed, strongest = (
         which_beside_cor(some)
-        for some in (kept.under_aimed_sap(runs), kept.under_all_attacks(runs))
+        for some in (seeds.under_aimed_sap(runs), seeds.under_all_attacks(runs))
     )
     if aimed == strongest:
         return Banner(f"{text} Under attacks aimed at the whole ensemble, smooth or not, {aimed}.")
@@ -74,7 +74,7 @@ def under_the_papers_attack(runs: Sequence[Run]) -> Banner:
     the control beside fdec; and all of these with every class counted alike.
     """
     epsilon = max(runs[0].settings.epsilons)
-    values = kept.on_the_base_model(runs, attack="sap")
+    values = seeds.on_the_base_model(runs, attack="sap")
     labels = seeds.labels_of(runs)
     control = metrics.CONTROL
     pairs = [("fdec", "cor"), ("fdec", "dec"), ("fdec", "fcor"), (control, "fdec")]
@@ -98,7 +98,7 @@ def under_the_attack_aimed_at_the_ensemble(runs: Sequence[Run]) -> Banner:
     record is left.
     """
     epsilon = max(knowledge.epsilons(runs[0]))
-    values = kept.under_aimed_sap(runs)
+    values = seeds.under_aimed_sap(runs)
     records = dict.fromkeys(str(np.isfinite(one["cor"]).sum()) for one in values)
     taken = longer.taken_last_by_smooth_steps(runs)
     return Banner(
@@ -117,8 +117,8 @@ def under_all_attacks(runs: Sequence[Run]) -> Banner:
     beside cor.
     """
     epsilon = knowledge.middle(runs[0])
-    values = kept.under_all_attacks(runs)
-    taken = longer.taken_last_by_twice_the_steps(runs[0], measure=kept.MEASURE)
+    values = seeds.under_all_attacks(runs)
+    taken = longer.taken_last_by_twice_the_steps(runs[0], measure=seeds.KEPT)
     return Banner(
         f"- **An attacker who knows the ensemble**, at ε = {epsilon:g} µV, with the strongest of "
         f"all attacks on each record, most of which need not be smooth: {levels(values)}; "

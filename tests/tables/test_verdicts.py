@@ -68,9 +68,9 @@ def test_at_a_glance_it_is_said_without_numbers(monkeypatch):
     ]
     found = {"aimed": alike, "strongest": alike}
     monkeypatch.setattr(verdicts.seeds, "labels_of", lambda runs: np.arange(200) % 4)
-    monkeypatch.setattr(verdicts.kept, "on_the_base_model", lambda runs, attack: paper)
-    monkeypatch.setattr(verdicts.kept, "under_aimed_sap", lambda runs: found["aimed"])
-    monkeypatch.setattr(verdicts.kept, "under_all_attacks", lambda runs: found["strongest"])
+    monkeypatch.setattr(verdicts.seeds, "on_the_base_model", lambda runs, attack: paper)
+    monkeypatch.setattr(verdicts.seeds, "under_aimed_sap", lambda runs: found["aimed"])
+    monkeypatch.setattr(verdicts.seeds, "under_all_attacks", lambda runs: found["strongest"])
     claim = (
         "Under the paper's attack, SAP on the base model, fdec keeps more than cor, and base + "
         "constants cannot be told apart from fdec."

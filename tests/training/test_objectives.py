@@ -72,7 +72,12 @@ def test_adversarial_training_withstands_the_attack_that_it_was_trained_on(data)
 def test_adversarial_training_with_decorrelation_shares_less_with_the_one_before():
     data = make_data(count=240)
     recipe = dataclasses.replace(
-        RECIPE, epochs=20, projected_dimension=20, adversarial_epsilon=20.0, adversarial_steps=1
+        RECIPE,
+        epochs=20,
+        learning_rate=5e-3,
+        projected_dimension=20,
+        adversarial_epsilon=20.0,
+        adversarial_steps=1,
     )
     first, _ = train(network, data, recipe=recipe, report=quiet)
     features = infer(first, data.signals, with_features=True)
@@ -86,7 +91,7 @@ def test_adversarial_training_with_decorrelation_shares_less_with_the_one_before
             losses.adjusted_r_squared(x, y) for x, y in ((features, current), (current, features))
         )
         attacked[weight] = history.train_accuracy.iloc[-1]
-    assert shared[1.0] < shared[0.0] - 0.15
+    assert shared[1.0] < shared[0.0] - 0.2
     assert min(attacked.values()) > 0.4, "both learn, of inputs that are attacked in each step"
 
 
